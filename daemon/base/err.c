@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/err.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+// A sentence may quote hostile bytes and be cut anywhere: drop a UTF-8 sequence that the cut left incomplete.
+static void trim_partial(char *text)
+{
+	size_t len = strlen(text), back = 0;
+	while (back < len && back < 3 && ((unsigned char)text[len - 1 - back] & 0xC0) == 0x80)
+		back++;
+	if (back == len)
+		return;
+	unsigned char lead = (unsigned char)text[len - 1 - back];
+	size_t want = lead >= 0xF0 ? 3 : lead >= 0xE0 ? 2 : lead >= 0xC0 ? 1 : 0;
+	if (want > back)
+		text[len - 1 - back] = '\0';
+}
+
+int hs_err_set(struct hs_err *reterr, int code, const char *fmt, ...)
+{
+	if (!reterr)
+		return code;
+	va_list ap;
+	va_start(ap, fmt);
+	char message[sizeof(reterr->message)]; // fmt's arguments may point into reterr
+	vsnprintf(message, sizeof(message), fmt, ap);
+	va_end(ap);
+	trim_partial(message);
+	memcpy(reterr->message, message, sizeof(message));
+	reterr->code = code;
+	reterr->hint[0] = '\0';
+	return code;
+}
+
+int hs_err_hint(struct hs_err *reterr, const char *fmt, ...)
+{
+	if (!reterr)
+		return 0;
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(reterr->hint, sizeof(reterr->hint), fmt, ap);
+	va_end(ap);
+	trim_partial(reterr->hint);
+	return reterr->code;
+}
+
+int hs_err_context(struct hs_err *reterr, const char *fmt, ...)
+{
+	if (!reterr)
+		return 0;
+	char context[512], message[sizeof(reterr->message)];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(context, sizeof(context), fmt, ap);
+	va_end(ap);
+	memcpy(message, reterr->message, sizeof(message));
+	size_t used = (size_t)snprintf(reterr->message, sizeof(reterr->message), "%s: ", context);
+	if (used < sizeof(reterr->message))
+		snprintf(reterr->message + used, sizeof(reterr->message) - used, "%.*s",
+			 (int)(sizeof(reterr->message) - used - 1), message);
+	trim_partial(reterr->message);
+	return reterr->code;
+}
+
+int hs_err_nomem(struct hs_err *reterr, const char *what)
+{
+	return hs_err_set(reterr, -ENOMEM, "out of memory while %s", what);
+}
+
+const char *hs_err_name(int code)
+{
+	switch (code) {
+	case 0:
+		return "ok";
+	case -ENOMEM:
+		return "out_of_memory";
+	case -ENOSPC:
+	case -EDQUOT:
+		return "no_space";
+#define HS_ERR_NAME(sym, name, value, text)                                                                            \
+	case HSFEED_##sym:                                                                                             \
+		return name;
+		HSFEED_ERRORS(HS_ERR_NAME)
+#undef HS_ERR_NAME
+	default:
+		return "io_error";
+	}
+}

@@ -1,0 +1,1 @@
+hs_layer(tok daemon/tok SOURCES tok.c USES hs_base PkgConfig::JANSSON)

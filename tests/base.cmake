@@ -1,0 +1,1 @@
+hs_test(test_base unit/test_base.c hs_base)
