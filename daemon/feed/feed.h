@@ -17,11 +17,17 @@
 #define HS_FEED_MAX_ROLES 8
 #define HS_FEED_MAX_ARRAYS (3 * HS_FEED_MAX_ROLES + 2)
 #define HS_FEED_MAX_SLOT_BYTES (1u << 28)
+#define HS_FEED_MAX_BATCH 65536u
+#define HS_FEED_MAX_LENGTH 1048576u // a text has at most 1 MiB, so no more tokens than that
 
 struct hs_feed; // the caches: open versions and encodings, fold tables, permutations; thread-safe
 
 int hs_feed_create(struct hs_store *store, struct hs_feed **ret);
 void hs_feed_destroy(struct hs_feed *feed); // after every stream and source
+
+// hs_feed_drop_unused closes what nobody uses but the caches keep for the next request. Call it before hs_store_remove, so
+// that files are deleted at once, and before hs_store_close.
+void hs_feed_drop_unused(struct hs_feed *feed);
 
 // ---- a version with some of its encodings, open ----
 
@@ -67,7 +73,12 @@ void hs_feed_plan_put(struct hs_feed *feed, const struct hs_plan *plan);
 // hs_feed_label_counts counts rows per label value among the rows of one fold's split: counts[label column][value] laid end to end; floats
 // that are not all 0/1 have no values. val false: the training rows. fold UINT32_MAX: all rows.
 // The layout (columns and values per column) is hs_feed_label_layout's.
-struct hs_label_layout { size_t ncolumns; size_t nvalues[64]; size_t total; };
+#define HS_FEED_MAX_LABELS 1024
+struct hs_label_layout {
+	size_t ncolumns;
+	size_t nvalues[HS_FEED_MAX_LABELS];
+	size_t total; // the sum of nvalues
+};
 void hs_feed_label_layout(const struct hs_feed_source *source, struct hs_label_layout *ret);
 int hs_feed_label_counts(const struct hs_feed_source *source, const struct hs_plan *plan, uint32_t fold, bool val, uint64_t *ret_counts,
 			 uint64_t *ret_rows);
@@ -89,7 +100,7 @@ struct hs_stream_spec {
 	bool drop_last;
 	uint32_t max_length[HS_FEED_MAX_ROLES]; // per role of the source
 	enum hs_padding padding;
-	uint32_t multiple;      // HS_PAD_MULTIPLE: longest, rounded up to this, never above max_length
+	uint32_t multiple;      // HS_PAD_MULTIPLE: longest, rounded up to this (as HF's pad_to_multiple_of: also beyond max_length)
 	bool int32;             // input_ids, attention_mask, token_type_ids as int32
 	bool token_type_ids;
 };

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// How often each label value occurs among the rows of a split: the fold table's numbers.
+#include <string.h>
+
+#include "feed/internal.h"
+#include "wire/wire.h"
+
+// Number of values that a LABEL map of the header lists.
+static size_t count_values(struct hs_rbuf label)
+{
+	struct hs_rbuf values;
+	struct hs_wire_value head;
+	if (!hs_r_find(label, "values", &values) || !hs_r_next(&values, &head) || head.type != HS_WIRE_ARRAY)
+		return 0;
+	return head.as.count;
+}
+
+void hs_feed_label_layout(const struct hs_feed_source *source, struct hs_label_layout *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	const struct hs_version *v = hs_feed_source_version(source);
+	struct hs_span header = hs_file_header(v->file);
+	struct hs_rbuf map = {(const uint8_t *)header.ptr, (const uint8_t *)header.ptr + header.len}, labels;
+	struct hs_wire_value head;
+	if (!hs_r_find(map, "labels", &labels) || !hs_r_next(&labels, &head) || head.type != HS_WIRE_ARRAY)
+		return;
+	for (size_t i = 0; i < head.as.count && i < v->nlabels && i < HS_FEED_MAX_LABELS; i++) {
+		ret->nvalues[i] = count_values(labels);
+		ret->total += ret->nvalues[i];
+		ret->ncolumns = i + 1;
+		if (!hs_r_skip(&labels))
+			break;
+	}
+}
+
+static void count_row(const struct hs_version *v, const struct hs_label_layout *layout, size_t row, uint64_t *counts)
+{
+	const void *group = v->labels[row / HS_GROUP_ROWS];
+	size_t at = row % HS_GROUP_ROWS;
+	if (v->label_type == HS_LABELS_CLASS) {
+		uint32_t id = ((const uint32_t *)group)[at];
+		if (id < layout->nvalues[0])
+			counts[id]++;
+		return;
+	}
+	const float *values = (const float *)group + at * v->nlabels;
+	for (size_t c = 0; c < layout->ncolumns; c++) {
+		if (layout->nvalues[c] == 2) // 0/1 by construction: index 1 counts the positives
+			counts[values[c] != 0.0f]++;
+		counts += layout->nvalues[c];
+	}
+}
+
+int hs_feed_label_counts(const struct hs_feed_source *source, const struct hs_plan *plan, uint32_t fold, bool val,
+			 uint64_t *ret_counts, uint64_t *ret_rows)
+{
+	const struct hs_version *v = hs_feed_source_version(source);
+	struct hs_label_layout layout;
+	hs_feed_label_layout(source, &layout);
+	memset(ret_counts, 0, layout.total * sizeof(*ret_counts));
+	uint64_t rows = 0;
+	for (size_t row = 0; row < v->nrows; row++) {
+		if (fold != UINT32_MAX && (plan->fold_of_row[row] == fold) != val)
+			continue;
+		rows++;
+		if (v->label_type != HS_LABELS_NONE)
+			count_row(v, &layout, row, ret_counts);
+	}
+	*ret_rows = rows;
+	return 0;
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of feed share with each other and with nobody else.
+#ifndef HS_FEED_INTERNAL_H
+#define HS_FEED_INTERNAL_H
+
+#include "feed/cache.h"
+#include "feed/feed.h"
+
+struct hs_feed {
+	struct hs_store *store;
+	struct hs_cache *versions;  // key: owner, id    value: struct open_version
+	struct hs_cache *encodings; // key: owner, id    value: struct open_encoding
+	struct hs_cache *plans;     // key: version key, plan spec         value: struct cached_plan
+	struct hs_cache *orders;    // key: plan key, fold, split, order, seed + epoch   value: u32 rows[]
+};
+
+struct open_version {
+	struct hs_store *store;
+	struct hs_file *file;
+	struct hs_version *version;
+};
+
+struct open_encoding {
+	struct hs_store *store;
+	struct hs_file *file;
+	struct hs_encoding *encoding;
+};
+
+struct hs_feed_source {
+	struct hs_feed *feed;
+	struct hs_version_entry entry;
+	struct hs_cache_entry *version;
+	size_t nroles;
+	char roles[HS_FEED_MAX_ROLES][HS_NAME_MAX + 1];
+	struct hs_cache_entry *encodings[HS_FEED_MAX_ROLES];
+};
+
+struct order { // the rows of one epoch, in order; shared by streams
+	size_t n;
+	uint32_t rows[];
+};
+
+extern const struct hs_cache_kind hs_feed_version_cache, hs_feed_encoding_cache, hs_feed_plan_cache, hs_feed_order_cache;
+
+// A key under construction: fixed-width fields appended one after another.
+struct cache_key {
+	size_t len;
+	uint8_t bytes[HS_CACHE_KEY_MAX];
+};
+void hs_feed_key_add(struct cache_key *key, const void *data, size_t len);
+void hs_feed_key_version(struct cache_key *key, const struct hs_feed_source *source);
+void hs_feed_key_plan(struct cache_key *key, const struct hs_plan_spec *spec);
+
+// hs_feed_plan_resolve chooses the kind that a request left open, by the labels.
+void hs_feed_plan_resolve(const struct hs_feed_source *source, const struct hs_plan_request *request, struct hs_plan_spec *ret);
+
+// What hs_feed_order_cache's make needs.
+struct order_request {
+	size_t nrows;
+	const struct hs_plan *plan; // NULL: all rows
+	uint32_t fold;
+	bool val, shuffle;
+	uint64_t seed; // epoch added
+};
+
+// hs_feed_layout_init places the arrays of a stream in a slot. 0 or HSFEED_ELIMIT when a slot would be too large.
+int hs_feed_layout_init(const struct hs_feed_source *source, const struct hs_stream_spec *spec, struct hs_layout *ret,
+			struct hs_err *reterr);
+
+// hs_feed_gather writes the batch of `rows` (n row numbers) into a slot; sets fill->rows and fill->lengths.
+struct gather {
+	const struct hs_feed_source *source;
+	const struct hs_stream_spec *spec;
+	const struct hs_layout *layout;
+	const uint32_t *rows;
+	size_t n;
+};
+void hs_feed_gather(const struct gather *g, void *slot, struct hs_fill *fill);
+
+uint32_t hs_feed_round_up(uint32_t length, uint32_t multiple);
+
+#endif
