@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What may stand on what: the layers of the project, the one library of each, and the limits. Data only."""
+
+# A layer sees itself, what is listed here, and include/hsfeed.h. Lowest first.
+LAYERS = {
+    "daemon/base": [],
+    "daemon/text": ["base"],
+    "daemon/plan": ["base"],
+    "daemon/tok": ["base", "text", "plan"],
+    "daemon/store": ["base", "text", "plan"],
+    "daemon/feed": ["base", "text", "plan", "tok", "store"],
+    "daemon/ingest": ["base", "text", "plan", "tok", "store", "wire"],  # the child and the daemon speak frames
+    "daemon/server": ["base", "text", "plan", "tok", "store", "feed", "ingest", "wire", "decode"],
+    "daemon/app": ["base", "text", "plan", "tok", "store", "feed", "ingest", "server", "wire", "decode"],
+    "daemon": ["base", "ingest", "server", "app"],  # main.c
+    "proto/wire": [],
+    "proto/decode": ["wire"],
+    "include": [],
+    "client/lib": ["wire"],
+    "client/cli": ["lib", "wire"],
+}
+
+# The one third-party header family of a layer; utf8proc also measures and normalises what the command line prints.
+LIBRARIES = {
+    "daemon/base": r"openssl/",
+    "daemon/text": r"utf8proc\.h$",
+    "daemon/tok": r"jansson\.h$",
+    "daemon/store": r"lmdb\.h$",
+    "daemon/server": r"uv(\.h$|/)",
+    "daemon/app": r"ini\.h$",
+    "proto/decode": r"msgpack(\.h$|/)",
+    "client/cli": r"utf8proc\.h$",
+}
+
+# Bytes in, values out: no files, no sockets, no clock.
+PURE = ("daemon/text", "daemon/tok", "daemon/plan", "proto/wire", "proto/decode")
+IO_HEADERS = r"(unistd|fcntl|time|poll|spawn|signal|syslog|sys/(socket|stat|mman|time|epoll|wait|file))\.h$"
+
+# Only ingest, server, app and the command line may print or end the process.
+SILENT = ("daemon/base", "daemon/text", "daemon/plan", "daemon/tok", "daemon/store", "daemon/feed",
+          "proto/wire", "proto/decode", "client/lib")
+PRINTING = r"\b(printf|vprintf|fprintf|vfprintf|puts|fputs|putchar|perror|syslog|exit|_exit|abort)\s*\("
+
+# The C library and the kernel: what every layer may use.
+LIBC = r"""^(aio|arpa/inet|assert|byteswap|cpuid|ctype|dirent|dlfcn|elf|endian|err|errno|fcntl|fenv|fnmatch|ftw|getopt
+    |glob|grp|iconv|ifaddrs|inttypes|langinfo|libgen|limits|locale|malloc|math|memory|netdb|netinet/\w+|poll|pthread
+    |pwd|regex|resolv|sched|semaphore|setjmp|signal|spawn|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib
+    |stdnoreturn|string|strings|syslog|termios|threads|time|uchar|unistd|wchar|wctype|linux/\w+|asm/\w+|sys/\w+
+    |\w+intrin|sanitizer/\w+|arm_neon|arm_acle)\.h$"""
+
+MAX_FUNCTION_LINES = 80
+MAX_MAIN_LINES = 40
+MAX_FILE_LINES = 600
+MAX_PARAMS = 6
+MAX_LINE = 120
+TAB = 4  # a tab counts as this many columns
+
+# Each program and its manual pages: once the program's folder has C files, the pages must be there.
+MANUALS = {"daemon/app": ["hsfeedd.8", "hsfeedd.conf.5"], "client/cli": ["hsfeed.1"]}
+
+# Not ours to measure: data, and prose that wraps as it likes.
+PROSE = (".md", ".csv", ".tsv", ".json", ".jsonl", ".txt", ".1", ".5", ".8", ".bin", ".svg", "LICENSE")
