@@ -18,6 +18,7 @@
 #define HS_WIRE_MAX_DEPTH 8
 #define HS_WIRE_MAX_ITEMS 4096          // of a request
 #define HS_WIRE_MAX_REPLY_ITEMS 1048576 // of a reply
+#define HS_WIRE_MAX_KEYS 512            // of a map and the maps around it, so that repeated keys are found cheaply
 
 enum { HS_WIRE_REQUEST = 0, HS_WIRE_REPLY = 1, HS_WIRE_NOTICE = 2 };
 
@@ -65,8 +66,8 @@ struct hs_wire_limits {
 
 // hs_wire_check walks one whole msgpack value without allocating or recursing: depth, number of items, every declared count
 // against the bytes left, no ext types, no 0xc1, valid UTF-8 in str, map keys are str and not repeated within one map,
-// nothing after the value. Returns NULL when all is well, else what is wrong (a constant phrase) and
-// *ret_offset, the byte at which.
+// nothing after the value; max_depth is at most 32. Returns NULL when all is well, else what is wrong (a constant
+// phrase) and *ret_offset, the byte at which.
 const char *hs_wire_check(const void *data, size_t len, const struct hs_wire_limits *limits, size_t *ret_offset);
 
 // ---- reading (bytes that passed hs_wire_check; still bounded by `end` everywhere) ----
@@ -93,7 +94,7 @@ struct hs_wire_value {
 	} as;
 };
 
-bool hs_r_next(struct hs_rbuf *r, struct hs_wire_value *ret); // false: no value, or bad bytes
+bool hs_r_next(struct hs_rbuf *r, struct hs_wire_value *ret); // false: no value, or bad bytes; type is then HS_WIRE_BAD
 bool hs_r_skip(struct hs_rbuf *r);                            // one whole value
 // hs_r_find looks up a key in the map that starts at r (r is not moved) and sets *ret_value's reader to its value.
 bool hs_r_find(struct hs_rbuf map, const char *key, struct hs_rbuf *ret_value);
