@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Sourced by config/demo/run and tests/run: what must be on the machine before anything can be built.
 # Says nothing when all is there; installs what is missing with apt-get, or says in one sentence what to install.
+# HS_SELF is the name that the caller goes by in its messages.
 
 # A need is a package and the command that proves it is there, so that no apt is asked where nothing is missing.
 HS_BUILD_NEEDS=(
@@ -23,7 +24,7 @@ HS_TEST_NEEDS=(
 HS_COMPILER_NEEDS=("clang|command -v clang")
 
 hs_die() {
-	printf '%s: %s\n' "${0##*/}" "$*" >&2
+	printf '%s: %s\n' "$HS_SELF" "$*" >&2
 	exit 1
 }
 
@@ -44,18 +45,20 @@ hs_setup() {
 }
 
 hs_install() {
-	local sudo=() command
+	local sudo=() packages command
 	command="apt-get install --no-install-recommends $*"
 	command -v apt-get >/dev/null ||
-		hs_die "this needs what Debian calls: $* -- there is no apt-get here, install them with your own package manager."
+		hs_die "there is no apt-get here; install with your own package manager what Debian calls: $*"
 	if [ "$(id -u)" -ne 0 ]; then
-		command -v sudo >/dev/null || hs_die "packages are missing and this is neither root nor sudo: as root, run: $command"
+		command -v sudo >/dev/null ||
+			hs_die "packages are missing, and this is not root and has no sudo; as root, run: $command"
 		sudo=(sudo)
 	fi
 	printf 'installing: %s\n' "$*"
 	hs_apt "${sudo[@]}" -- update || hs_die "apt-get update failed; run it by hand, then: $command"
 	mapfile -t packages < <(hs_present_names "$@")
-	hs_apt "${sudo[@]}" -- install --no-install-recommends "${packages[@]}" || hs_die "apt-get failed; by hand: $command"
+	hs_apt "${sudo[@]}" -- install --no-install-recommends "${packages[@]}" ||
+		hs_die "apt-get failed; by hand: $command"
 }
 
 # hs_apt [sudo] -- ARGUMENTS...: apt-get without questions; its output is shown only when it fails.
@@ -88,7 +91,7 @@ hs_check_cmake() {
 	local version
 	version=$(cmake --version | sed -n '1s/[^0-9]*//p')
 	[ "$(printf '3.22\n%s\n' "$version" | sort -V | head -n 1)" = 3.22 ] ||
-		hs_die "cmake $version is too old, 3.22 is needed: use Debian 12 or Ubuntu 22.04 and later, or put a newer cmake first in PATH."
+		hs_die "cmake $version is too old: 3.22 is needed (Debian 12, Ubuntu 22.04 and later have it)"
 }
 
 # hs_find_python: prints the newest Python from 3.10 on that can make a virtual environment.

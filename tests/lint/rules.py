@@ -7,8 +7,8 @@ LAYERS = {
     "daemon/text": ["base"],
     "daemon/plan": ["base"],
     "daemon/tok": ["base", "text", "plan"],
-    "daemon/store": ["base", "text", "plan"],
-    "daemon/feed": ["base", "text", "plan", "tok", "store", "wire"],  # stored reports are wire maps
+    "daemon/store": ["base", "text", "plan", "wire"],  # stored reports and plans are wire maps
+    "daemon/feed": ["base", "text", "plan", "tok", "store", "wire"],
     "daemon/ingest": ["base", "text", "plan", "tok", "store", "wire"],  # the child and the daemon speak frames
     "daemon/server": ["base", "text", "plan", "tok", "store", "feed", "ingest", "wire", "decode"],
     "daemon/app": ["base", "text", "plan", "tok", "store", "feed", "ingest", "server", "wire", "decode"],
