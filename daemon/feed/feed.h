@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// From stored versions and encodings to batches: opened sources, split plans and permutations shared by all streams, and
-// the gather that fills a slot. Nothing here knows sockets; everything may block or compute, so it runs on work threads.
+// From stored versions and encodings to batches: opened sources, split plans and permutations shared by all streams,
+// and the gather that fills a slot. Nothing here knows sockets; everything may block or compute, so it runs on work
+// threads.
 #ifndef HS_FEED_FEED_H
 #define HS_FEED_FEED_H
 
@@ -14,27 +15,27 @@
 #include "store/store.h"
 #include "store/version.h"
 
-#define HS_FEED_MAX_ROLES 8
-#define HS_FEED_MAX_ARRAYS (3 * HS_FEED_MAX_ROLES + 2)
+#define HS_FEED_MAX_ROLES      8
+#define HS_FEED_MAX_ARRAYS     (3 * HS_FEED_MAX_ROLES + 2)
 #define HS_FEED_MAX_SLOT_BYTES (1u << 28)
-#define HS_FEED_MAX_BATCH 65536u
-#define HS_FEED_MAX_LENGTH 1048576u // a text has at most 1 MiB, so no more tokens than that
+#define HS_FEED_MAX_BATCH      65536u
+#define HS_FEED_MAX_LENGTH     1048576u // a text has at most 1 MiB, so no more tokens than that
 
 struct hs_feed; // the caches: open versions and encodings, fold tables, permutations; thread-safe
 
 int hs_feed_create(struct hs_store *store, struct hs_feed **ret);
 void hs_feed_destroy(struct hs_feed *feed); // after every stream and source
 
-// hs_feed_drop_unused closes what nobody uses but the caches keep for the next request. Call it before hs_store_remove, so
-// that files are deleted at once, and before hs_store_close.
+// hs_feed_drop_unused closes what nobody uses but the caches keep for the next request. Call it before hs_store_remove,
+// so that files are deleted at once, and before hs_store_close.
 void hs_feed_drop_unused(struct hs_feed *feed);
 
 // ---- a version with some of its encodings, open ----
 
 struct hs_feed_source; // shared, counted
 
-// uid asks for "name" or "name@prefix" of owner. nroles = 0: the default role (text, else the first ingested); encodings pins ids of a saved state
-// (all-zero: none). HSFEED_ENOTFOUND names what there is.
+// uid asks for "name" or "name@prefix" of owner. nroles = 0: the default role (text, else the first ingested);
+// encodings pins ids of a saved state (all-zero: none). HSFEED_ENOTFOUND names what there is.
 struct hs_source_request {
 	uint32_t uid, owner;
 	const char *spec;
@@ -43,7 +44,8 @@ struct hs_source_request {
 	struct hs_id encodings[HS_FEED_MAX_ROLES];
 	bool no_encodings; // folds need labels only
 };
-int hs_feed_source_open(struct hs_feed *feed, const struct hs_source_request *request, struct hs_feed_source **ret, struct hs_err *reterr);
+int hs_feed_source_open(struct hs_feed *feed, const struct hs_source_request *request, struct hs_feed_source **ret,
+			struct hs_err *reterr);
 void hs_feed_source_close(struct hs_feed_source *source);
 
 const struct hs_version *hs_feed_source_version(const struct hs_feed_source *source);
@@ -66,13 +68,13 @@ struct hs_plan { // resolved and computed, shared, counted
 	const uint16_t *fold_of_row; // [nrows]
 	char warning[256];           // "" or scikit-learn's sentence
 };
-int hs_feed_plan_get(struct hs_feed *feed, struct hs_feed_source *source, const struct hs_plan_request *request, const struct hs_plan **ret,
-		     struct hs_err *reterr);
+int hs_feed_plan_get(struct hs_feed *feed, struct hs_feed_source *source, const struct hs_plan_request *request,
+		     const struct hs_plan **ret, struct hs_err *reterr);
 void hs_feed_plan_put(struct hs_feed *feed, const struct hs_plan *plan);
 
-// hs_feed_label_counts counts rows per label value among the rows of one fold's split: counts[label column][value] laid end to end; floats
-// that are not all 0/1 have no values. val false: the training rows. fold UINT32_MAX: all rows.
-// The layout (columns and values per column) is hs_feed_label_layout's.
+// hs_feed_label_counts counts rows per label value among the rows of one fold's split: counts[label column][value] laid
+// end to end; floats that are not all 0/1 have no values. val false: the training rows. fold UINT32_MAX: all rows. The
+// layout (columns and values per column) is hs_feed_label_layout's.
 #define HS_FEED_MAX_LABELS 1024
 struct hs_label_layout {
 	size_t ncolumns;
@@ -80,8 +82,8 @@ struct hs_label_layout {
 	size_t total; // the sum of nvalues
 };
 void hs_feed_label_layout(const struct hs_feed_source *source, struct hs_label_layout *ret);
-int hs_feed_label_counts(const struct hs_feed_source *source, const struct hs_plan *plan, uint32_t fold, bool val, uint64_t *ret_counts,
-			 uint64_t *ret_rows);
+int hs_feed_label_counts(const struct hs_feed_source *source, const struct hs_plan *plan, uint32_t fold, bool val,
+			 uint64_t *ret_counts, uint64_t *ret_rows);
 
 // ---- streams ----
 
@@ -100,8 +102,9 @@ struct hs_stream_spec {
 	bool drop_last;
 	uint32_t max_length[HS_FEED_MAX_ROLES]; // per role of the source
 	enum hs_padding padding;
-	uint32_t multiple;      // HS_PAD_MULTIPLE: longest, rounded up to this (as HF's pad_to_multiple_of: also beyond max_length)
-	bool int32;             // input_ids, attention_mask, token_type_ids as int32
+	uint32_t multiple; // HS_PAD_MULTIPLE: longest, rounded up to this (as HF's pad_to_multiple_of: also beyond
+			   // max_length)
+	bool int32;        // input_ids, attention_mask, token_type_ids as int32
 	bool token_type_ids;
 };
 
@@ -109,9 +112,9 @@ enum hs_dtype { HS_I64, HS_I32, HS_F32 };
 struct hs_array { // one array of a slot, at a fixed place
 	char name[HS_NAME_MAX + 24];
 	enum hs_dtype dtype;
-	unsigned dims;    // 1: [rows]; 2: [rows, lengths[role]] or [rows, columns]
-	int role;         // -1: columns counts
-	size_t columns;   // the full width
+	unsigned dims;        // 1: [rows]; 2: [rows, lengths[role]] or [rows, columns]
+	int role;             // -1: columns counts
+	size_t columns;       // the full width
 	size_t offset, bytes; // of the full array in a slot; offset is a multiple of 64
 };
 
@@ -121,33 +124,36 @@ struct hs_layout {
 	size_t slot_bytes;
 };
 
-struct hs_fill { // what a filled slot holds
-	uint64_t batch;  // counted from the epoch's start
-	uint64_t at;     // position after this batch
+struct hs_fill {        // what a filled slot holds
+	uint64_t batch; // counted from the epoch's start
+	uint64_t at;    // position after this batch
 	uint32_t rows;
 	uint32_t lengths[HS_FEED_MAX_ROLES];
 };
 
 struct hs_stream; // one client's window on an order: not thread-safe, one thread at a time
 
-// hs_stream_create takes the source (closes it with the stream, also on failure), makes plan and permutation, checks every option (torch's and
-// scikit-learn's sentences where they have one). A max_length that leaves no room beside the special tokens is an error.
-int hs_stream_create(struct hs_feed *feed, struct hs_feed_source *source, const struct hs_stream_spec *spec, struct hs_stream **ret,
-		     struct hs_err *reterr);
+// hs_stream_create takes the source (closes it with the stream, also on failure), makes plan and permutation, checks
+// every option (torch's and scikit-learn's sentences where they have one). A max_length that leaves no room beside the
+// special tokens is an error.
+int hs_stream_create(struct hs_feed *feed, struct hs_feed_source *source, const struct hs_stream_spec *spec,
+		     struct hs_stream **ret, struct hs_err *reterr);
 void hs_stream_destroy(struct hs_stream *stream);
 // hs_stream_seek moves to another place: at is checked against the order's end; the stream stays as it was on failure.
 int hs_stream_seek(struct hs_stream *stream, uint64_t epoch, uint64_t at, uint64_t seed, struct hs_err *reterr);
 
-const struct hs_stream_spec *hs_stream_get_spec(const struct hs_stream *stream); // with epoch, at, seed of the last seek
+const struct hs_stream_spec *hs_stream_get_spec(
+	const struct hs_stream *stream); // with epoch, at, seed of the last seek
 const struct hs_layout *hs_stream_get_layout(const struct hs_stream *stream);
-const struct hs_plan *hs_stream_get_plan(const struct hs_stream *stream);        // NULL for split all
+const struct hs_plan *hs_stream_get_plan(const struct hs_stream *stream); // NULL for split all
 struct hs_feed_source *hs_stream_get_source(const struct hs_stream *stream);
 size_t hs_stream_rows(const struct hs_stream *stream);    // the order's length
 size_t hs_stream_samples(const struct hs_stream *stream); // this rank's, from at on
 size_t hs_stream_batches(const struct hs_stream *stream);
 
 // hs_stream_fill writes the next batch into a slot (layout.slot_bytes, 64-byte aligned), every byte of every array that
-// the batch uses. 1: a batch; 0: the epoch's end (stays so until a seek). It cannot fail: everything was checked at open.
+// the batch uses. 1: a batch; 0: the epoch's end (stays so until a seek). It cannot fail: everything was checked at
+// open.
 int hs_stream_fill(struct hs_stream *stream, void *slot, struct hs_fill *ret);
 
 // hs_fill_array_bytes: how many bytes of an array a fill uses (its rows times its width in this batch).

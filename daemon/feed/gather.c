@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// The gather: rows of an encoding, widened, wrapped in their special tokens, truncated and padded, straight into a slot.
+// The gather: rows of an encoding, widened, wrapped in their special tokens, truncated and padded, straight into a
+// slot.
 //
 //   stored   u16 codes, or u32 ids, of one row, without special tokens   | t0 t1 t2 ... |
 //   slot     input_ids       | prefix | tokens (first or last budget of them) | suffix | pad pad ... |
 //            attention_mask  |   1        1 1 1 1 1 1 ...                         1    |  0   0  ... |
 //   with padding on the left the pads come first.
 //
-// Everything was checked when the file was opened (offsets ascend, codes are in the table, ids below the vocabulary's size), so the inner
-// loops have no checks: one pass per array and row, over contiguous memory, that the compiler vectorises.
+// Everything was checked when the file was opened (offsets ascend, codes are in the table, ids below the vocabulary's
+// size), so the inner loops have no checks: one pass per array and row, over contiguous memory, that the compiler
+// vectorises.
 #include <string.h>
 
 #include "feed/internal.h"
 
 #define DEFINE_WIDEN(name, dst_type, src_type, value)                                                                  \
-	static void name(dst_type *restrict dst, const src_type *restrict src, const uint32_t *restrict table, size_t n) \
+	static void name(dst_type *restrict dst, const src_type *restrict src, const uint32_t *restrict table,         \
+			 size_t n)                                                                                     \
 	{                                                                                                              \
 		(void)table;                                                                                           \
 		for (size_t i = 0; i < n; i++)                                                                         \

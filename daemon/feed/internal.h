@@ -40,7 +40,8 @@ struct order { // the rows of one epoch, in order; shared by streams
 	uint32_t rows[];
 };
 
-extern const struct hs_cache_kind hs_feed_version_cache, hs_feed_encoding_cache, hs_feed_plan_cache, hs_feed_order_cache;
+extern const struct hs_cache_kind hs_feed_version_cache, hs_feed_encoding_cache, hs_feed_plan_cache,
+	hs_feed_order_cache;
 
 // A key under construction: fixed-width fields appended one after another.
 struct cache_key {
@@ -52,7 +53,8 @@ void hs_feed_key_version(struct cache_key *key, const struct hs_feed_source *sou
 void hs_feed_key_plan(struct cache_key *key, const struct hs_plan_spec *spec);
 
 // hs_feed_plan_resolve chooses the kind that a request left open, by the labels.
-void hs_feed_plan_resolve(const struct hs_feed_source *source, const struct hs_plan_request *request, struct hs_plan_spec *ret);
+void hs_feed_plan_resolve(const struct hs_feed_source *source, const struct hs_plan_request *request,
+			  struct hs_plan_spec *ret);
 
 // What hs_feed_order_cache's make needs.
 struct order_request {

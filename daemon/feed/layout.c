@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the arrays of a batch lie in a slot: fixed for a stream's life, sized for a full batch at its widest, 64-byte aligned.
+// Where the arrays of a batch lie in a slot: fixed for a stream's life, sized for a full batch at its widest, 64-byte
+// aligned.
 #include <stdio.h>
 #include <string.h>
 
@@ -30,7 +31,9 @@ static void add_token_arrays(const struct hs_feed_source *source, const struct h
 	static const char *const names[] = {"input_ids", "attention_mask", "token_type_ids"};
 	uint32_t multiple = spec->padding == HS_PAD_MULTIPLE ? spec->multiple : 0;
 	for (size_t i = 0; i < (spec->token_type_ids ? 3u : 2u); i++) {
-		struct hs_array array = {.dtype = spec->int32 ? HS_I32 : HS_I64, .dims = 2, .role = (int)role,
+		struct hs_array array = {.dtype = spec->int32 ? HS_I32 : HS_I64,
+					 .dims = 2,
+					 .role = (int)role,
 					 .columns = hs_feed_round_up(spec->max_length[role], multiple)};
 		const char *prefix = role == 0 ? "" : hs_feed_source_role(source, role);
 		snprintf(array.name, sizeof(array.name), "%s%s%s", prefix, role == 0 ? "" : "_", names[i]);
@@ -47,15 +50,18 @@ int hs_feed_layout_init(const struct hs_feed_source *source, const struct hs_str
 		add_token_arrays(source, spec, role, &layout);
 	if (v->label_type != HS_LABELS_NONE) {
 		bool floats = v->label_type == HS_LABELS_FLOAT;
-		struct hs_array labels = {.name = "labels", .dtype = floats ? HS_F32 : HS_I64, .dims = floats ? 2 : 1, .role = -1,
+		struct hs_array labels = {.name = "labels",
+					  .dtype = floats ? HS_F32 : HS_I64,
+					  .dims = floats ? 2 : 1,
+					  .role = -1,
 					  .columns = floats ? v->nlabels : 1};
 		add_array(&layout, &labels, spec->batch_size);
 	}
 	struct hs_array index = {.name = "index", .dtype = HS_I64, .dims = 1, .role = -1, .columns = 1};
 	add_array(&layout, &index, spec->batch_size);
 	if (layout.slot_bytes > HS_FEED_MAX_SLOT_BYTES) {
-		hs_err_set(reterr, HSFEED_ELIMIT, "a batch of %u rows would need %zu bytes; a slot holds at most %u", spec->batch_size,
-			   layout.slot_bytes, HS_FEED_MAX_SLOT_BYTES);
+		hs_err_set(reterr, HSFEED_ELIMIT, "a batch of %u rows would need %zu bytes; a slot holds at most %u",
+			   spec->batch_size, layout.slot_bytes, HS_FEED_MAX_SLOT_BYTES);
 		return hs_err_hint(reterr, "lower the batch size or max_length, or ask for int32");
 	}
 	*ret = layout;

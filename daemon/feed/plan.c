@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fold tables and epoch orders, each computed once and shared: fold_of_row by (version, plan), the rows in order by (version, plan, fold,
-// split, order, seed + epoch).
+// Fold tables and epoch orders, each computed once and shared: fold_of_row by (version, plan), the rows in order by
+// (version, plan, fold, split, order, seed + epoch).
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +17,8 @@ struct plan_make {
 	struct hs_plan_spec spec;
 };
 
-void hs_feed_plan_resolve(const struct hs_feed_source *source, const struct hs_plan_request *request, struct hs_plan_spec *ret)
+void hs_feed_plan_resolve(const struct hs_feed_source *source, const struct hs_plan_request *request,
+			  struct hs_plan_spec *ret)
 {
 	*ret = request->spec;
 	if (request->kind_given)
@@ -58,8 +59,9 @@ static int check_classes(const float *values, size_t n, struct hs_err *reterr)
 {
 	for (size_t i = 0; i < n; i++)
 		if (values[i] != __builtin_truncf(values[i]))
-			return hs_err_set(reterr, HSFEED_EBADPLAN,
-					  "Supported target types are: ('binary', 'multiclass'). Got 'continuous' instead.");
+			return hs_err_set(
+				reterr, HSFEED_EBADPLAN,
+				"Supported target types are: ('binary', 'multiclass'). Got 'continuous' instead.");
 	return 0;
 }
 
@@ -76,7 +78,8 @@ static int float_classes(const struct hs_version *v, uint32_t *ret_classes, stru
 	return rc;
 }
 
-static int read_classes(const struct hs_version *v, const struct hs_plan_spec *spec, uint32_t *ret_classes, struct hs_err *reterr)
+static int read_classes(const struct hs_version *v, const struct hs_plan_spec *spec, uint32_t *ret_classes,
+			struct hs_err *reterr)
 {
 	if (v->label_type == HS_LABELS_NONE) {
 		hs_err_set(reterr, HSFEED_EBADPLAN, "a %s plan needs labels, and this dataset was ingested without",
@@ -86,8 +89,10 @@ static int read_classes(const struct hs_version *v, const struct hs_plan_spec *s
 	if (v->nlabels > 1 && spec->kind == HS_SPLIT_STRATIFIED) {
 		hs_err_set(reterr, HSFEED_EBADPLAN,
 			   "Supported target types are: ('binary', 'multiclass'). Got 'multilabel-indicator' instead.");
-		return hs_err_hint(reterr, "the dataset has %zu label columns: --kind multiclass makes every label combination a class",
-				   v->nlabels);
+		return hs_err_hint(
+			reterr,
+			"the dataset has %zu label columns: --kind multiclass makes every label combination a class",
+			v->nlabels);
 	}
 	if (v->label_type == HS_LABELS_FLOAT)
 		return float_classes(v, ret_classes, reterr);
@@ -186,7 +191,8 @@ static int order_make(void *arg, void **ret_value, size_t *ret_bytes, struct hs_
 	if (!order)
 		return hs_err_nomem(reterr, "ordering an epoch");
 	if (request->plan) {
-		order->n = hs_fold_rows(request->plan->fold_of_row, request->nrows, request->fold, request->val, order->rows);
+		order->n = hs_fold_rows(request->plan->fold_of_row, request->nrows, request->fold, request->val,
+					order->rows);
 	} else {
 		order->n = request->nrows;
 		for (size_t i = 0; i < order->n; i++)

@@ -151,7 +151,8 @@ static int no_such_role(const struct hs_version_entry *entry, const char *role, 
 	for (size_t i = 0; i < entry->nroles && used < sizeof(list) - 2; i++)
 		used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", i ? ", " : "", entry->roles[i].role);
 	hs_err_set(reterr, HSFEED_ENOTFOUND, "dataset %s has no role \"%s\"", entry->name, role);
-	return hs_err_hint(reterr, "it has: %s; add one with: hsfeed add %s --tokenizer %s=DIR", list, entry->name, role);
+	return hs_err_hint(reterr, "it has: %s; add one with: hsfeed add %s --tokenizer %s=DIR", list, entry->name,
+			   role);
 }
 
 // The encoding a request means by its i-th role: the pinned one of a saved state, else the role's present one.
@@ -168,7 +169,9 @@ static int choose_encoding(const struct hs_feed_source *source, const struct hs_
 		hs_id_hex(ret, hex);
 		hs_err_set(reterr, HSFEED_ENOTFOUND, "encoding %.12s of role \"%s\" is not in the store any more", hex,
 			   source->roles[i]);
-		return hs_err_hint(reterr, "the role was given another tokenizer; ingest with the old one, or drop the saved state");
+		return hs_err_hint(
+			reterr,
+			"the role was given another tokenizer; ingest with the old one, or drop the saved state");
 	}
 	if (!role)
 		return no_such_role(&source->entry, source->roles[i], reterr);
@@ -188,20 +191,23 @@ static void choose_roles(struct hs_feed_source *source, const struct hs_source_r
 	source->nroles = 1;
 }
 
-static int open_role(struct hs_feed_source *source, const struct hs_source_request *request, size_t i, struct hs_err *reterr)
+static int open_role(struct hs_feed_source *source, const struct hs_source_request *request, size_t i,
+		     struct hs_err *reterr)
 {
 	struct hs_id id;
 	int rc = choose_encoding(source, request, i, &id, reterr);
 	if (rc < 0)
 		return rc;
-	rc = open_cached(source->feed, source->feed->encodings, source->entry.owner, &id, &source->encodings[i], reterr);
+	rc = open_cached(source->feed, source->feed->encodings, source->entry.owner, &id, &source->encodings[i],
+			 reterr);
 	if (rc < 0)
 		return rc;
 	const struct hs_encoding *encoding = hs_feed_source_encoding(source, i);
 	const struct hs_version *version = hs_feed_source_version(source);
 	if (!hs_id_eq(&encoding->version, &source->entry.version) || encoding->nrows != version->nrows)
-		return hs_err_set(reterr, HSFEED_ENOTFOUND, "the encoding given for role \"%s\" is of another version of %s",
-				  source->roles[i], source->entry.name);
+		return hs_err_set(reterr, HSFEED_ENOTFOUND,
+				  "the encoding given for role \"%s\" is of another version of %s", source->roles[i],
+				  source->entry.name);
 	return 0;
 }
 
@@ -209,15 +215,16 @@ int hs_feed_source_open(struct hs_feed *feed, const struct hs_source_request *re
 			struct hs_err *reterr)
 {
 	if (request->nroles > HS_FEED_MAX_ROLES)
-		return hs_err_set(reterr, HSFEED_ELIMIT, "%zu roles asked for; a stream takes at most %d", request->nroles,
-				  HS_FEED_MAX_ROLES);
+		return hs_err_set(reterr, HSFEED_ELIMIT, "%zu roles asked for; a stream takes at most %d",
+				  request->nroles, HS_FEED_MAX_ROLES);
 	struct hs_feed_source *source = calloc(1, sizeof(*source));
 	if (!source)
 		return hs_err_nomem(reterr, "opening a dataset");
 	source->feed = feed;
 	int rc = hs_store_find(feed->store, request->uid, request->owner, request->spec, &source->entry, reterr);
 	if (rc == 0)
-		rc = open_cached(feed, feed->versions, source->entry.owner, &source->entry.version, &source->version, reterr);
+		rc = open_cached(feed, feed->versions, source->entry.owner, &source->entry.version, &source->version,
+				 reterr);
 	if (rc == 0)
 		choose_roles(source, request);
 	for (size_t i = 0; rc == 0 && i < source->nroles; i++)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A stream's window: the order of its epoch (shared), its share of it (hs_deal), and the number of the next batch. Seeking replaces the
-// first two; nothing else is state.
+// A stream's window: the order of its epoch (shared), its share of it (hs_deal), and the number of the next batch.
+// Seeking replaces the first two; nothing else is state.
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,8 +14,8 @@ struct hs_stream {
 	const struct hs_plan *plan; // NULL for split all
 	struct hs_cache_entry *order;
 	struct hs_deal deal;
-	size_t next;        // batch of this window
-	uint32_t *rows;     // [batch_size] scratch: row numbers of the batch being filled
+	size_t next;    // batch of this window
+	uint32_t *rows; // [batch_size] scratch: row numbers of the batch being filled
 };
 
 // ---- checks ----
@@ -25,23 +25,24 @@ static int check_lengths(const struct hs_feed_source *source, const struct hs_st
 	for (size_t i = 0; i < hs_feed_source_nroles(source); i++) {
 		const struct hs_encoding *e = hs_feed_source_encoding(source, i);
 		uint32_t specials = e->nprefix + e->nsuffix;
-		if (spec->max_length[i] < specials || spec->max_length[i] == 0 || spec->max_length[i] > HS_FEED_MAX_LENGTH)
+		if (spec->max_length[i] < specials || spec->max_length[i] == 0 ||
+		    spec->max_length[i] > HS_FEED_MAX_LENGTH)
 			return hs_err_set(reterr, HSFEED_EBADREQUEST,
 					  "max_length %u of role \"%s\" is out of range: %u (the special tokens) to %u",
 					  spec->max_length[i], hs_feed_source_role(source, i), specials ? specials : 1,
 					  HS_FEED_MAX_LENGTH);
 	}
 	if (spec->padding == HS_PAD_MULTIPLE && (spec->multiple == 0 || spec->multiple > HS_FEED_MAX_LENGTH))
-		return hs_err_set(reterr, HSFEED_EBADREQUEST, "padding to a multiple of %u is out of range: 1 to %u", spec->multiple,
-				  HS_FEED_MAX_LENGTH);
+		return hs_err_set(reterr, HSFEED_EBADREQUEST, "padding to a multiple of %u is out of range: 1 to %u",
+				  spec->multiple, HS_FEED_MAX_LENGTH);
 	return 0;
 }
 
 static int check_fold(const struct hs_stream_spec *spec, const struct hs_plan *plan, struct hs_err *reterr)
 {
 	if (spec->fold >= plan->spec.nfolds)
-		return hs_err_set(reterr, HSFEED_EBADREQUEST, "fold %u is out of range: the plan has folds 0 to %u", spec->fold,
-				  plan->spec.nfolds - 1);
+		return hs_err_set(reterr, HSFEED_EBADREQUEST, "fold %u is out of range: the plan has folds 0 to %u",
+				  spec->fold, plan->spec.nfolds - 1);
 	return 0;
 }
 
@@ -51,7 +52,10 @@ static int get_order(const struct hs_stream *s, const struct hs_stream_spec *spe
 		     struct hs_err *reterr)
 {
 	const struct hs_version *v = hs_feed_source_version(s->source);
-	struct order_request request = {.nrows = v->nrows, .plan = s->plan, .fold = spec->fold, .val = spec->split == HS_VAL,
+	struct order_request request = {.nrows = v->nrows,
+					.plan = s->plan,
+					.fold = spec->fold,
+					.val = spec->split == HS_VAL,
 					.shuffle = spec->order == HS_ORDER_SHUFFLE,
 					.seed = spec->order == HS_ORDER_SHUFFLE ? spec->seed + spec->epoch : 0};
 	struct cache_key key = {0};
@@ -73,8 +77,13 @@ static int move_window(struct hs_stream *s, const struct hs_stream_spec *spec, s
 	int rc = get_order(s, spec, &order, reterr);
 	if (rc < 0)
 		return rc;
-	struct hs_deal deal = {.n = ((struct order *)hs_cache_value(order))->n, .at = spec->at, .rank = spec->rank, .world = spec->world,
-			       .shard = spec->shard, .batch_size = spec->batch_size, .drop_last = spec->drop_last};
+	struct hs_deal deal = {.n = ((struct order *)hs_cache_value(order))->n,
+			       .at = spec->at,
+			       .rank = spec->rank,
+			       .world = spec->world,
+			       .shard = spec->shard,
+			       .batch_size = spec->batch_size,
+			       .drop_last = spec->drop_last};
 	rc = hs_deal_check(&deal, reterr);
 	if (rc < 0) {
 		hs_cache_put(s->feed->orders, order);
@@ -102,8 +111,8 @@ int hs_stream_seek(struct hs_stream *stream, uint64_t epoch, uint64_t at, uint64
 static int stream_init(struct hs_stream *s, const struct hs_stream_spec *spec, struct hs_err *reterr)
 {
 	if (spec->batch_size == 0 || spec->batch_size > HS_FEED_MAX_BATCH)
-		return hs_err_set(reterr, HSFEED_EBADREQUEST, "batch_size %u is out of range: 1 to %u", spec->batch_size,
-				  HS_FEED_MAX_BATCH);
+		return hs_err_set(reterr, HSFEED_EBADREQUEST, "batch_size %u is out of range: 1 to %u",
+				  spec->batch_size, HS_FEED_MAX_BATCH);
 	int rc = check_lengths(s->source, spec, reterr);
 	if (rc == 0)
 		rc = hs_feed_layout_init(s->source, spec, &s->layout, reterr);
@@ -119,8 +128,8 @@ static int stream_init(struct hs_stream *s, const struct hs_stream_spec *spec, s
 	return move_window(s, spec, reterr);
 }
 
-int hs_stream_create(struct hs_feed *feed, struct hs_feed_source *source, const struct hs_stream_spec *spec, struct hs_stream **ret,
-		     struct hs_err *reterr)
+int hs_stream_create(struct hs_feed *feed, struct hs_feed_source *source, const struct hs_stream_spec *spec,
+		     struct hs_stream **ret, struct hs_err *reterr)
 {
 	struct hs_stream *s = calloc(1, sizeof(*s));
 	if (!s) {

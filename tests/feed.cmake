@@ -1,0 +1,1 @@
+hs_test(test_cache unit/test_cache.c hs_feed)
