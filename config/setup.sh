@@ -46,9 +46,9 @@ hs_setup() {
 
 hs_install() {
 	local sudo=() packages command
-	command="apt-get install --no-install-recommends $*"
 	command -v apt-get >/dev/null ||
 		hs_die "there is no apt-get here; install with your own package manager what Debian calls: $*"
+	command="apt-get install --no-install-recommends $(hs_present_names "$@" | paste -sd ' ')"
 	if [ "$(id -u)" -ne 0 ]; then
 		command -v sudo >/dev/null ||
 			hs_die "packages are missing, and this is not root and has no sudo; as root, run: $command"
@@ -56,6 +56,7 @@ hs_install() {
 	fi
 	printf 'installing: %s\n' "$*"
 	hs_apt "${sudo[@]}" -- update || hs_die "apt-get update failed; run it by hand, then: $command"
+	# Only now can apt be asked for names.
 	mapfile -t packages < <(hs_present_names "$@")
 	hs_apt "${sudo[@]}" -- install --no-install-recommends "${packages[@]}" ||
 		hs_die "apt-get failed; by hand: $command"
