@@ -26,7 +26,10 @@ struct hs_version { // an open version; pointers into its file
 int hs_version_open(const struct hs_file *file, struct hs_version **ret, struct hs_err *reterr);
 void hs_version_close(struct hs_version *v);
 // hs_version_text gives the cleaned text of a row: points into the map, or into *scratch when it straddles two chunks.
+// 0, -ENOMEM, or HSFEED_ECORRUPT where it is not UTF-8.
 int hs_version_text(const struct hs_version *v, size_t row, struct hs_buf *scratch, struct hs_span *ret);
+// hs_version_cell gives a row's cell of another source column; {NULL, 0} where the source had none. HSFEED_ENOTFOUND: no such column.
+int hs_version_cell(const struct hs_version *v, uint16_t column, size_t row, struct hs_span *ret);
 
 struct hs_encoding { // an open encoding; pointers into its file
 	const struct hs_file *file;
@@ -52,7 +55,6 @@ void hs_encoding_close(struct hs_encoding *e);
 // The same readers are used on tmp files before they are published.
 
 // Helpers of the ingest child: split rows into groups and put them.
-struct hs_span_list { const struct hs_span *items; size_t n; };
 int hs_version_put_rows(struct hs_file_writer *w, const struct hs_span *texts, const uint32_t *lines, size_t nrows, struct hs_err *reterr);
 int hs_version_put_labels(struct hs_file_writer *w, const void *values, size_t nrows, size_t row_bytes, struct hs_err *reterr);
 int hs_version_put_cells(struct hs_file_writer *w, uint16_t column, const struct hs_span *cells, const uint32_t *lines, size_t nrows,
