@@ -5,3 +5,4 @@ function(hs_store_test name)
 endfunction()
 
 hs_store_test(test_store_file)
+hs_store_test(test_store_version)

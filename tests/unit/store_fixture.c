@@ -151,7 +151,7 @@ void fx_encoding_header(struct hs_wbuf *w, const struct fx_spec *spec, unsigned 
 	static const char *const flags[] = {"truncate_left", "pad_left"};
 	struct hs_id version = fx_id(spec->version_seed);
 	const struct { const char *key; uint64_t value; } numbers[] = {
-		{"width", width}, {"table", table}, {"tokens", tokens}, {"max_tokens", max_tokens}, {"vocab_size", FX_VOCAB},
+		{"width", width}, {"table", table}, {"tokens", tokens}, {"max_tokens", max_tokens}, {"vocab_size", spec->vocab ? spec->vocab : FX_VOCAB},
 		{"text_type", 0}, {"pad_type", 0},
 	};
 	hs_w_map(w, 22);

@@ -24,6 +24,7 @@ struct fx_spec {
 	const char *name, *role;
 	size_t nrows;
 	int64_t created_ms;
+	uint32_t vocab; // 0: FX_VOCAB
 };
 
 // Texts and ids of a row, from the seed alone.
