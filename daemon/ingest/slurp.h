@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// A descriptor's bytes in memory, read once by pread, and their digest.
+#ifndef HS_INGEST_SLURP_H
+#define HS_INGEST_SLURP_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/sha256.h"
+#include "ingest/channel.h"
+
+struct hs_slurp {
+	char *data; // heap
+	size_t len;
+	uint8_t sha256[HS_SHA256_BYTES]; // by hs_slurp_digest
+};
+
+// hs_slurp_read reads a whole regular file; progress (may be NULL) hears of it as stage "read". name is for sentences.
+// 0, -ENOMEM, -errno, or HSFEED_EBADFILE: its size, mtime or ctime changed meanwhile.
+int hs_slurp_read(int fd, const char *name, struct hs_channel *progress, struct hs_slurp *ret, struct hs_err *reterr);
+int hs_slurp_digest(struct hs_slurp *s, struct hs_err *reterr); // over the very bytes in `data`
+void hs_slurp_fini(struct hs_slurp *s);
+
+#endif
