@@ -8,13 +8,15 @@ U+09DC, U+09DD and U+09DF, which many keyboards type and Unicode's NFC takes apa
 tokenizer/: a WordPiece vocabulary trained on the NFC form of that text, as Hugging Face saves one. It knows none of the
 three letters, so the ingest report has something to say about --normalize nfc.
 
-usage: make_demo.py [FOLDER]      the default is the folder of this script
+usage: make_demo.py [--check] [FOLDER]      the default is the folder of this script
+--check writes nothing there and exits 1 when the files are not what would be written.
 """
 import csv
 import json
 import random
 import re
 import sys
+import tempfile
 import unicodedata
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -342,12 +344,36 @@ def write_tokenizer(folder, vocabulary):
         (folder / name).write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
-def main(argv):
-    folder = Path(argv[0]) if argv else Path(__file__).resolve().parent
+def make(folder):
     rows = make_rows()
     write_csv(folder / "comments.csv", rows)
     write_tokenizer(folder / "tokenizer", train([row[0] for row in rows]))
 
 
+def check(folder):
+    """The names of the files that differ from what the script makes."""
+    with tempfile.TemporaryDirectory() as fresh:
+        make(Path(fresh))
+        made = sorted(path.relative_to(fresh) for path in Path(fresh).rglob("*") if path.is_file())
+        return [str(p) for p in made if not same_bytes(Path(fresh, p), folder / p)]
+
+
+def same_bytes(a, b):
+    return b.is_file() and a.read_bytes() == b.read_bytes()
+
+
+def main(argv):
+    checking = "--check" in argv
+    folders = [a for a in argv if a != "--check"]
+    folder = Path(folders[0]) if folders else Path(__file__).resolve().parent
+    if not checking:
+        make(folder)
+        return 0
+    stale = check(folder)
+    for name in stale:
+        print(f"{folder / name} is not what make_demo.py makes: run it, or undo the change")
+    return 1 if stale else 0
+
+
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))
