@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+// A batch: checked against what the stream's opening said, copied once into its slot's aligned memory.
+#include <stdlib.h>
+#include <string.h>
+
+#include "client.h"
+
+#define ALIGN 64u
+
+const char *hsfeed_dtype_name(enum hsfeed_dtype dtype)
+{
+	switch (dtype) {
+	case HSFEED_INT64:
+		return "int64";
+	case HSFEED_INT32:
+		return "int32";
+	case HSFEED_FLOAT32:
+		return "float32";
+	}
+	return NULL;
+}
+
+size_t hsfeed_dtype_bytes(enum hsfeed_dtype dtype)
+{
+	if (dtype == HSFEED_INT64)
+		return 8;
+	return dtype == HSFEED_INT32 || dtype == HSFEED_FLOAT32 ? 4 : 0;
+}
+
+static bool read_dtype(const hsfeed_value *v, enum hsfeed_dtype *ret)
+{
+	const char *name = hsfeed_value_str(v, NULL, "");
+	for (enum hsfeed_dtype d = HSFEED_INT64; d <= HSFEED_FLOAT32; d++) {
+		if (strcmp(name, hsfeed_dtype_name(d)) == 0) {
+			*ret = d;
+			return true;
+		}
+	}
+	return false;
+}
+
+static const char *read_array(const hsfeed_value *v, size_t nroles, struct hs_array_spec *ret)
+{
+	const hsfeed_value *role = hsfeed_value_get(v, "role");
+	uint64_t dims = hsfeed_value_uint(hsfeed_value_get(v, "dims"), 0);
+	uint64_t columns = hsfeed_value_uint(hsfeed_value_get(v, "columns"), 1);
+	uint64_t r = hsfeed_value_uint(role, UINT64_MAX);
+	if (!read_dtype(hsfeed_value_get(v, "dtype"), &ret->dtype))
+		return "an array's dtype is unknown";
+	if (dims < 1 || dims > 2 || columns > HS_LIB_MAX_DATA || (dims == 2 && columns == 0))
+		return "an array's shape is not usable";
+	if (hsfeed_value_type(role) != HSFEED_NIL && (r >= nroles || dims != 2))
+		return "an array's role is out of range";
+	ret->dims = (unsigned)dims;
+	ret->columns = (size_t)columns;
+	ret->role = hsfeed_value_type(role) == HSFEED_NIL ? -1 : (int)r;
+	ret->name = strdup(hsfeed_value_str(hsfeed_value_get(v, "name"), NULL, "?"));
+	return ret->name ? NULL : "out of memory";
+}
+
+static const char *read_layout(const hsfeed_value *info, struct hs_layout *ret)
+{
+	const hsfeed_value *encodings = hsfeed_value_get(info, "encodings"), *arrays = hsfeed_value_get(info, "arrays");
+	uint64_t batch_size = hsfeed_value_uint(hsfeed_value_get(info, "batch_size"), 0);
+	if (batch_size == 0 || batch_size > HS_LIB_MAX_DATA)
+		return "the batch size is not usable";
+	if (hsfeed_value_len(encodings) > HS_LIB_MAX_ROLES || hsfeed_value_type(arrays) != HSFEED_ARRAY ||
+	    hsfeed_value_len(arrays) > HS_LIB_MAX_ARRAYS)
+		return "there are more roles or arrays than can be";
+	ret->batch_size = (size_t)batch_size;
+	ret->nroles = hsfeed_value_len(encodings);
+	for (size_t i = 0; i < ret->nroles; i++) {
+		uint64_t n = hsfeed_value_uint(hsfeed_value_get(hsfeed_value_at(encodings, i), "max_length"), 0);
+		if (n > HS_LIB_MAX_DATA)
+			return "a max_length is not usable";
+		ret->max_length[i] = (uint32_t)n;
+	}
+	for (size_t i = 0; i < hsfeed_value_len(arrays); i++) {
+		const char *wrong = read_array(hsfeed_value_at(arrays, i), ret->nroles, &ret->arrays[i]);
+		if (wrong)
+			return wrong;
+		ret->narrays++;
+	}
+	return NULL;
+}
+
+int hs_layout_read(const hsfeed_value *info, struct hs_layout *ret, struct hsfeed_error *reterr)
+{
+	struct hs_layout layout = {0};
+	const char *wrong = read_layout(info, &layout);
+	if (!wrong) {
+		*ret = layout;
+		return 0;
+	}
+	hs_layout_fini(&layout);
+	return hs_error_set(reterr, HSFEED_EBADFRAME, "the daemon opened a stream that cannot be: %s", wrong);
+}
+
+void hs_layout_fini(struct hs_layout *layout)
+{
+	for (size_t i = 0; i < layout->narrays; i++)
+		free(layout->arrays[i].name);
+	*layout = (struct hs_layout){0};
+}
+
+// ---- slots ----
+
+struct hs_slot *hs_slot_create(hsfeed_stream *stream, uint32_t index)
+{
+	struct hs_slot *slot = calloc(1, sizeof(*slot) + stream->names_bytes);
+	if (!slot)
+		return NULL;
+	slot->stream = stream;
+	slot->slot = index;
+	char *name = slot->names;
+	for (size_t i = 0; i < stream->layout.narrays; i++) {
+		const struct hs_array_spec *spec = &stream->layout.arrays[i];
+		slot->arrays[i].name = memcpy(name, spec->name, strlen(spec->name) + 1);
+		slot->arrays[i].dtype = spec->dtype;
+		slot->arrays[i].ndim = spec->dims;
+		slot->pointers[i] = &slot->arrays[i];
+		name += strlen(spec->name) + 1;
+	}
+	slot->batch.narrays = stream->layout.narrays;
+	slot->batch.arrays = slot->pointers;
+	return slot;
+}
+
+void hs_slot_free(struct hs_slot *slot)
+{
+	if (!slot)
+		return;
+	free(slot->data);
+	free(slot);
+}
+
+static bool room_for(struct hs_slot *slot, size_t bytes)
+{
+	if (bytes <= slot->data_cap)
+		return true;
+	size_t cap = (bytes + 4095) & ~(size_t)4095;
+	uint8_t *data = aligned_alloc(ALIGN, cap);
+	if (!data)
+		return false;
+	free(slot->data);
+	slot->data = data;
+	slot->data_cap = cap;
+	return true;
+}
+
+static bool read_lengths(struct hs_rbuf params, const struct hs_layout *layout, uint64_t *ret)
+{
+	struct hs_rbuf r;
+	struct hs_wire_value v;
+	if (!hs_r_find(params, "lengths", &r) || !hs_r_next(&r, &v) || v.type != HS_WIRE_ARRAY || v.as.count != layout->nroles)
+		return false;
+	for (size_t i = 0; i < layout->nroles; i++) {
+		if (!hs_r_next(&r, &v) || v.type != HS_WIRE_UINT || v.as.u > layout->max_length[i])
+			return false;
+		ret[i] = v.as.u;
+	}
+	return true;
+}
+
+// Lays the arrays out in the slot; returns the bytes that `data` must have, or more than HS_LIB_MAX_DATA.
+static uint64_t place_arrays(const struct hs_layout *layout, uint64_t rows, const uint64_t *lengths, struct hs_slot *slot,
+			     uint64_t ret_offset[])
+{
+	uint64_t end = 0;
+	for (size_t i = 0; i < layout->narrays && end <= HS_LIB_MAX_DATA; i++) {
+		const struct hs_array_spec *spec = &layout->arrays[i];
+		uint64_t width = spec->dims == 1 ? 1 : spec->role >= 0 ? lengths[spec->role] : spec->columns;
+		uint64_t bytes = rows * width * hsfeed_dtype_bytes(spec->dtype); // < 2^28 * 2^28 * 8
+		uint64_t offset = (end + ALIGN - 1) / ALIGN * ALIGN;
+		ret_offset[i] = offset;
+		slot->arrays[i].shape[0] = (size_t)rows;
+		slot->arrays[i].shape[1] = (size_t)width;
+		slot->arrays[i].bytes = (size_t)bytes;
+		end = offset + bytes;
+	}
+	return end;
+}
+
+const char *hs_batch_fill(const struct hs_layout *layout, struct hs_rbuf params, struct hs_slot *slot)
+{
+	uint64_t rows, batch, at, lengths[HS_LIB_MAX_ROLES], offset[HS_LIB_MAX_ARRAYS];
+	const void *data;
+	size_t len;
+	if (!hs_r_get_uint(params, "rows", &rows) || !hs_r_get_uint(params, "batch", &batch) ||
+	    !hs_r_get_uint(params, "at", &at) || !hs_r_get_bin(params, "data", &data, &len))
+		return "a key is missing";
+	if (rows == 0 || rows > layout->batch_size)
+		return "its rows do not fit the stream";
+	if (!read_lengths(params, layout, lengths))
+		return "its lengths do not fit the stream";
+	if (place_arrays(layout, rows, lengths, slot, offset) != len || len > HS_LIB_MAX_DATA)
+		return "its data has another size than its arrays";
+	if (!room_for(slot, len))
+		return "out of memory";
+	if (len > 0)
+		memcpy(slot->data, data, len);
+	for (size_t i = 0; i < layout->narrays; i++)
+		slot->arrays[i].data = slot->data + offset[i];
+	slot->batch.batch = batch;
+	slot->batch.at = at;
+	slot->batch.rows = (size_t)rows;
+	return NULL;
+}

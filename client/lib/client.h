@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of libhsfeed share. The layers within, lowest first:
+//
+//   error, value, params   no connection needed
+//   paths, socket          where the daemon may be, and whether to trust it
+//   conn                   bytes in and out: the only file that reads or writes the socket
+//   client, call           greeting, sequence numbers, answers
+//   batch, stream, open    streams: what conn hands to them, what callers take
+//   data, rows, files, tokenizer, ingest   typed calls
+#ifndef HS_LIB_CLIENT_H
+#define HS_LIB_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "hsfeed.h"
+#include "wire/wire.h"
+
+#define HS_LIB_MAX_SLOTS 64
+#define HS_LIB_MAX_ROLES 8
+#define HS_LIB_MAX_ARRAYS (3 * HS_LIB_MAX_ROLES + 2)
+#define HS_LIB_MAX_DATA (1u << 28)      // bytes of one batch
+#define HS_LIB_MAX_FRAME (1u << 29)     // whatever hello says: a frame beyond this is not believed
+#define HS_LIB_MAX_STATE_FILES 8
+
+// ---- error.c ----
+
+// Fill *reterr (may be NULL) and return code.
+int hs_error_set(struct hsfeed_error *reterr, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int hs_error_hint(struct hsfeed_error *reterr, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int hs_error_nomem(struct hsfeed_error *reterr);
+int hs_error_copy(struct hsfeed_error *reterr, const struct hsfeed_error *from);
+// hs_error_decode reads {code, message, hint}, wherever it came from; returns the code, always negative.
+int hs_error_decode(struct hsfeed_error *reterr, const hsfeed_value *map);
+
+// hs_options_read copies a caller's option struct (may be NULL) of any age into ours: what an older program does not
+// have is zero. 0 or HSFEED_EBADARG.
+int hs_options_read(void *ret_options, size_t bytes, const void *given, struct hsfeed_error *reterr);
+
+// ---- value.c ----
+
+// hs_value_decode makes a tree of one value that passed hs_wire_check; the bytes are copied. 0 or -ENOMEM.
+int hs_value_decode(const void *data, size_t len, hsfeed_value **ret);
+
+// ---- params.c ----
+
+const struct hs_wbuf *hs_params_finish(hsfeed_params *params); // closes the outer map; NULL after a failure
+// hs_params_name writes name and, for "user:name", owner. 0 or HSFEED_ENOTFOUND, HSFEED_EBADARG.
+int hs_params_name(hsfeed_params *params, const char *name, struct hsfeed_error *reterr);
+void hs_params_plan(hsfeed_params *params, const struct hsfeed_plan *plan); // "plan": {...}; NULL writes nothing
+int hs_plan_read(struct hsfeed_plan *ret_plan, const struct hsfeed_plan *given, struct hsfeed_error *reterr);
+
+// ---- socket.c ----
+
+struct hs_peer {
+	char path[108];
+	pid_t pid;
+	uid_t uid;
+};
+// hs_socket_connect tries the path given, or each of the search order. *ret_fd is non-blocking and close-on-exec.
+int hs_socket_connect(const char *path, unsigned timeout_ms, int *ret_fd, struct hs_peer *ret_peer,
+		      struct hsfeed_error *reterr);
+
+// ---- conn.c ----
+
+int64_t hs_now_ms(void);
+int64_t hs_deadline(int64_t timeout_ms); // < 0: never, as INT64_MAX
+
+struct hs_late { // a call that was given up; its answer may still come
+	uint32_t seq;
+	enum { HS_LATE_IGNORE, HS_LATE_CLOSE_STREAM, HS_LATE_CLOSE_FILE } what;
+};
+
+struct hs_wait { // the one call that is being waited for
+	bool active, answered;
+	uint32_t seq;
+	int code;             // of the answer
+	struct hsfeed_error error;
+	hsfeed_value *result; // owned until taken
+	hsfeed_progress_fn *progress;
+	void *progress_arg;
+	bool cancel_sent;
+};
+
+struct hsfeed_client {
+	int fd;
+	pid_t owner_pid;
+	struct hs_peer peer;
+	unsigned timeout_ms;
+	void (*on_notice)(void *arg, const char *name, const hsfeed_value *params);
+	int (*interrupted)(void *arg);
+	void *arg;
+	bool in_callback;
+
+	struct hsfeed_error broken; // code 0: the connection is fine
+	struct hsfeed_error bye;    // the daemon's parting words
+
+	hsfeed_value *hello;
+	uint32_t max_request, max_reply;
+	bool fdpass;
+
+	uint32_t next_seq;
+	struct hs_wait wait;
+	struct hs_late *late;
+	size_t nlate, late_cap;
+
+	uint8_t *in; // received, not yet understood: in[in_start .. in_end)
+	size_t in_start, in_end, in_cap;
+	struct hs_wbuf out; // to be sent: out.data[out_start .. out.len)
+	size_t out_start;
+	int out_fd; // descriptor that goes with the next byte, -1: none
+
+	hsfeed_stream *streams;
+};
+
+// hs_client_enter is the first thing every call does: not in a fork, not in a callback, not broken.
+int hs_client_enter(hsfeed_client *client, struct hsfeed_error *reterr);
+// hs_conn_break ends the connection for good and remembers why (the first reason counts). Returns the code.
+int hs_conn_break(hsfeed_client *client, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+// hs_conn_flush sends what it can without waiting. hs_conn_step waits for something to happen until the deadline, sends,
+// receives and dispatches: 0, HSFEED_ETIMEOUT, -EINTR, or what broke the connection.
+int hs_conn_flush(hsfeed_client *client);
+int hs_conn_step(hsfeed_client *client, int64_t deadline, struct hsfeed_error *reterr);
+// hs_conn_dispatch (call.c) takes one received frame, without its length.
+int hs_conn_dispatch(hsfeed_client *client, const uint8_t *frame, size_t len);
+
+// ---- call.c ----
+
+struct hs_call {
+	const char *method;
+	hsfeed_params *params; // NULL: {}
+	int64_t timeout_ms;    // 0: the client's, < 0: none
+	int fd;                // -1: none
+	int late;              // what to do with an answer that comes too late
+	hsfeed_progress_fn *progress;
+	void *progress_arg;
+	bool cancel; // a call that was given up is also cancelled
+};
+int hs_call(hsfeed_client *client, const struct hs_call *call, hsfeed_value **ret, struct hsfeed_error *reterr);
+// hs_call_simple sends method {name} (name may be NULL).
+int hs_call_simple(hsfeed_client *client, const char *method, const char *name, hsfeed_value **ret,
+		   struct hsfeed_error *reterr);
+// hs_send_request queues a request whose answer nobody waits for; hs_send_notice a notice. 0 or -ENOMEM.
+int hs_send_request(hsfeed_client *client, const char *method, const char *key, uint64_t number);
+void hs_send_release(hsfeed_client *client, uint32_t stream, const uint64_t (*fills)[2], size_t n);
+
+// ---- batch.c, stream.c ----
+
+struct hs_array_spec { // one entry of the opening's `arrays`
+	char *name;
+	enum hsfeed_dtype dtype;
+	unsigned dims;
+	int role; // -1: columns counts
+	size_t columns;
+};
+
+struct hs_layout {
+	size_t narrays, nroles, batch_size;
+	struct hs_array_spec arrays[HS_LIB_MAX_ARRAYS];
+	uint32_t max_length[HS_LIB_MAX_ROLES];
+};
+
+enum hs_slot_state { HS_SLOT_FREE, HS_SLOT_WAITING, HS_SLOT_HELD };
+
+// One slot and the memory of its batch; heap. A held one outlives its stream: release then frees it.
+struct hs_slot {
+	struct hsfeed_batch batch; // first: a batch is its slot
+	enum hs_slot_state state;
+	hsfeed_stream *stream; // NULL: orphaned
+	uint32_t slot, generation;
+	uint64_t fill;
+	uint8_t *data; // 64-byte aligned, or NULL
+	size_t data_cap;
+	struct hsfeed_array arrays[HS_LIB_MAX_ARRAYS];
+	const struct hsfeed_array *pointers[HS_LIB_MAX_ARRAYS];
+	char names[];  // copies, so that an orphan's arrays keep their names
+};
+
+struct hs_end { // an epoch's end, or a failure, that came for a generation
+	bool set;
+	uint32_t generation;
+	struct hsfeed_error error; // code 0: the end
+};
+
+struct hsfeed_stream {
+	hsfeed_client *client; // NULL: closed before the stream
+	hsfeed_stream *next;
+	uint32_t id, generation, nslots;
+	uint64_t epoch, pending_epoch;
+	hsfeed_value *info;
+	struct hs_layout layout;
+	size_t names_bytes;
+	struct hs_slot *slots[HS_LIB_MAX_SLOTS]; // NULL until first used
+	uint8_t queue[HS_LIB_MAX_SLOTS];         // slots whose batch waits to be taken, in the order they came
+	unsigned queue_head, queue_len;
+	struct hs_end end;
+	struct hsfeed_error failed; // sticky
+	uint64_t releases[HS_LIB_MAX_SLOTS][2];  // credits not yet sent: (slot, fill)
+	unsigned nreleases;
+};
+
+int hs_layout_read(const hsfeed_value *info, struct hs_layout *ret, struct hsfeed_error *reterr);
+void hs_layout_fini(struct hs_layout *layout);
+// What conn hands to streams; a fault of the daemon's breaks the connection.
+int hs_stream_on_batch(hsfeed_client *client, struct hs_rbuf params);
+int hs_stream_on_end(hsfeed_client *client, struct hs_rbuf params);
+int hs_stream_on_failed(hsfeed_client *client, struct hs_rbuf params, const hsfeed_value *tree);
+int hs_stream_create(hsfeed_client *client, hsfeed_value *info, hsfeed_stream **ret, struct hsfeed_error *reterr);
+void hs_stream_orphan(hsfeed_stream *stream); // its client goes away
+void hs_stream_flush(hsfeed_stream *stream);  // sends credits
+void hs_slot_free(struct hs_slot *slot);
+// hs_batch_fill checks a notice against the layout and copies its arrays into the slot. NULL, or what is wrong.
+const char *hs_batch_fill(const struct hs_layout *layout, struct hs_rbuf params, struct hs_slot *slot);
+struct hs_slot *hs_slot_create(hsfeed_stream *stream, uint32_t index);
+
+// ---- files.c ----
+
+// hs_file_attach opens a path (or takes bytes) and makes it a handle of the daemon's. `shown` is for sentences.
+int hs_file_attach(hsfeed_client *client, const char *path, const char *shown, uint64_t *ret_handle,
+		   struct hsfeed_error *reterr);
+int hs_file_send(hsfeed_client *client, const void *data, size_t bytes, const char *shown, uint64_t *ret_handle,
+		 struct hsfeed_error *reterr);
+void hs_file_close(hsfeed_client *client, uint64_t handle);
+
+#endif

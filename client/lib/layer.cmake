@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+# libhsfeed, static and shared from the same objects: the client's files and proto/wire. libc only.
+set(lib ${CMAKE_CURRENT_SOURCE_DIR}/lib)
+add_library(hsfeed_objects OBJECT
+  ${lib}/error.c ${lib}/value.c ${lib}/params.c ${lib}/paths.c ${lib}/socket.c ${lib}/conn.c ${lib}/client.c
+  ${lib}/call.c ${lib}/data.c ${lib}/rows.c ${lib}/files.c ${lib}/tokenizer.c ${lib}/ingest.c ${lib}/stream.c
+  ${lib}/open.c ${lib}/batch.c)
+target_link_libraries(hsfeed_objects PRIVATE hs_wire)
+target_include_directories(hsfeed_objects PUBLIC ${CMAKE_SOURCE_DIR}/include)
+
+add_library(hsfeed_static STATIC $<TARGET_OBJECTS:hsfeed_objects> $<TARGET_OBJECTS:hs_wire>)
+set_target_properties(hsfeed_static PROPERTIES OUTPUT_NAME hsfeed)
+target_include_directories(hsfeed_static PUBLIC ${CMAKE_SOURCE_DIR}/include)
+
+add_library(hsfeed SHARED $<TARGET_OBJECTS:hsfeed_objects> $<TARGET_OBJECTS:hs_wire>)
+set_target_properties(hsfeed PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0 LINK_DEPENDS ${lib}/hsfeed.map)
+target_link_options(hsfeed PRIVATE -Wl,--version-script=${lib}/hsfeed.map)
+target_include_directories(hsfeed PUBLIC ${CMAKE_SOURCE_DIR}/include)
+
+configure_file(${lib}/hsfeed.pc.in ${CMAKE_CURRENT_BINARY_DIR}/hsfeed.pc @ONLY)
+install(TARGETS hsfeed hsfeed_static LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(FILES ${CMAKE_SOURCE_DIR}/include/hsfeed.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/hsfeed.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <ctype.h>
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client.h"
+
+#define MAX_OPEN 7 // the outer map and six more; the frame's array is the eighth level
+
+struct hsfeed_params {
+	struct hs_wbuf w;
+	struct {
+		size_t mark;
+		uint32_t n;
+		bool map;
+	} open[MAX_OPEN];
+	unsigned nopen; // 0: finished
+	bool bad;       // misused: a key missing, nothing open
+};
+
+static void push(hsfeed_params *p, bool map)
+{
+	if (p->nopen == MAX_OPEN) {
+		p->bad = true;
+		return;
+	}
+	p->open[p->nopen].mark = map ? hs_w_map_begin(&p->w) : hs_w_array_begin(&p->w);
+	p->open[p->nopen].n = 0;
+	p->open[p->nopen++].map = map;
+}
+
+static void pop(hsfeed_params *p)
+{
+	p->nopen--;
+	if (p->open[p->nopen].map)
+		hs_w_map_end(&p->w, p->open[p->nopen].mark, p->open[p->nopen].n);
+	else
+		hs_w_array_end(&p->w, p->open[p->nopen].mark, p->open[p->nopen].n);
+}
+
+hsfeed_params *hsfeed_params_create(void)
+{
+	hsfeed_params *p = calloc(1, sizeof(*p));
+	if (p)
+		push(p, true);
+	return p;
+}
+
+void hsfeed_params_destroy(hsfeed_params *params)
+{
+	if (!params)
+		return;
+	hs_w_fini(&params->w);
+	free(params);
+}
+
+// Begins an item: writes its key where it needs one. False: it cannot be written.
+static bool item(hsfeed_params *p, const char *key)
+{
+	if (!p)
+		return false;
+	if (p->nopen == 0 || p->open[p->nopen - 1].map != (key != NULL))
+		p->bad = true;
+	if (p->bad)
+		return false;
+	p->open[p->nopen - 1].n++;
+	if (key)
+		hs_w_cstr(&p->w, key);
+	return true;
+}
+
+void hsfeed_params_str(hsfeed_params *params, const char *key, const char *text)
+{
+	if (text && item(params, key))
+		hs_w_cstr(&params->w, text);
+}
+
+void hsfeed_params_int(hsfeed_params *params, const char *key, int64_t number)
+{
+	if (item(params, key))
+		hs_w_int(&params->w, number);
+}
+
+void hsfeed_params_uint(hsfeed_params *params, const char *key, uint64_t number)
+{
+	if (item(params, key))
+		hs_w_uint(&params->w, number);
+}
+
+void hsfeed_params_f64(hsfeed_params *params, const char *key, double number)
+{
+	if (item(params, key))
+		hs_w_f64(&params->w, number);
+}
+
+void hsfeed_params_bool(hsfeed_params *params, const char *key, int truth)
+{
+	if (item(params, key))
+		hs_w_bool(&params->w, truth != 0);
+}
+
+void hsfeed_params_bin(hsfeed_params *params, const char *key, const void *data, size_t bytes)
+{
+	if (item(params, key))
+		hs_w_bin(&params->w, data, bytes);
+}
+
+void hsfeed_params_map(hsfeed_params *params, const char *key)
+{
+	if (item(params, key))
+		push(params, true);
+}
+
+void hsfeed_params_array(hsfeed_params *params, const char *key)
+{
+	if (item(params, key))
+		push(params, false);
+}
+
+void hsfeed_params_end(hsfeed_params *params)
+{
+	if (!params || params->bad)
+		return;
+	if (params->nopen <= 1)
+		params->bad = true; // the outer map is closed by the call itself
+	else
+		pop(params);
+}
+
+const struct hs_wbuf *hs_params_finish(hsfeed_params *params)
+{
+	if (!params->bad && params->nopen == 1)
+		pop(params);
+	return params->bad || params->nopen != 0 || params->w.failed ? NULL : &params->w;
+}
+
+// "user:name": who is a uid in digits, or a user name that the system knows.
+static int find_owner(const char *who, size_t len, uint64_t *ret_uid, struct hsfeed_error *reterr)
+{
+	char user[256];
+	if (len == 0 || len >= sizeof(user))
+		return hs_error_set(reterr, HSFEED_EBADARG, "the user before \":\" is not usable");
+	memcpy(user, who, len);
+	user[len] = '\0';
+	char *end;
+	errno = 0;
+	unsigned long long uid = strtoull(user, &end, 10);
+	if (isdigit((unsigned char)user[0]) && *end == '\0' && errno == 0 && uid < UINT32_MAX) {
+		*ret_uid = uid;
+		return 0;
+	}
+	struct passwd pw, *found = NULL;
+	char buf[4096];
+	if (getpwnam_r(user, &pw, buf, sizeof(buf), &found) != 0 || !found)
+		return hs_error_set(reterr, HSFEED_ENOTFOUND, "there is no user \"%s\" on this machine", user);
+	*ret_uid = found->pw_uid;
+	return 0;
+}
+
+int hs_params_name(hsfeed_params *params, const char *name, struct hsfeed_error *reterr)
+{
+	if (!name)
+		return hs_error_set(reterr, HSFEED_EBADARG, "a data set's name is missing");
+	const char *colon = strchr(name, ':');
+	uint64_t uid;
+	if (colon) {
+		int rc = find_owner(name, (size_t)(colon - name), &uid, reterr);
+		if (rc < 0)
+			return rc;
+		hsfeed_params_uint(params, "owner", uid);
+	}
+	hsfeed_params_str(params, "name", colon ? colon + 1 : name);
+	return 0;
+}
+
+int hs_plan_read(struct hsfeed_plan *ret_plan, const struct hsfeed_plan *given, struct hsfeed_error *reterr)
+{
+	return hs_options_read(ret_plan, sizeof(*ret_plan), given, reterr);
+}
+
+void hs_params_plan(hsfeed_params *params, const struct hsfeed_plan *plan)
+{
+	if (!plan)
+		return;
+	hsfeed_params_map(params, "plan");
+	hsfeed_params_str(params, "kind", plan->kind);
+	if (plan->folds)
+		hsfeed_params_uint(params, "folds", plan->folds);
+	if (plan->has_fold_seed)
+		hsfeed_params_uint(params, "fold_seed", plan->fold_seed);
+	if (plan->no_shuffle)
+		hsfeed_params_bool(params, "shuffle", 0);
+	hsfeed_params_end(params);
+}
