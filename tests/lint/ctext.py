@@ -133,12 +133,3 @@ def includes(source):
         match = re.match(r'\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)', line)
         if match:
             yield number, match.group(1) or match.group(2), match.group(1) is None
-
-
-def nesting(body):
-    """The deepest brace inside a stripped function body, the body's own brace not counted."""
-    depth = deepest = 0
-    for c in body:
-        depth += (c == "{") - (c == "}")
-        deepest = max(deepest, depth)
-    return max(0, deepest - 1)

@@ -35,6 +35,7 @@ class Lint:
             self.check_text(path, text)
             if path.endswith(C_SUFFIXES):
                 self.check_c(path, text)
+        self.check_built(paths)
         self.check_manuals(paths)
         return self.findings
 
@@ -115,6 +116,17 @@ class Lint:
             if f.params > rules.MAX_PARAMS:
                 self.say(path, f.first, f"{f.name}() takes {f.params} parameters, more than {rules.MAX_PARAMS}")
 
+    # A source that no list in its folder or above names is not built, and a test among them never runs.
+
+    def check_built(self, paths):
+        lists = {p: read_text(self.root / p) or "" for p in paths if p.endswith((".cmake", "CMakeLists.txt"))}
+        for path in paths:
+            if not path.endswith(".c"):
+                continue
+            near = (text for p, text in lists.items() if os.path.dirname(path + "/").startswith(os.path.dirname(p)))
+            if not named_in(os.path.basename(path), "\n".join(near)):
+                self.say(path, 1, "no CMake list names this file, so nothing builds it")
+
     # Manual pages.
 
     def check_manuals(self, paths):
@@ -145,6 +157,13 @@ def command_rows(text):
     for table in re.finditer(r"\bcommands?\w*\[\w*\]\s*=\s*\{(.*?)^\};", text, re.S | re.M):
         row = re.compile(r"\{\s*(?:\.name\s*=\s*)?\"([a-z][a-z-]*)\"")
         yield from row.finditer(text, table.start(1), table.end(1))
+
+
+def named_in(source, cmake):
+    """A list names a.c as a.c, or by its stem where it makes the rest (test_${name}.c)."""
+    stem = source[:-2]
+    words = {source, stem, stem.removeprefix("test_"), stem.removeprefix("fuzz_")}
+    return any(re.search(rf"(?<![\w.-]){re.escape(word)}(?![\w.-])", cmake) for word in words)
 
 
 def layer_of(path):

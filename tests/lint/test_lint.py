@@ -23,10 +23,10 @@ def function_of(lines, name="f", params="void"):
 
 
 class Tree(unittest.TestCase):
-    def findings(self, **files):
-        return self.findings_of({name.replace("__", "/").replace("_dot_", "."): text for name, text in files.items()})
-
     def findings_of(self, files):
+        """What the lint says of a tree of these files, in which every .c is built unless a list is among them."""
+        if not any(name.endswith(".cmake") for name in files):
+            files = {**files, "all.cmake": " ".join(Path(name).name for name in files) + "\n"}
         with tempfile.TemporaryDirectory() as folder:
             for name, text in files.items():
                 path = Path(folder, name)
@@ -163,6 +163,16 @@ class Leftovers(Tree):
         self.assert_clean({"tests/golden/a.bin": b"\0 \n \xff"})
 
 
+class Lists(Tree):
+    def test_a_source_that_no_list_names_is_not_built(self):
+        self.assert_breaks({"daemon/base/a.c": SPDX, "daemon/base/b.c": SPDX, "daemon/tok/layer.cmake": "a.c\n",
+                            "daemon/base/layer.cmake": "SOURCES aa.c b.c a.c.in\n"},
+                           "daemon/base/a.c:1:", "nothing builds it")
+
+    def test_a_list_may_make_the_name_of_a_test(self):
+        self.assert_clean({"tests/unit/test_csv.c": SPDX, "tests/text.cmake": "foreach(name csv utf8)\n"})
+
+
 PAGES = {"man/hsfeedd.8": "x\n", "man/hsfeedd.conf.5": "x\n"}
 TABLE = SPDX + 'static const struct command commands[] = {\n\t{"ingest", "x"},\n\t{.name = "rm"},\n};\n'
 
@@ -222,7 +232,7 @@ class CommandLine(unittest.TestCase):
     def test_findings_make_exit_1_and_a_clean_tree_exit_0(self):
         with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()) as out:
             self.assertEqual(lint.main([folder]), 0)
-            Path(folder, "a.c").write_text("int x;\n")
+            Path(folder, "a.c").write_text("int x;\n")  # no licence line
             self.assertEqual(lint.main([folder]), 1)
         self.assertIn("a.c:1:", out.getvalue())
 
