@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,8 +51,9 @@ static void unlink_entry(struct hs_cache *cache, struct hs_cache_entry *entry)
 	*at = entry->next;
 }
 
-// Takes unused entries off the list until what is kept fits the budget; returns them, to be freed outside the lock.
-static struct hs_cache_entry *evict(struct hs_cache *cache, size_t budget)
+// Takes unused entries off the list until what is kept fits the budget (or all of them, also those that cost nothing);
+// returns them, to be freed outside the lock.
+static struct hs_cache_entry *evict(struct hs_cache *cache, size_t budget, bool all)
 {
 	struct hs_cache_entry *evicted = NULL;
 	for (;;) {
@@ -64,7 +66,7 @@ static struct hs_cache_entry *evict(struct hs_cache *cache, size_t budget)
 			if (!oldest || e->last_use < oldest->last_use)
 				oldest = e;
 		}
-		if (!oldest || kept <= budget)
+		if (!oldest || (kept <= budget && !all))
 			return evicted;
 		unlink_entry(cache, oldest);
 		oldest->next = evicted;
@@ -86,7 +88,7 @@ static void free_entries(struct hs_cache *cache, struct hs_cache_entry *entries)
 void hs_cache_drop_unused(struct hs_cache *cache)
 {
 	pthread_mutex_lock(&cache->lock);
-	struct hs_cache_entry *evicted = evict(cache, 0);
+	struct hs_cache_entry *evicted = evict(cache, 0, true);
 	pthread_mutex_unlock(&cache->lock);
 	free_entries(cache, evicted);
 }
@@ -182,7 +184,7 @@ void hs_cache_put(struct hs_cache *cache, struct hs_cache_entry *entry)
 		return;
 	pthread_mutex_lock(&cache->lock);
 	entry->users--;
-	struct hs_cache_entry *evicted = evict(cache, cache->kind.keep_bytes);
+	struct hs_cache_entry *evicted = evict(cache, cache->kind.keep_bytes, false);
 	pthread_mutex_unlock(&cache->lock);
 	free_entries(cache, evicted);
 }

@@ -13,6 +13,7 @@
 #include "feed/cache.h"
 
 static int made, destroyed;
+static size_t cost = 10;
 
 static int make_slowly(void *arg, void **ret_value, size_t *ret_bytes, struct hs_err *reterr)
 {
@@ -21,7 +22,7 @@ static int make_slowly(void *arg, void **ret_value, size_t *ret_bytes, struct hs
 	if (!arg)
 		return hs_err_set(reterr, HSFEED_EBADPLAN, "no argument");
 	*ret_value = arg;
-	*ret_bytes = 10;
+	*ret_bytes = cost;
 	return 0;
 }
 
@@ -88,6 +89,21 @@ static void the_least_recently_used_goes_when_the_budget_is_full(void **state)
 	assert_int_equal(destroyed, 3);
 }
 
+static void dropping_drops_also_what_costs_nothing(void **state)
+{
+	(void)state;
+	struct hs_cache *cache = fresh(20);
+	struct hs_cache_entry *entry;
+	cost = 0;
+	assert_int_equal(hs_cache_get(cache, "a", 1, cache, &entry, NULL), 0);
+	hs_cache_put(cache, entry);
+	cost = 10;
+	assert_int_equal(destroyed, 0);
+	hs_cache_drop_unused(cache);
+	assert_int_equal(destroyed, 1);
+	hs_cache_destroy(cache);
+}
+
 static void a_failure_is_told_and_not_kept(void **state)
 {
 	(void)state;
@@ -108,6 +124,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_thing_that_many_threads_ask_for_is_made_once),
 		cmocka_unit_test(the_least_recently_used_goes_when_the_budget_is_full),
+		cmocka_unit_test(dropping_drops_also_what_costs_nothing),
 		cmocka_unit_test(a_failure_is_told_and_not_kept),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
