@@ -29,7 +29,8 @@ struct hs_clean_step {
 // appends its steps to a heap array; step texts borrow from `arg`. 0, -ENOMEM, or HSFEED_EBADREQUEST naming the step.
 int hs_clean_parse(const char *arg, struct hs_clean_step **steps, size_t *nsteps, struct hs_err *reterr);
 
-// hs_clean_apply cleans one UTF-8 text into *out (which it empties first). 0 or -ENOMEM.
+// hs_clean_apply cleans one UTF-8 text into *out (which it empties first): the steps in their order and, when there is
+// any, white space stripped from both ends last. 0 or -ENOMEM.
 int hs_clean_apply(const struct hs_clean_step *steps, size_t nsteps, struct hs_span text, struct hs_buf *out);
 
 struct hs_source_options {
@@ -41,7 +42,7 @@ struct hs_source_options {
 	enum hs_na na;
 	bool na_given;                   // false: NA *words* that would drop over 1 % of rows are HSFEED_ENAWORDS
 	enum hs_bad_rows bad_rows;
-	const char *text_column;         // NULL: guess by SPEC-9's list
+	const char *text_column;         // NULL: the first of Comments, comments, Comment, comment, text, Text, content, comment_text
 	const char *const *label_columns; // nlabel_columns names; 0: no labels
 	size_t nlabel_columns;
 	enum hs_label_type label_type;

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which rows stay: pandas' dropna over the text and label columns, counted by reason.
+#ifndef HS_TEXT_ROWS_H
+#define HS_TEXT_ROWS_H
+
+#include "text/columns.h"
+#include "text/types.h"
+
+struct hs_rows {
+	uint32_t *rows; // [n] rows of the table, ascending
+	size_t n;
+};
+
+// hs_rows_choose. types: of the text column, then of each label column. Counts go to *report (missing_text, missing_label,
+// words). 0, -ENOMEM, HSFEED_ENAWORDS (words would drop over 1 % and --na was not given) or HSFEED_ENOROWS.
+int hs_rows_choose(const struct hs_csv *csv, const struct hs_columns *columns, const struct hs_types *types,
+		   const struct hs_source_options *options, struct hs_rows *ret, struct hs_source_report *report,
+		   struct hs_err *reterr);
+
+#endif
