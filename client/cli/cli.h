@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command `hsfeed`: a table of commands, each a handler with its own table of options.
+#ifndef HS_CLI_CLI_H
+#define HS_CLI_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "hsfeed.h"
+
+enum { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_NO_DAEMON = 3 };
+
+// ---- options.c: one parser for all commands ----
+
+enum option_kind { OPT_FLAG, OPT_TEXT, OPT_NUMBER, OPT_LIST }; // a list may be given several times, and keeps its order
+
+struct option {
+	const char *name; // without the dashes; NULL ends a table
+	enum option_kind kind;
+	const char *arg;     // what stands for its argument in help
+	const char *help;    // one line
+	const char *choices; // "a|b|c", or NULL: anything
+	uint64_t min, max;   // of a number
+	bool later;          // known, not there yet: absent from help
+};
+
+#define OPT_END {.name = NULL}
+#define MAX_GIVEN 256
+#define MAX_WORDS 3
+
+struct args {
+	const struct command *command;
+	const char *words[MAX_WORDS]; // what is no option
+	unsigned nwords;
+	struct {
+		const struct option *option;
+		const char *text;
+		uint64_t number;
+	} given[MAX_GIVEN];
+	unsigned ngiven;
+	bool help;
+};
+
+struct command {
+	const char *name;
+	int (*run)(const struct args *args); // NULL: known, not there yet
+	unsigned min_words, max_words;
+	const char *usage; // the words after the name
+	const char *help;  // one line for the list
+	const char *more;  // what `help COMMAND` adds; may be NULL
+	const struct option *options[3]; // tables, NULL-terminated
+};
+
+extern const struct command commands[]; // main.c; ends with a NULL name
+extern const struct option common_options[];
+extern const struct option plan_options[];   // plan.c
+extern const struct option ingest_options[]; // ingest.c
+
+// args_parse fills *ret from the words after the command's name. 0 or EXIT_USAGE, with the sentence printed.
+int args_parse(const struct command *command, int argc, char **argv, struct args *ret);
+bool args_has(const struct args *args, const char *name);
+const char *args_text(const struct args *args, const char *name, const char *fallback);
+uint64_t args_number(const struct args *args, const char *name, uint64_t fallback);
+// args_each walks a list option in order: *i starts at 0. NULL at the end.
+const char *args_each(const struct args *args, const char *name, unsigned *i);
+const struct command *command_find(const char *name);
+// near gives the name closest to a mistyped one, or NULL when none is close.
+const char *near_command(const char *name);
+
+// ---- help.c ----
+
+int help_main(const struct args *args);
+void help_command(FILE *out, const struct command *command);
+void help_list(FILE *out);
+
+// ---- print.c: to people ----
+
+extern bool json_asked; // --json
+
+// fail prints "hsfeed: SENTENCE" to stderr and returns `code`; fail_error does so for the library's, with its hint.
+int fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int fail_error(const struct hsfeed_error *error);
+// finish flushes standard output: code, or EXIT_REFUSED when it could not be written.
+int finish(int code);
+void put_text(FILE *out, const char *text, size_t len); // control characters escaped
+void put_cstr(FILE *out, const char *text);
+void put_bar(FILE *out, double share, unsigned width);  // 0..1
+
+// Numbers for people, into one of a few buffers that take turns.
+const char *fmt_count(uint64_t n);      // 12,345
+const char *fmt_bytes(uint64_t n);      // 1.7 MB
+const char *fmt_share(uint64_t part, uint64_t whole); // 4.90 %
+const char *fmt_time(uint64_t ms_since_1970);         // 2025-03-04 12:34:56, local
+const char *fmt_seconds(double seconds);
+const char *fmt_id(const char *id);                   // its first 12 digits
+const char *fmt_ref(const char *name, const char *id); // name@2f3a9c
+const char *fmt_uid(uint64_t uid);                    // a user's name, or digits
+
+// Shorthands into a result.
+uint64_t get_uint(const hsfeed_value *map, const char *key);
+const char *get_str(const hsfeed_value *map, const char *key); // never NULL
+bool get_bool(const hsfeed_value *map, const char *key);
+// put_list prints strings as "a, b, c".
+void put_list(FILE *out, const hsfeed_value *strings);
+// put_lines prints line numbers as "3, 17, 40 and 12 more"; total is how many there are in all.
+void put_lines(FILE *out, const hsfeed_value *lines, uint64_t total);
+double now_seconds(void);
+
+// ---- json.c: to programs ----
+
+void json_str(FILE *out, const char *text, size_t len);
+void json_value(FILE *out, const hsfeed_value *value);
+void json_line(const hsfeed_value *value); // and a newline, to stdout
+void json_uint(FILE *out, uint64_t n);     // fast
+void json_int(FILE *out, int64_t n);
+void json_f64(FILE *out, double v);
+void json_f32(FILE *out, float v); // shortest; integral ones as integers
+
+// ---- table.c: aligned columns ----
+
+struct table;
+struct table *table_create(const char *const *heads, size_t ncolumns, const char *align); // 'l' or 'r' per column
+void table_cell(struct table *t, const char *text); // copied; cells fill rows from left to right
+void table_print(struct table *t, const char *indent);
+void table_destroy(struct table *t);
+unsigned text_width(const char *text); // columns on a terminal
+
+// ---- connect.c ----
+
+// daemon_open connects as --socket says. 0, or an exit code with the sentence printed.
+int daemon_open(const struct args *args, hsfeed_client **ret);
+// done prints an answer: as JSON with --json, else by `human`; frees it, closes the client, returns the exit code.
+int done(hsfeed_client *client, int rc, hsfeed_value *answer, const struct hsfeed_error *error,
+	 void (*human)(const hsfeed_value *answer));
+
+// ---- progress.c ----
+
+struct progress {
+	char stage[24];
+	double began, shown;
+	bool terminal, drawn;
+};
+void progress_begin(struct progress *p);
+int progress_show(void *progress, const char *stage, uint64_t done, uint64_t total); // a hsfeed_progress_fn
+void progress_end(struct progress *p); // clears the bar
+
+// ---- digest.c ----
+
+struct digest;
+struct digest *digest_create(void); // NULL: no memory
+void digest_add(struct digest *d, const void *data, size_t bytes);
+void digest_finish(struct digest *d, char ret_hex[65]); // and destroys
+
+// ---- plan.c ----
+
+struct hsfeed_plan plan_of(const struct args *args);
+void put_plan(FILE *out, const hsfeed_value *plan);
+void put_warnings(const hsfeed_value *warnings); // to stderr
+
+// ---- report.c ----
+
+void ingest_report(const hsfeed_value *answer);
+void print_version(const hsfeed_value *version);
+void print_roles(const hsfeed_value *roles);
+
+// ---- batches.c: what `stream` does with each batch ----
+
+struct sink {
+	enum { SINK_JSONL, SINK_DIGEST, SINK_NONE } format;
+	struct digest *digest;
+	uint64_t batches, rows, bytes;
+};
+void sink_take(struct sink *sink, const struct hsfeed_batch *batch);
+
+// ---- commands ----
+
+int ingest_main(const struct args *args);
+int add_main(const struct args *args);
+int why_main(const struct args *args);
+int datasets_main(const struct args *args);
+int versions_main(const struct args *args);
+int show_main(const struct args *args);
+int rm_main(const struct args *args);
+int verify_main(const struct args *args);
+int rows_main(const struct args *args);
+int folds_main(const struct args *args);
+int stream_main(const struct args *args);
+int start_main(const struct args *args);
+int stop_main(const struct args *args);
+int logs_main(const struct args *args);
+int status_main(const struct args *args);
+
+#endif

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <string.h>
+
+#include "cli.h"
+
+void help_list(FILE *out)
+{
+	fputs("usage: hsfeed COMMAND ...\n\n", out);
+	for (const struct command *c = commands; c->name; c++) {
+		if (c->run)
+			fprintf(out, "  %-9s %s\n", c->name, c->help);
+	}
+	fputs("\nhsfeed help COMMAND explains one; hsfeed(1) is the manual. --json and --socket PATH go with every command.\n", out);
+}
+
+static void option_line(FILE *out, const struct option *o)
+{
+	char left[64];
+	snprintf(left, sizeof(left), "--%s%s%s", o->name, o->arg ? " " : "", o->arg ? o->arg : "");
+	fprintf(out, "  %-24s %s", left, o->help);
+	if (o->choices)
+		fprintf(out, " (%s)", o->choices);
+	putc('\n', out);
+}
+
+static void option_lines(FILE *out, const struct option *options)
+{
+	for (; options && options->name; options++) {
+		if (!options->later)
+			option_line(out, options);
+	}
+}
+
+void help_command(FILE *out, const struct command *command)
+{
+	fprintf(out, "usage: hsfeed %s %s\n\n%s.\n", command->name, command->usage, command->help);
+	if (command->more)
+		fprintf(out, "%s\n", command->more);
+	putc('\n', out);
+	for (unsigned i = 0; i < 3; i++)
+		option_lines(out, command->options[i]);
+	option_lines(out, common_options);
+}
+
+int help_main(const struct args *args)
+{
+	if (args->nwords == 0) {
+		help_list(stdout);
+		return EXIT_DONE;
+	}
+	const struct command *command = command_find(args->words[0]);
+	if (!command || !command->run)
+		return fail(EXIT_USAGE, "there is no command \"%s\"; see: hsfeed help", args->words[0]);
+	help_command(stdout, command);
+	return EXIT_DONE;
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// show: what file, when, who, options, rows, labels, roles, where on disk.
+#include "cli.h"
+
+static void print_role(const hsfeed_value *r)
+{
+	printf("  role ");
+	put_cstr(stdout, get_str(r, "role"));
+	printf("%s: ", get_bool(r, "default") ? " (default)" : "");
+	put_cstr(stdout, get_str(r, "tokenizer"));
+	if (*get_str(r, "revision")) {
+		printf(" revision ");
+		put_cstr(stdout, get_str(r, "revision"));
+	}
+	if (*get_str(r, "normalize")) {
+		printf(", normalized ");
+		put_cstr(stdout, get_str(r, "normalize"));
+	}
+	printf("\n    encoding %s; vocabulary %s; ids of %llu bits; ", get_str(r, "encoding"), fmt_count(get_uint(r, "vocab_size")),
+	       (unsigned long long)get_uint(r, "width"));
+	put_cstr(stdout, get_str(r, "path"));
+	printf("\n    ");
+	put_cstr(stdout, get_str(r, "settings"));
+	putchar('\n');
+}
+
+static void show_report(const hsfeed_value *answer)
+{
+	const hsfeed_value *version = hsfeed_value_get(answer, "version_info"), *roles = hsfeed_value_get(answer, "roles");
+	put_cstr(stdout, fmt_ref(get_str(answer, "name"), get_str(version, "version")));
+	printf(" of %s, %s; %s open streams\n", fmt_uid(get_uint(answer, "owner")),
+	       get_bool(answer, "current") ? "current" : "an older version", fmt_count(get_uint(answer, "open")));
+	printf("  version    %s\n", get_str(version, "version"));
+	printf("  sha256     %s\n", get_str(version, "source_sha256"));
+	printf("  stored     %s, ", fmt_bytes(get_uint(version, "bytes")));
+	put_cstr(stdout, get_str(version, "path"));
+	putchar('\n');
+	print_version(version);
+	print_roles(roles);
+	putchar('\n');
+	for (size_t i = 0; i < hsfeed_value_len(roles); i++)
+		print_role(hsfeed_value_at(roles, i));
+}
+
+int show_main(const struct args *args)
+{
+	hsfeed_client *client;
+	hsfeed_value *answer = NULL;
+	struct hsfeed_error error;
+	int rc = daemon_open(args, &client);
+	return rc ? rc : done(client, hsfeed_show(client, args->words[0], &answer, &error), answer, &error, show_report);
+}
