@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tok/load.h"
+
+// pad, unk, cls, sep and mask by name; a tokenizer.json alone names only unk, so the customary names are tried.
+static int64_t named_id(const struct hs_tok_config *config, const struct hs_tok_spec *spec, const char *key,
+			struct hs_span customary)
+{
+	bool told = config->tokenizer_config || config->special_tokens_map;
+	struct hs_span text = hs_tok_config_special(config, key);
+	if (!text.ptr && !told)
+		text = customary;
+	return text.ptr ? hs_tok_spec_find_any(spec, text) : -1;
+}
+
+static void resolve_info(const struct hs_tok_config *config, struct hs_tok_spec *spec)
+{
+	struct hs_tok_info *info = &spec->info;
+	info->vocab_size = spec->max_id + 1;
+	info->pad_id = named_id(config, spec, "pad_token", (struct hs_span){"[PAD]", 5});
+	info->cls_id = named_id(config, spec, "cls_token", (struct hs_span){"[CLS]", 5});
+	info->sep_id = named_id(config, spec, "sep_token", (struct hs_span){"[SEP]", 5});
+	info->mask_id = named_id(config, spec, "mask_token", (struct hs_span){"[MASK]", 6});
+	info->unk_id = spec->unk_id;
+	info->truncate_left = config->truncate_left;
+	info->pad_left = config->pad_left;
+	info->model_max_length = config->model_max_length;
+}
+
+static int refuse_files(const struct hs_tok_files *files, struct hs_err *reterr)
+{
+	if (files->vocab_json.ptr || files->merges_txt.ptr)
+		return hs_err_set(reterr, HSFEED_EUNSUPPORTED, "%s: %s: not supported yet: model type BPE", files->name,
+				  files->merges_txt.ptr ? "merges.txt" : "vocab.json");
+	hs_err_set(reterr, HSFEED_EBADTOKENIZER, "%s: no tokenizer here: neither tokenizer.json nor vocab.txt", files->name);
+	hs_err_hint(reterr, "name a folder as save_pretrained() of transformers writes it");
+	return HSFEED_EBADTOKENIZER;
+}
+
+// The model is looked at first: "model type BPE" says more than the name of a class.
+int hs_tok_load(const struct hs_tok_files *files, struct hs_tok_spec *spec, struct hs_err *reterr)
+{
+	struct hs_json_place place = {files->name, files->tokenizer_json.ptr ? "tokenizer.json" : "vocab.txt", reterr};
+	struct hs_tok_config config = {0};
+	json_t *root = NULL;
+	if (!files->tokenizer_json.ptr && !files->vocab_txt.ptr)
+		return refuse_files(files, reterr);
+	int rc = files->tokenizer_json.ptr ? hs_tok_json_open(files, &root, reterr) : 0;
+	if (rc == 0)
+		rc = hs_tok_config_load(files, &config, reterr);
+	if (rc == 0 && root)
+		rc = hs_tok_load_json(&place, root, &config, spec);
+	else if (rc == 0)
+		rc = hs_tok_load_vocab(&place, files->vocab_txt, &config, spec);
+	if (rc == 0)
+		resolve_info(&config, spec);
+	hs_tok_config_fini(&config);
+	json_decref(root);
+	return rc;
+}
