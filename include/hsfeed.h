@@ -143,9 +143,9 @@ typedef struct hsfeed_params hsfeed_params; // what a request says
 
 struct hsfeed_connect_options {
 	size_t size;
-	const char *socket;    // path; NULL: $HSFEED_SOCKET, else the search order of hsfeed_socket_path
-	const char *client;    // who is calling, for the daemon's log; NULL: "libhsfeed VERSION"
-	unsigned timeout_ms;   // for connecting and for every call that has no timeout of its own; 0: 60,000
+	const char *socket;  // path; NULL: $HSFEED_SOCKET, else the search order of hsfeed_socket_path
+	const char *client;  // who is calling, for the daemon's log; NULL: "libhsfeed VERSION"
+	unsigned timeout_ms; // for connecting and for every call that has no timeout of its own; 0: 60,000
 	// Told of notices ("dataset.moved", "bye", ...); params are borrowed for the call; may be NULL.
 	void (*on_notice)(void *arg, const char *name, const hsfeed_value *params);
 	// Asked when a signal interrupts a wait; non-zero ends the call with -EINTR; may be NULL.
@@ -321,25 +321,25 @@ struct hsfeed_tokenizer {
 
 struct hsfeed_ingest_options {
 	size_t size;
-	const char *name;      // of the data set; required
-	const char *path;      // the source file; or
-	const void *data;      // ... its bytes in memory, when path is NULL; and
-	size_t data_bytes;     // ... how many
-	const char *file_name; // for sentences and `show`; NULL: path. ".tsv" makes tab the default delimiter
-	const char *text_column;      // NULL: found by the daemon; an error when it is not clear
-	const char *const *labels;    // label columns
+	const char *name;          // of the data set; required
+	const char *path;          // the source file; or
+	const void *data;          // ... its bytes in memory, when path is NULL; and
+	size_t data_bytes;         // ... how many
+	const char *file_name;     // for sentences and `show`; NULL: path. ".tsv" makes tab the default delimiter
+	const char *text_column;   // NULL: found by the daemon; an error when it is not clear
+	const char *const *labels; // label columns
 	size_t nlabels;
-	int unlabelled;               // non-zero: no labels, nlabels is 0
-	const char *delimiter;        // "auto", "comma", "tab", "semicolon" or one byte; NULL: by the file's name
-	enum hsfeed_choice header;    // HSFEED_NO: columns are named 0, 1, ...; default yes
-	const char *charset;          // NULL: "utf-8"
-	const char *na;               // "pandas", "pandas1" or "empty"; NULL: "pandas", but see ENAWORDS
-	const char *bad_rows;         // "error" or "skip"; NULL: "error"
-	const char *const *clean;     // steps in order: "urls", "whitespace", "latin", "remove:TEXT", "data.py"
+	int unlabelled;            // non-zero: no labels, nlabels is 0
+	const char *delimiter;     // "auto", "comma", "tab", "semicolon" or one byte; NULL: by the file's name
+	enum hsfeed_choice header; // HSFEED_NO: columns are named 0, 1, ...; default yes
+	const char *charset;       // NULL: "utf-8"
+	const char *na;            // "pandas", "pandas1" or "empty"; NULL: "pandas", but see ENAWORDS
+	const char *bad_rows;      // "error" or "skip"; NULL: "error"
+	const char *const *clean;  // steps in order: "urls", "whitespace", "latin", "remove:TEXT", "data.py"
 	size_t nclean;
-	int drop_empty;               // drop rows whose cleaned text is empty
-	const char *positive;         // the string label that counts as 1
-	const char *label_type;       // "class" or "float"; NULL: by the values
+	int drop_empty;         // drop rows whose cleaned text is empty
+	const char *positive;   // the string label that counts as 1
+	const char *label_type; // "class" or "float"; NULL: by the values
 	const struct hsfeed_tokenizer *tokenizers;
 	size_t ntokenizers;
 	hsfeed_progress_fn *progress; // may be NULL
@@ -380,7 +380,7 @@ struct hsfeed_verify_options {
 	const char *name;             // NULL: every data set of this user
 	hsfeed_progress_fn *progress; // may be NULL
 	void *arg;
-	unsigned timeout_ms;          // 0: no limit
+	unsigned timeout_ms; // 0: no limit
 };
 
 // hsfeed_verify reads stored files and compares checksums -> {files: [{file, kind, dataset, version, role, bytes, ok,
@@ -422,10 +422,10 @@ struct hsfeed_rows {
 	enum hsfeed_dtype label_dtype; // FLOAT32: labels [count, label_columns]; INT64: [count], classes
 	size_t label_columns;          // 0: unlabelled
 	const void *labels;
-	const uint32_t *offsets;       // [count + 1]: row i's ids are ids[offsets[i]] .. ids[offsets[i + 1] - 1]
-	const uint32_t *ids;           // untruncated, without the template's special tokens
-	const char *const *texts;      // [count], NUL-terminated; NULL unless asked for
-	const size_t *text_bytes;      // [count]: a text may contain NUL
+	const uint32_t *offsets;  // [count + 1]: row i's ids are ids[offsets[i]] .. ids[offsets[i + 1] - 1]
+	const uint32_t *ids;      // untruncated, without the template's special tokens
+	const char *const *texts; // [count], NUL-terminated; NULL unless asked for
+	const size_t *text_bytes; // [count]: a text may contain NUL
 };
 
 // hsfeed_rows_get reads one page. options may be NULL. *ret_rows is the caller's, for hsfeed_rows_free. A name without
@@ -478,35 +478,36 @@ struct hsfeed_stream_role {
 
 struct hsfeed_stream_options {
 	size_t size;
-	const char *name;   // required
+	const char *name;               // required
 	const struct hsfeed_plan *plan; // may be NULL; unused with split "all"
-	int has_fold;       // needed unless split is "all"
-	uint32_t fold;      // from 0
-	const char *split;  // "train", "val", "all"; NULL: "train"
-	const char *order;  // "shuffle", "sequential"; NULL: shuffle for train, sequential else
-	int has_seed;       // non-zero: seed counts (a seed may be 0)
-	uint64_t seed;      // default 42; epoch e is torch.randperm with seed + e
+	int has_fold;                   // needed unless split is "all"
+	uint32_t fold;                  // from 0
+	const char *split;              // "train", "val", "all"; NULL: "train"
+	const char *order;              // "shuffle", "sequential"; NULL: shuffle for train, sequential else
+	int has_seed;                   // non-zero: seed counts (a seed may be 0)
+	uint64_t seed;                  // default 42; epoch e is torch.randperm with seed + e
 	uint64_t epoch;
-	uint64_t at;        // samples already dealt, to all ranks: a batch's `at`
+	uint64_t at;          // samples already dealt, to all ranks: a batch's `at`
 	uint32_t rank, world; // world 0: 1
-	const char *shard;  // "pad", "drop", "exact"; NULL: pad for train, exact else
+	const char *shard;    // "pad", "drop", "exact"; NULL: pad for train, exact else
 	uint32_t batch_size;  // 0: 32
 	int drop_last;
-	uint32_t max_length;  // special tokens counted; 0: 128
-	const char *padding;  // "max_length", "longest", or a number: longest, rounded up to its multiple; NULL: "max_length"
+	uint32_t max_length;     // special tokens counted; 0: 128
+	const char *padding;     // "max_length", "longest", or a number: longest, rounded up to its multiple; NULL:
+				 // "max_length"
 	enum hsfeed_dtype dtype; // of ids and masks: HSFEED_INT64 or HSFEED_INT32; 0: HSFEED_INT64
-	int token_type_ids;   // non-zero: that array too
-	uint32_t slots;       // batches that may be ahead or held, at most 64; 0: 8
+	int token_type_ids;      // non-zero: that array too
+	uint32_t slots;          // batches that may be ahead or held, at most 64; 0: 8
 	const struct hsfeed_stream_role *roles; // the first one's arrays have no prefix; none: the default role
 	size_t nroles;
 };
 
 // One array of a batch: C order, aligned to 64 bytes.
 struct hsfeed_array {
-	const char *name;        // "input_ids", "attention_mask", "student_input_ids", "labels", "index", ...
+	const char *name; // "input_ids", "attention_mask", "student_input_ids", "labels", "index", ...
 	enum hsfeed_dtype dtype;
-	unsigned ndim;           // 1 or 2
-	size_t shape[2];         // shape[1] is 1 where ndim is 1
+	unsigned ndim;   // 1 or 2
+	size_t shape[2]; // shape[1] is 1 where ndim is 1
 	const void *data;
 	size_t bytes;
 };

@@ -26,7 +26,10 @@ struct option {
 	bool later;          // known, not there yet: absent from help
 };
 
-#define OPT_END {.name = NULL}
+#define OPT_END                                                                                                        \
+	{                                                                                                              \
+		.name = NULL                                                                                           \
+	}
 #define MAX_GIVEN 256
 #define MAX_WORDS 3
 
@@ -45,11 +48,11 @@ struct args {
 
 struct command {
 	const char *name;
-	int (*run)(const struct args *args); // NULL: known, not there yet
+	int (*run)(const struct args *args);
 	unsigned min_words, max_words;
-	const char *usage; // the words after the name
-	const char *help;  // one line for the list
-	const char *more;  // what `help COMMAND` adds; may be NULL
+	const char *usage;               // the words after the name
+	const char *help;                // one line for the list
+	const char *more;                // what `help COMMAND` adds; may be NULL
 	const struct option *options[3]; // tables, NULL-terminated
 };
 
@@ -86,17 +89,17 @@ int fail_error(const struct hsfeed_error *error);
 int finish(int code);
 void put_text(FILE *out, const char *text, size_t len); // control characters escaped
 void put_cstr(FILE *out, const char *text);
-void put_bar(FILE *out, double share, unsigned width);  // 0..1
+void put_bar(FILE *out, double share, unsigned width); // 0..1
 
 // Numbers for people, into one of a few buffers that take turns.
-const char *fmt_count(uint64_t n);      // 12,345
-const char *fmt_bytes(uint64_t n);      // 1.7 MB
+const char *fmt_count(uint64_t n);                    // 12,345
+const char *fmt_bytes(uint64_t n);                    // 1.7 MB
 const char *fmt_share(uint64_t part, uint64_t whole); // 4.90 %
 const char *fmt_time(uint64_t ms_since_1970);         // 2025-03-04 12:34:56, local
 const char *fmt_seconds(double seconds);
-const char *fmt_id(const char *id);                   // its first 12 digits
+const char *fmt_id(const char *id);                    // its first 12 digits
 const char *fmt_ref(const char *name, const char *id); // name@2f3a9c
-const char *fmt_uid(uint64_t uid);                    // a user's name, or digits
+const char *fmt_uid(uint64_t uid);                     // a user's name, or digits
 
 // Shorthands into a result.
 uint64_t get_uint(const hsfeed_value *map, const char *key);
@@ -144,7 +147,7 @@ struct progress {
 };
 void progress_begin(struct progress *p);
 int progress_show(void *progress, const char *stage, uint64_t done, uint64_t total); // a hsfeed_progress_fn
-void progress_end(struct progress *p); // clears the bar
+void progress_end(struct progress *p);                                               // clears the bar
 
 // ---- digest.c ----
 

@@ -26,7 +26,8 @@ static void status_report(const hsfeed_value *s)
 	printf("\n  now        %s connections, %s streams, %s ingests\n", fmt_count(get_uint(s, "connections")),
 	       fmt_count(get_uint(s, "streams")), fmt_count(get_uint(s, "ingests")));
 	printf("  stored     %s data sets, %s versions, %s encodings, %s\n", fmt_count(get_uint(s, "datasets")),
-	       fmt_count(get_uint(s, "versions")), fmt_count(get_uint(s, "encodings")), fmt_bytes(get_uint(s, "store_bytes")));
+	       fmt_count(get_uint(s, "versions")), fmt_count(get_uint(s, "encodings")),
+	       fmt_bytes(get_uint(s, "store_bytes")));
 	printf("  served     %s batches, %s rows\n", fmt_count(get_uint(s, "batches")), fmt_count(get_uint(s, "rows")));
 }
 
@@ -46,13 +47,16 @@ static int stop_process(int pid, const char *socket_path)
 {
 	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (fd < 0)
-		return fail(EXIT_REFUSED, "the daemon at %s (pid %d) cannot be signalled: %s", socket_path, pid, strerror(errno));
+		return fail(EXIT_REFUSED, "the daemon at %s (pid %d) cannot be signalled: %s", socket_path, pid,
+			    strerror(errno));
 	int rc = (int)syscall(SYS_pidfd_send_signal, fd, SIGTERM, NULL, 0);
 	struct pollfd p = {.fd = fd, .events = POLLIN};
 	if (rc < 0)
-		rc = fail(EXIT_REFUSED, "the daemon at %s (pid %d) cannot be signalled: %s", socket_path, pid, strerror(errno));
+		rc = fail(EXIT_REFUSED, "the daemon at %s (pid %d) cannot be signalled: %s", socket_path, pid,
+			  strerror(errno));
 	else if (poll(&p, 1, STOP_MS) != 1)
-		rc = fail(EXIT_REFUSED, "the daemon (pid %d) was told to stop and still runs after %d s", pid, STOP_MS / 1000);
+		rc = fail(EXIT_REFUSED, "the daemon (pid %d) was told to stop and still runs after %d s", pid,
+			  STOP_MS / 1000);
 	close(fd);
 	return rc;
 }
@@ -68,8 +72,9 @@ int stop_main(const struct args *args)
 	snprintf(path, sizeof(path), "%s", hsfeed_peer(client, &pid, &uid));
 	hsfeed_close(client);
 	if (uid != geteuid() && geteuid() != 0)
-		return fail(EXIT_REFUSED, "the daemon at %s runs as %s; a system's daemon is stopped with: systemctl stop hsfeedd", path,
-			    fmt_uid(uid));
+		return fail(EXIT_REFUSED,
+			    "the daemon at %s runs as %s; a system's daemon is stopped with: systemctl stop hsfeedd",
+			    path, fmt_uid(uid));
 	if (pid <= 0)
 		return fail(EXIT_REFUSED, "the daemon at %s runs where its process cannot be seen from here", path);
 	rc = stop_process(pid, path);

@@ -17,7 +17,8 @@ static void list_cell(struct table *t, const hsfeed_value *strings)
 
 static void datasets_report(const hsfeed_value *answer)
 {
-	static const char *const heads[] = {"data set", "owner", "versions", "rows", "labels", "roles", "stored", "made"};
+	static const char *const heads[] = {"data set", "owner", "versions", "rows",
+					    "labels",   "roles", "stored",   "made"};
 	const hsfeed_value *list = hsfeed_value_get(answer, "datasets");
 	if (hsfeed_value_len(list) == 0) {
 		printf("no data sets yet; make one with: hsfeed ingest NAME FILE --tokenizer DIR --labels COLUMN\n");
@@ -88,7 +89,8 @@ static void rm_report(const hsfeed_value *answer)
 		printf(" %s", fmt_id(hsfeed_value_str(hsfeed_value_at(removed, i), NULL, "?")));
 	putchar('\n');
 	if (get_uint(answer, "pending"))
-		printf("%s files are still open in streams and go when the last one closes\n", fmt_count(get_uint(answer, "pending")));
+		printf("%s files are still open in streams and go when the last one closes\n",
+		       fmt_count(get_uint(answer, "pending")));
 }
 
 int rm_main(const struct args *args)
@@ -120,7 +122,8 @@ static void verify_report(const hsfeed_value *answer)
 		putchar('\n');
 	}
 	printf("%zu files, %s: %s\n", hsfeed_value_len(files), fmt_bytes(bytes),
-	       get_bool(answer, "ok") ? "every checksum matches" : "NOT all sound; rm the damaged versions and ingest them again");
+	       get_bool(answer, "ok") ? "every checksum matches"
+				      : "NOT all sound; rm the damaged versions and ingest them again");
 }
 
 int verify_main(const struct args *args)

@@ -82,7 +82,8 @@ static int print_fold(hsfeed_client *client, const char *name, const struct hsfe
 }
 
 // The version that the table was made of, whatever the name means by now.
-static int print_indices(hsfeed_client *client, const char *name, const struct hsfeed_plan *plan, const hsfeed_value *folds)
+static int print_indices(hsfeed_client *client, const char *name, const struct hsfeed_plan *plan,
+			 const hsfeed_value *folds)
 {
 	char pinned[512];
 	int rc = EXIT_DONE;

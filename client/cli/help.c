@@ -7,10 +7,11 @@ void help_list(FILE *out)
 {
 	fputs("usage: hsfeed COMMAND ...\n\n", out);
 	for (const struct command *c = commands; c->name; c++) {
-		if (c->run)
-			fprintf(out, "  %-9s %s\n", c->name, c->help);
+		fprintf(out, "  %-9s %s\n", c->name, c->help);
 	}
-	fputs("\nhsfeed help COMMAND explains one; hsfeed(1) is the manual. --json and --socket PATH go with every command.\n", out);
+	fputs("\nhsfeed help COMMAND explains one; hsfeed(1) is the manual. --json and --socket PATH go with every "
+	      "command.\n",
+	      out);
 }
 
 static void option_line(FILE *out, const struct option *o)
@@ -49,7 +50,7 @@ int help_main(const struct args *args)
 		return EXIT_DONE;
 	}
 	const struct command *command = command_find(args->words[0]);
-	if (!command || !command->run)
+	if (!command)
 		return fail(EXIT_USAGE, "there is no command \"%s\"; see: hsfeed help", args->words[0]);
 	help_command(stdout, command);
 	return EXIT_DONE;

@@ -5,23 +5,51 @@
 
 #include "cli.h"
 
-#define MAX_ITEMS 256
+#define MAX_ITEMS      256
 #define MAX_TOKENIZERS 8
 
 const struct option ingest_options[] = {
-	{.name = "tokenizer", .kind = OPT_LIST, .arg = "[ROLE=]DIR", .help = "a folder or a hub name in the local cache; several with roles"},
+	{.name = "tokenizer",
+	 .kind = OPT_LIST,
+	 .arg = "[ROLE=]DIR",
+	 .help = "a folder or a hub name in the local cache; several with roles"},
 	{.name = "labels", .kind = OPT_LIST, .arg = "A,B|none", .help = "the label columns"},
 	{.name = "text", .kind = OPT_TEXT, .arg = "COLUMN", .help = "the text column, when it is not clear"},
-	{.name = "delimiter", .kind = OPT_TEXT, .arg = "D", .help = "auto, comma, tab, semicolon or one character; default tab for .tsv, else comma"},
-	{.name = "header", .kind = OPT_TEXT, .arg = "yes|no", .choices = "yes|no", .help = "default yes; without, columns are named 0, 1, ..."},
+	{.name = "delimiter",
+	 .kind = OPT_TEXT,
+	 .arg = "D",
+	 .help = "auto, comma, tab, semicolon or one character; default tab for .tsv, else comma"},
+	{.name = "header",
+	 .kind = OPT_TEXT,
+	 .arg = "yes|no",
+	 .choices = "yes|no",
+	 .help = "default yes; without, columns are named 0, 1, ..."},
 	{.name = "charset", .kind = OPT_TEXT, .arg = "NAME", .help = "default utf-8"},
-	{.name = "na", .kind = OPT_TEXT, .arg = "RULE", .choices = "pandas|pandas1|empty", .help = "what counts as missing; default pandas"},
-	{.name = "bad-rows", .kind = OPT_TEXT, .arg = "RULE", .choices = "error|skip", .help = "rows with too many fields; default error"},
-	{.name = "clean", .kind = OPT_LIST, .arg = "STEP,STEP", .help = "urls, whitespace, latin, remove:TEXT, data.py; in this order"},
-	{.name = "normalize", .kind = OPT_LIST, .arg = "[ROLE=]FORM", .help = "nfc or nfkc before tokenizing; default: as the tokenizer's files say"},
+	{.name = "na",
+	 .kind = OPT_TEXT,
+	 .arg = "RULE",
+	 .choices = "pandas|pandas1|empty",
+	 .help = "what counts as missing; default pandas"},
+	{.name = "bad-rows",
+	 .kind = OPT_TEXT,
+	 .arg = "RULE",
+	 .choices = "error|skip",
+	 .help = "rows with too many fields; default error"},
+	{.name = "clean",
+	 .kind = OPT_LIST,
+	 .arg = "STEP,STEP",
+	 .help = "urls, whitespace, latin, remove:TEXT, data.py; in this order"},
+	{.name = "normalize",
+	 .kind = OPT_LIST,
+	 .arg = "[ROLE=]FORM",
+	 .help = "nfc or nfkc before tokenizing; default: as the tokenizer's files say"},
 	{.name = "drop-empty", .kind = OPT_FLAG, .help = "drop rows whose cleaned text is empty"},
 	{.name = "positive", .kind = OPT_TEXT, .arg = "V", .help = "the label value that counts as 1"},
-	{.name = "label-type", .kind = OPT_TEXT, .arg = "TYPE", .choices = "class|float", .help = "default: by the values"},
+	{.name = "label-type",
+	 .kind = OPT_TEXT,
+	 .arg = "TYPE",
+	 .choices = "class|float",
+	 .help = "default: by the values"},
 	{.name = "share", .kind = OPT_TEXT, .arg = "WITH", .later = true},
 	OPT_END,
 };
@@ -111,12 +139,14 @@ static int add_tokenizer(struct request *r, const char *text)
 	if (o->ntokenizers == MAX_TOKENIZERS)
 		return fail(EXIT_USAGE, "at most %d tokenizers at a time", MAX_TOKENIZERS);
 	struct hsfeed_tokenizer *t = &r->tokenizers[o->ntokenizers];
-	*t = (struct hsfeed_tokenizer){.size = sizeof(*t), .role = n ? keep(r, text, n) : "text", .name = text + (n ? n + 1 : 0)};
+	*t = (struct hsfeed_tokenizer){
+		.size = sizeof(*t), .role = n ? keep(r, text, n) : "text", .name = text + (n ? n + 1 : 0)};
 	if (!t->role || !*t->name)
 		return fail(EXIT_USAGE, "--tokenizer takes [ROLE=]DIR_OR_HUB_NAME, not \"%s\"", text);
 	for (size_t i = 0; i < o->ntokenizers; i++) {
 		if (strcmp(r->tokenizers[i].role, t->role) == 0)
-			return fail(EXIT_USAGE, "two tokenizers have the role %s; name roles: --tokenizer ROLE=DIR", t->role);
+			return fail(EXIT_USAGE, "two tokenizers have the role %s; name roles: --tokenizer ROLE=DIR",
+				    t->role);
 	}
 	o->ntokenizers++;
 	return 0;
@@ -232,8 +262,10 @@ int add_main(const struct args *args)
 {
 	for (unsigned i = 0; i < args->ngiven; i++) {
 		const char *name = args->given[i].option->name;
-		if (strcmp(name, "tokenizer") && strcmp(name, "normalize") && strcmp(name, "json") && strcmp(name, "socket"))
-			return fail(EXIT_USAGE, "add: --%s is an option of ingest; add takes the texts as they are stored", name);
+		if (strcmp(name, "tokenizer") && strcmp(name, "normalize") && strcmp(name, "json") &&
+		    strcmp(name, "socket"))
+			return fail(EXIT_USAGE,
+				    "add: --%s is an option of ingest; add takes the texts as they are stored", name);
 	}
 	return main_of(args, hsfeed_add, true, ingest_report);
 }
@@ -260,7 +292,8 @@ static void print_changes(const char *head, const char *what, bool same, const h
 static void why_report(const hsfeed_value *answer)
 {
 	print_changes("", "the version", get_bool(answer, "same"), hsfeed_value_get(answer, "changes"));
-	printf("  stored %s, this would be %s\n", fmt_id(get_str(answer, "current")), fmt_id(get_str(answer, "version")));
+	printf("  stored %s, this would be %s\n", fmt_id(get_str(answer, "current")),
+	       fmt_id(get_str(answer, "version")));
 	const hsfeed_value *roles = hsfeed_value_get(answer, "roles");
 	for (size_t i = 0; i < hsfeed_value_len(roles); i++) {
 		const hsfeed_value *r = hsfeed_value_at(roles, i);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A small JSON writer: what the daemon answered, number by number; 64-bit integers with all their digits, bytes as their
-// count only. Control characters are escaped everywhere, so that no terminal obeys them.
+// A small JSON writer: what the daemon answered, number by number; 64-bit integers with all their digits, bytes as
+// their count only. Control characters are escaped everywhere, so that no terminal obeys them.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

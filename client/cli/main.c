@@ -6,14 +6,19 @@
 #include "cli.h"
 
 static const struct option rows_options[] = {
-	{.name = "role", .kind = OPT_TEXT, .arg = "ROLE", .help = "whose token ids; default: text, else the first ingested"},
+	{.name = "role",
+	 .kind = OPT_TEXT,
+	 .arg = "ROLE",
+	 .help = "whose token ids; default: text, else the first ingested"},
 	{.name = "start", .kind = OPT_NUMBER, .arg = "N", .help = "the first row; default 0"},
 	{.name = "count", .kind = OPT_NUMBER, .arg = "N", .help = "how many; default: all"},
 	{.name = "text", .kind = OPT_FLAG, .help = "print the cleaned texts too"},
 	OPT_END,
 };
 static const struct option folds_options[] = {
-	{.name = "indices", .kind = OPT_FLAG, .help = "one JSON line per fold: the row numbers of its validation split"},
+	{.name = "indices",
+	 .kind = OPT_FLAG,
+	 .help = "one JSON line per fold: the row numbers of its validation split"},
 	OPT_END,
 };
 static const struct option stream_options[] = {
@@ -21,17 +26,33 @@ static const struct option stream_options[] = {
 	{.name = "split", .kind = OPT_TEXT, .arg = "SPLIT", .choices = "train|val|all", .help = "default train"},
 	{.name = "epoch", .kind = OPT_NUMBER, .arg = "E", .help = "default 0"},
 	{.name = "batch-size", .kind = OPT_NUMBER, .arg = "N", .min = 1, .max = UINT32_MAX, .help = "default 32"},
-	{.name = "max-length", .kind = OPT_LIST, .arg = "[ROLE=]N", .help = "in tokens, special ones counted; default 128"},
-	{.name = "padding", .kind = OPT_TEXT, .arg = "P", .help = "max_length (default), longest, or a number: longest, up to its multiple"},
+	{.name = "max-length",
+	 .kind = OPT_LIST,
+	 .arg = "[ROLE=]N",
+	 .help = "in tokens, special ones counted; default 128"},
+	{.name = "padding",
+	 .kind = OPT_TEXT,
+	 .arg = "P",
+	 .help = "max_length (default), longest, or a number: longest, up to its multiple"},
 	{.name = "seed", .kind = OPT_NUMBER, .arg = "S", .help = "of the order; default 42"},
-	{.name = "order", .kind = OPT_TEXT, .arg = "ORDER", .choices = "shuffle|sequential",
+	{.name = "order",
+	 .kind = OPT_TEXT,
+	 .arg = "ORDER",
+	 .choices = "shuffle|sequential",
 	 .help = "default shuffle for train, sequential for val and all"},
 	{.name = "rank", .kind = OPT_NUMBER, .arg = "R", .max = UINT32_MAX, .help = "default 0"},
 	{.name = "world", .kind = OPT_NUMBER, .arg = "W", .min = 1, .max = UINT32_MAX, .help = "default 1"},
-	{.name = "shard", .kind = OPT_TEXT, .arg = "RULE", .choices = "pad|drop|exact",
+	{.name = "shard",
+	 .kind = OPT_TEXT,
+	 .arg = "RULE",
+	 .choices = "pad|drop|exact",
 	 .help = "default pad for train, exact for val and all"},
 	{.name = "drop-last", .kind = OPT_FLAG, .help = "drop a last short batch"},
-	{.name = "start-batch", .kind = OPT_NUMBER, .arg = "N", .max = UINT32_MAX, .help = "begin at batch N of the epoch; default 0"},
+	{.name = "start-batch",
+	 .kind = OPT_NUMBER,
+	 .arg = "N",
+	 .max = UINT32_MAX,
+	 .help = "begin at batch N of the epoch; default 0"},
 	{.name = "roles", .kind = OPT_LIST, .arg = "A,B", .help = "whose token ids; the first has no prefix"},
 	{.name = "format", .kind = OPT_TEXT, .arg = "F", .choices = "jsonl|digest|none", .help = "default jsonl"},
 	OPT_END,
@@ -48,45 +69,88 @@ static const struct option logs_options[] = {
 };
 
 const struct command commands[] = {
-	{"ingest", ingest_main, 2, 2, "NAME FILE --tokenizer [ROLE=]DIR_OR_HUB_NAME ... --labels A,B|none [options]",
-	 "make a version of a data set from a CSV or TSV file", NULL, {ingest_options}},
-	{"add", add_main, 1, 1, "NAME --tokenizer ROLE=DIR_OR_HUB_NAME ... [--normalize F]",
-	 "make another encoding, from the stored texts", NULL, {ingest_options}},
+	{"ingest",
+	 ingest_main,
+	 2,
+	 2,
+	 "NAME FILE --tokenizer [ROLE=]DIR_OR_HUB_NAME ... --labels A,B|none [options]",
+	 "make a version of a data set from a CSV or TSV file",
+	 NULL,
+	 {ingest_options}},
+	{"add",
+	 add_main,
+	 1,
+	 1,
+	 "NAME --tokenizer ROLE=DIR_OR_HUB_NAME ... [--normalize F]",
+	 "make another encoding, from the stored texts",
+	 NULL,
+	 {ingest_options}},
 	{"datasets", datasets_main, 0, 0, "", "list data sets", NULL, {0}},
 	{"versions", versions_main, 1, 1, "NAME", "list the versions of a data set", NULL, {0}},
 	{"show", show_main, 1, 1, "NAME[@VERSION]", "print everything known about a version", NULL, {0}},
-	{"diff", NULL, 0, 0, "", "", NULL, {0}},
-	{"why", why_main, 2, 2, "NAME FILE [ingest's options]", "say what an ingest would change; stores nothing", NULL,
+	{"why",
+	 why_main,
+	 2,
+	 2,
+	 "NAME FILE [ingest's options]",
+	 "say what an ingest would change; stores nothing",
+	 NULL,
 	 {ingest_options}},
 	{"rm", rm_main, 1, 1, "NAME[@VERSION]", "remove a version or a whole data set", NULL, {0}},
-	{"share", NULL, 0, 0, "", "", NULL, {0}},
 	{"verify", verify_main, 0, 1, "[NAME]", "read stored files and compare checksums", NULL, {0}},
-	{"rows", rows_main, 1, 1, "NAME [--role R] [--start N] [--count N] [--text]", "print rows and token ids as JSON lines",
-	 "{\"row\":0,\"line\":2,\"labels\":[1],\"ids\":[...]}: ids are untruncated and without the template's special tokens.",
+	{"rows",
+	 rows_main,
+	 1,
+	 1,
+	 "NAME [--role R] [--start N] [--count N] [--text]",
+	 "print rows and token ids as JSON lines",
+	 "{\"row\":0,\"line\":2,\"labels\":[1],\"ids\":[...]}: ids are untruncated and without the template's special "
+	 "tokens.",
 	 {rows_options}},
-	{"folds", folds_main, 1, 1, "NAME [plan] [--indices]", "print the fold table", NULL, {plan_options, folds_options}},
-	{"weights", NULL, 0, 0, "", "", NULL, {0}},
-	{"lengths", NULL, 0, 0, "", "", NULL, {0}},
-	{"stream", stream_main, 1, 1, "NAME [plan] --fold F [options]", "take the batches of an epoch",
-	 "jsonl prints {\"batch\":i,\"index\":[...],\"input_ids\":[[...]],...} per batch; digest the SHA-256 of all arrays:\n"
+	{"folds",
+	 folds_main,
+	 1,
+	 1,
+	 "NAME [plan] [--indices]",
+	 "print the fold table",
+	 NULL,
+	 {plan_options, folds_options}},
+	{"stream",
+	 stream_main,
+	 1,
+	 1,
+	 "NAME [plan] --fold F [options]",
+	 "take the batches of an epoch",
+	 "jsonl prints {\"batch\":i,\"index\":[...],\"input_ids\":[[...]],...} per batch; digest the SHA-256 of all "
+	 "arrays:\n"
 	 "batches in order, arrays by name, raw little-endian; none only how fast it went.",
 	 {plan_options, stream_options}},
-	{"estimate", NULL, 0, 0, "", "", NULL, {0}},
-	{"leaks", NULL, 0, 0, "", "", NULL, {0}},
-	{"report", NULL, 0, 0, "", "", NULL, {0}},
-	{"start", start_main, 0, 0, "[--state DIR] [--config FILE]", "start a daemon of one's own, without root", NULL,
+	{"start",
+	 start_main,
+	 0,
+	 0,
+	 "[--state DIR] [--config FILE]",
+	 "start a daemon of one's own, without root",
+	 NULL,
 	 {start_options}},
 	{"stop", stop_main, 0, 0, "", "stop it", NULL, {0}},
 	{"logs", logs_main, 0, 0, "[--state DIR] [--lines N]", "print its log", NULL, {logs_options}},
 	{"status", status_main, 0, 0, "", "say what the daemon is doing", NULL, {0}},
-	{"top", NULL, 0, 0, "", "", NULL, {0}},
-	{"metrics", NULL, 0, 0, "", "", NULL, {0}},
 	{"help", help_main, 0, 1, "[COMMAND]", "explain a command", NULL, {0}},
 	{.name = NULL},
 };
 
+// Known, not there yet: absent from help, each with its place.
+static const char *const later[] = {
+	"diff", "share", "weights", "lengths", "estimate", "leaks", "report", "top", "metrics", NULL,
+};
+
 static int unknown_command(const char *name)
 {
+	for (size_t i = 0; later[i]; i++) {
+		if (strcmp(later[i], name) == 0)
+			return fail(EXIT_USAGE, "%s is not supported yet", name);
+	}
 	const char *near = near_command(name);
 	if (near)
 		return fail(EXIT_USAGE, "there is no command \"%s\"; did you mean %s?", name, near);
@@ -95,8 +159,6 @@ static int unknown_command(const char *name)
 
 static int run(const struct command *command, int argc, char **argv)
 {
-	if (!command->run)
-		return fail(EXIT_USAGE, "%s is not supported yet", command->name);
 	struct args args;
 	int rc = args_parse(command, argc, argv, &args);
 	if (rc)

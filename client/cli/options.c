@@ -66,7 +66,7 @@ const char *near_command(const char *name)
 	const char *found = NULL;
 	unsigned best = 3;
 	for (const struct command *c = commands; c->name; c++) {
-		if (c->run && nearer(name, c->name, &best))
+		if (nearer(name, c->name, &best))
 			found = c->name;
 	}
 	return found;
@@ -105,7 +105,8 @@ static int unknown_option(const struct command *command, const char *word, size_
 			found = o;
 	}
 	if (found)
-		return fail(EXIT_USAGE, "%s: there is no option --%s; did you mean --%s?", command->name, name, found->name);
+		return fail(EXIT_USAGE, "%s: there is no option --%s; did you mean --%s?", command->name, name,
+			    found->name);
 	return fail(EXIT_USAGE, "%s: there is no option --%s; see: hsfeed help %s", command->name, name, command->name);
 }
 
@@ -131,8 +132,8 @@ static int check_number(const struct option *o, const char *text, uint64_t *ret)
 	if (*text < '0' || *text > '9' || *end || errno)
 		return fail(EXIT_USAGE, "--%s takes a number, not \"%s\"", o->name, text);
 	if (n < o->min || n > (o->max ? o->max : UINT64_MAX))
-		return fail(EXIT_USAGE, "--%s takes a number from %llu to %llu, not %s", o->name, (unsigned long long)o->min,
-			    (unsigned long long)(o->max ? o->max : UINT64_MAX), text);
+		return fail(EXIT_USAGE, "--%s takes a number from %llu to %llu, not %s", o->name,
+			    (unsigned long long)o->min, (unsigned long long)(o->max ? o->max : UINT64_MAX), text);
 	*ret = n;
 	return 0;
 }

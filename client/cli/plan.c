@@ -6,7 +6,10 @@
 
 const struct option plan_options[] = {
 	{.name = "folds", .kind = OPT_NUMBER, .arg = "K", .min = 1, .max = 65535, .help = "how many folds; default 5"},
-	{.name = "kind", .kind = OPT_TEXT, .arg = "KIND", .choices = "stratified|multiclass|plain|binary",
+	{.name = "kind",
+	 .kind = OPT_TEXT,
+	 .arg = "KIND",
+	 .choices = "stratified|multiclass|plain|binary",
 	 .help = "default stratified for one label column, multiclass for several, plain for none"},
 	{.name = "fold-seed", .kind = OPT_NUMBER, .arg = "S", .max = UINT32_MAX, .help = "default 42"},
 	{.name = "no-shuffle", .kind = OPT_FLAG, .help = "folds from the rows in their order"},

@@ -16,7 +16,8 @@ double now_seconds(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
-// What data, files and daemons say must not drive the terminal: C0, DEL, C1 and the marks that reorder text are escaped.
+// What data, files and daemons say must not drive the terminal: C0, DEL, C1 and the marks that reorder text are
+// escaped.
 static unsigned control_bytes(const unsigned char *p, size_t left)
 {
 	if (p[0] < 0x20 || p[0] == 0x7F)
@@ -78,7 +79,8 @@ int finish(int code)
 	bool bad = fflush(stdout) != 0 || ferror(stdout);
 	if (!bad)
 		return code;
-	return fail(code ? code : EXIT_REFUSED, "standard output cannot be written: %s", errno ? strerror(errno) : "I/O error");
+	return fail(code ? code : EXIT_REFUSED, "standard output cannot be written: %s",
+		    errno ? strerror(errno) : "I/O error");
 }
 
 void put_bar(FILE *out, double share, unsigned width)
@@ -157,7 +159,8 @@ const char *fmt_seconds(double seconds)
 	else if (seconds < 5400)
 		snprintf(out, 96, "%.1f min", seconds / 60);
 	else
-		snprintf(out, 96, seconds < 172800 ? "%.1f h" : "%.1f days", seconds / (seconds < 172800 ? 3600 : 86400));
+		snprintf(out, 96, seconds < 172800 ? "%.1f h" : "%.1f days",
+			 seconds / (seconds < 172800 ? 3600 : 86400));
 	return out;
 }
 
@@ -218,7 +221,8 @@ void put_lines(FILE *out, const hsfeed_value *lines, uint64_t total)
 		return;
 	fputs(n == 1 ? "line " : "lines ", out);
 	for (size_t i = 0; i < shown; i++)
-		fprintf(out, "%s%llu", i ? ", " : "", (unsigned long long)hsfeed_value_uint(hsfeed_value_at(lines, i), 0));
+		fprintf(out, "%s%llu", i ? ", " : "",
+			(unsigned long long)hsfeed_value_uint(hsfeed_value_at(lines, i), 0));
 	if (total > shown)
 		fprintf(out, " and %s more", fmt_count(total - shown));
 }

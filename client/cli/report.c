@@ -20,7 +20,8 @@ static void label_values(const hsfeed_value *label, uint64_t rows)
 		uint64_t count = hsfeed_value_uint(hsfeed_value_at(counts, i), 0);
 		printf("             ");
 		put_cstr(stdout, value);
-		printf("%*s  %9s  %7s  ", (int)(widest - text_width(value)), "", fmt_count(count), fmt_share(count, rows));
+		printf("%*s  %9s  %7s  ", (int)(widest - text_width(value)), "", fmt_count(count),
+		       fmt_share(count, rows));
 		put_bar(stdout, rows ? (double)count / (double)rows : 0, BAR_WIDTH);
 		putchar('\n');
 	}
@@ -36,7 +37,8 @@ static void print_labels(const hsfeed_value *labels, uint64_t rows)
 		const hsfeed_value *label = hsfeed_value_at(labels, i);
 		printf("  label      ");
 		put_cstr(stdout, get_str(label, "name"));
-		printf(" (%s)\n", strcmp(get_str(label, "type"), "class") == 0 ? "classes, ids by sorted value" : "float");
+		printf(" (%s)\n",
+		       strcmp(get_str(label, "type"), "class") == 0 ? "classes, ids by sorted value" : "float");
 		label_values(label, rows);
 	}
 }
@@ -93,7 +95,8 @@ static void print_pairs(const hsfeed_value *pairs)
 	size_t n = hsfeed_value_len(pairs);
 	for (size_t i = 0; i < n && i < 5; i++) {
 		const hsfeed_value *pair = hsfeed_value_at(pairs, i);
-		printf("%s%llu and %llu", i ? ", " : ": lines ", (unsigned long long)hsfeed_value_uint(hsfeed_value_at(pair, 0), 0),
+		printf("%s%llu and %llu", i ? ", " : ": lines ",
+		       (unsigned long long)hsfeed_value_uint(hsfeed_value_at(pair, 0), 0),
 		       (unsigned long long)hsfeed_value_uint(hsfeed_value_at(pair, 1), 0));
 	}
 	fputs(n > 5 ? ", ...\n" : "\n", stdout);
@@ -109,8 +112,8 @@ static void print_duplicates(const hsfeed_value *d)
 	       fmt_count(get_uint(d, "groups")));
 	if (get_uint(d, "conflicting_groups") == 0)
 		return;
-	printf("             %s groups (%s rows) have the same text under different labels", fmt_count(get_uint(d, "conflicting_groups")),
-	       fmt_count(get_uint(d, "conflicting_rows")));
+	printf("             %s groups (%s rows) have the same text under different labels",
+	       fmt_count(get_uint(d, "conflicting_groups")), fmt_count(get_uint(d, "conflicting_rows")));
 	print_pairs(hsfeed_value_get(d, "lines"));
 }
 
@@ -206,13 +209,14 @@ static void print_advice(const hsfeed_value *role)
 	put_cstr(stdout, get_str(role, "role"));
 	printf(": %.2f %% of its tokens are unknown; with --normalize %s it would be %.2f %% (on %s sampled rows).\n",
 	       100 * hsfeed_value_f64(hsfeed_value_get(advice, "unknown_share"), 0), get_str(advice, "normalize"),
-	       100 * hsfeed_value_f64(hsfeed_value_get(advice, "with"), 0), fmt_count(get_uint(advice, "sampled_rows")));
+	       100 * hsfeed_value_f64(hsfeed_value_get(advice, "with"), 0),
+	       fmt_count(get_uint(advice, "sampled_rows")));
 }
 
 void print_roles(const hsfeed_value *roles)
 {
-	static const char *const heads[] = {"role", "tokenizer", "tokens", "per row", "unknown", "longest",
-					    "> 128", "> 256", "> 512", "stored"};
+	static const char *const heads[] = {"role",    "tokenizer", "tokens", "per row", "unknown",
+					    "longest", "> 128",     "> 256",  "> 512",   "stored"};
 	struct table *t = table_create(heads, 10, "llrrrrrrrr");
 	for (size_t i = 0; i < hsfeed_value_len(roles); i++)
 		role_row(t, hsfeed_value_at(roles, i));
@@ -231,8 +235,8 @@ static void print_moved_roles(const hsfeed_value *roles)
 			continue;
 		printf("  role ");
 		put_cstr(stdout, get_str(r, "role"));
-		printf(" moved to %s; it was %s, which open streams and saved states keep\n", fmt_id(get_str(r, "encoding")),
-		       fmt_id(get_str(r, "previous")));
+		printf(" moved to %s; it was %s, which open streams and saved states keep\n",
+		       fmt_id(get_str(r, "encoding")), fmt_id(get_str(r, "previous")));
 	}
 }
 

@@ -16,8 +16,8 @@ static void print_role(const hsfeed_value *r)
 		printf(", normalized ");
 		put_cstr(stdout, get_str(r, "normalize"));
 	}
-	printf("\n    encoding %s; vocabulary %s; ids of %llu bits; ", get_str(r, "encoding"), fmt_count(get_uint(r, "vocab_size")),
-	       (unsigned long long)get_uint(r, "width"));
+	printf("\n    encoding %s; vocabulary %s; ids of %llu bits; ", get_str(r, "encoding"),
+	       fmt_count(get_uint(r, "vocab_size")), (unsigned long long)get_uint(r, "width"));
 	put_cstr(stdout, get_str(r, "path"));
 	printf("\n    ");
 	put_cstr(stdout, get_str(r, "settings"));
@@ -26,7 +26,8 @@ static void print_role(const hsfeed_value *r)
 
 static void show_report(const hsfeed_value *answer)
 {
-	const hsfeed_value *version = hsfeed_value_get(answer, "version_info"), *roles = hsfeed_value_get(answer, "roles");
+	const hsfeed_value *version = hsfeed_value_get(answer, "version_info"),
+			   *roles = hsfeed_value_get(answer, "roles");
 	put_cstr(stdout, fmt_ref(get_str(answer, "name"), get_str(version, "version")));
 	printf(" of %s, %s; %s open streams\n", fmt_uid(get_uint(answer, "owner")),
 	       get_bool(answer, "current") ? "current" : "an older version", fmt_count(get_uint(answer, "open")));
@@ -48,5 +49,6 @@ int show_main(const struct args *args)
 	hsfeed_value *answer = NULL;
 	struct hsfeed_error error;
 	int rc = daemon_open(args, &client);
-	return rc ? rc : done(client, hsfeed_show(client, args->words[0], &answer, &error), answer, &error, show_report);
+	return rc ? rc
+		  : done(client, hsfeed_show(client, args->words[0], &answer, &error), answer, &error, show_report);
 }

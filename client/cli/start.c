@@ -14,7 +14,7 @@
 #include "cli.h"
 
 #define START_SECONDS 30
-#define PATH_BYTES 4096
+#define PATH_BYTES    4096
 
 // ---- where hsfeedd is ----
 
@@ -183,7 +183,8 @@ static int wait_until_there(const struct args *args, const struct start *s, hsfe
 		nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
 	}
 	kill(s->pid, SIGTERM);
-	fail(EXIT_REFUSED, "hsfeedd did not answer within %d s and was stopped; its log, %s, says:", START_SECONDS, s->log);
+	fail(EXIT_REFUSED, "hsfeedd did not answer within %d s and was stopped; its log, %s, says:", START_SECONDS,
+	     s->log);
 	show_log(s);
 	return EXIT_REFUSED;
 }

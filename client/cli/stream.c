@@ -155,7 +155,8 @@ static void announce(const hsfeed_value *info)
 	if (strcmp(get_str(info, "order"), "shuffle") == 0)
 		fprintf(stderr, " seed %llu", (unsigned long long)get_uint(info, "seed"));
 	fprintf(stderr, ", epoch %llu, rank %llu of %llu (%s)\n", (unsigned long long)get_uint(info, "epoch"),
-		(unsigned long long)get_uint(info, "rank"), (unsigned long long)get_uint(info, "world"), get_str(info, "shard"));
+		(unsigned long long)get_uint(info, "rank"), (unsigned long long)get_uint(info, "world"),
+		get_str(info, "shard"));
 	fprintf(stderr, "%s samples in %s batches of %s%s; padding ", fmt_count(get_uint(info, "samples")),
 		fmt_count(get_uint(info, "batches")), fmt_count(get_uint(info, "batch_size")),
 		get_bool(info, "drop_last") ? ", a short last one dropped" : "");
@@ -176,8 +177,9 @@ static void summary_json(const struct sink *sink, const char *digest, double sec
 	json_str(stdout, get_str(info, "version"), strlen(get_str(info, "version")));
 	if (digest)
 		printf(",\"digest\":\"%s\"", digest);
-	printf(",\"batches\":%llu,\"rows\":%llu,\"bytes\":%llu,\"seconds\":%.6f,\"stream\":", (unsigned long long)sink->batches,
-	       (unsigned long long)sink->rows, (unsigned long long)sink->bytes, seconds);
+	printf(",\"batches\":%llu,\"rows\":%llu,\"bytes\":%llu,\"seconds\":%.6f,\"stream\":",
+	       (unsigned long long)sink->batches, (unsigned long long)sink->rows, (unsigned long long)sink->bytes,
+	       seconds);
 	json_value(stdout, info);
 	fputs("}\n", stdout);
 }
@@ -186,8 +188,9 @@ static void throughput(FILE *out, const struct sink *sink, double seconds)
 {
 	double s = seconds > 1e-9 ? seconds : 1e-9;
 	fprintf(out, "%s batches, %s rows, %s in %s: %s batches/s, %s rows/s, %s/s\n", fmt_count(sink->batches),
-		fmt_count(sink->rows), fmt_bytes(sink->bytes), fmt_seconds(seconds), fmt_count((uint64_t)((double)sink->batches / s)),
-		fmt_count((uint64_t)((double)sink->rows / s)), fmt_bytes((uint64_t)((double)sink->bytes / s)));
+		fmt_count(sink->rows), fmt_bytes(sink->bytes), fmt_seconds(seconds),
+		fmt_count((uint64_t)((double)sink->batches / s)), fmt_count((uint64_t)((double)sink->rows / s)),
+		fmt_bytes((uint64_t)((double)sink->bytes / s)));
 }
 
 static int summary(struct sink *sink, double seconds, const hsfeed_value *info)

@@ -152,7 +152,8 @@ static bool read_lengths(struct hs_rbuf params, const struct hs_layout *layout, 
 {
 	struct hs_rbuf r;
 	struct hs_wire_value v;
-	if (!hs_r_find(params, "lengths", &r) || !hs_r_next(&r, &v) || v.type != HS_WIRE_ARRAY || v.as.count != layout->nroles)
+	if (!hs_r_find(params, "lengths", &r) || !hs_r_next(&r, &v) || v.type != HS_WIRE_ARRAY ||
+	    v.as.count != layout->nroles)
 		return false;
 	for (size_t i = 0; i < layout->nroles; i++) {
 		if (!hs_r_next(&r, &v) || v.type != HS_WIRE_UINT || v.as.u > layout->max_length[i])
@@ -163,8 +164,8 @@ static bool read_lengths(struct hs_rbuf params, const struct hs_layout *layout, 
 }
 
 // Lays the arrays out in the slot; returns the bytes that `data` must have, or more than HS_LIB_MAX_DATA.
-static uint64_t place_arrays(const struct hs_layout *layout, uint64_t rows, const uint64_t *lengths, struct hs_slot *slot,
-			     uint64_t ret_offset[])
+static uint64_t place_arrays(const struct hs_layout *layout, uint64_t rows, const uint64_t *lengths,
+			     struct hs_slot *slot, uint64_t ret_offset[])
 {
 	uint64_t end = 0;
 	for (size_t i = 0; i < layout->narrays && end <= HS_LIB_MAX_DATA; i++) {

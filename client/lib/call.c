@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Requests and their answers. One call waits at a time; a call that was given up leaves its sequence number in `late`, so
-// that an answer that still comes is known, and what it opened is closed again.
+// Requests and their answers. One call waits at a time; a call that was given up leaves its sequence number in `late`,
+// so that an answer that still comes is known, and what it opened is closed again.
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,8 @@
 
 static bool str_is(const struct hs_wire_value *v, const char *text)
 {
-	return v->type == HS_WIRE_STR && v->as.str.len == strlen(text) && memcmp(v->as.str.ptr, text, v->as.str.len) == 0;
+	return v->type == HS_WIRE_STR && v->as.str.len == strlen(text) &&
+	       memcmp(v->as.str.ptr, text, v->as.str.len) == 0;
 }
 
 static int add_late(hsfeed_client *client, uint32_t seq, int what)
@@ -88,7 +89,8 @@ static int on_reply(hsfeed_client *client, struct hs_rbuf r)
 static int on_progress(hsfeed_client *client, const hsfeed_value *params)
 {
 	struct hs_wait *wait = &client->wait;
-	if (!wait->active || !wait->progress || hsfeed_value_uint(hsfeed_value_get(params, "seq"), UINT64_MAX) != wait->seq)
+	if (!wait->active || !wait->progress ||
+	    hsfeed_value_uint(hsfeed_value_get(params, "seq"), UINT64_MAX) != wait->seq)
 		return 0;
 	client->in_callback = true;
 	int stop = wait->progress(wait->progress_arg, hsfeed_value_str(hsfeed_value_get(params, "stage"), NULL, ""),
@@ -147,8 +149,8 @@ int hs_conn_dispatch(hsfeed_client *client, const uint8_t *frame, size_t len)
 	size_t offset = 0;
 	const char *wrong = hs_wire_check(frame, len, &limits, &offset);
 	if (wrong)
-		return hs_conn_break(client, HSFEED_EBADFRAME, "the daemon sent a malformed message: %s at byte %zu", wrong,
-				     offset);
+		return hs_conn_break(client, HSFEED_EBADFRAME, "the daemon sent a malformed message: %s at byte %zu",
+				     wrong, offset);
 	struct hs_rbuf r = {frame, frame + len};
 	struct hs_wire_value head, kind;
 	if (hs_r_next(&r, &head) && head.type == HS_WIRE_ARRAY && hs_r_next(&r, &kind) && kind.type == HS_WIRE_UINT) {
@@ -240,7 +242,8 @@ static int check_params(const char *method, const struct hs_wbuf *params, struct
 {
 	static const struct hs_wire_limits limits = {HS_WIRE_MAX_DEPTH - 1, HS_WIRE_MAX_ITEMS - 4};
 	size_t offset;
-	const char *wrong = params ? hs_wire_check(params->data, params->len, &limits, &offset) : "badly nested, or no memory";
+	const char *wrong =
+		params ? hs_wire_check(params->data, params->len, &limits, &offset) : "badly nested, or no memory";
 	if (!wrong)
 		return 0;
 	return hs_error_set(reterr, HSFEED_EBADARG, "the parameters of %s cannot be sent: %s", method, wrong);
@@ -253,8 +256,8 @@ static int send_call(hsfeed_client *client, const struct hs_call *call, int64_t 
 	if (rc < 0)
 		return rc;
 	if (params && params->len + strlen(call->method) + 64 > client->max_request)
-		return hs_error_set(reterr, HSFEED_ELIMIT, "the request %s has %zu bytes; the daemon takes %u", call->method,
-				    params->len, client->max_request);
+		return hs_error_set(reterr, HSFEED_ELIMIT, "the request %s has %zu bytes; the daemon takes %u",
+				    call->method, params->len, client->max_request);
 	while (call->fd >= 0 && client->out_start < client->out.len) { // a descriptor rides on its frame's first byte
 		rc = hs_conn_step(client, deadline, reterr);
 		if (rc < 0)
@@ -280,7 +283,8 @@ int hs_call(hsfeed_client *client, const struct hs_call *call, hsfeed_value **re
 			give_up(client, call);
 	}
 	if (rc == HSFEED_ETIMEOUT)
-		hs_error_set(reterr, rc, "the daemon did not answer %s within %lld ms", call->method, (long long)timeout);
+		hs_error_set(reterr, rc, "the daemon did not answer %s within %lld ms", call->method,
+			     (long long)timeout);
 	client->wait.active = false;
 	if (rc == 0 && client->wait.code < 0)
 		rc = hs_error_copy(reterr, &client->wait.error);
@@ -308,8 +312,11 @@ int hs_call_simple(hsfeed_client *client, const char *method, const char *name, 
 int hsfeed_call(hsfeed_client *client, const char *method, const hsfeed_params *params, int timeout_ms,
 		hsfeed_value **ret_value, struct hsfeed_error *reterr)
 {
-	if (!method || strncmp(method, "stream.", 7) == 0 || strcmp(method, "file.attach") == 0 || strcmp(method, "hello") == 0)
-		return hs_error_set(reterr, HSFEED_EBADARG, "%s has a function of its own", method ? method : "no method");
-	struct hs_call call = {.method = method, .params = (hsfeed_params *)(uintptr_t)params, .fd = -1, .timeout_ms = timeout_ms};
+	if (!method || strncmp(method, "stream.", 7) == 0 || strcmp(method, "file.attach") == 0 ||
+	    strcmp(method, "hello") == 0)
+		return hs_error_set(reterr, HSFEED_EBADARG, "%s has a function of its own",
+				    method ? method : "no method");
+	struct hs_call call = {
+		.method = method, .params = (hsfeed_params *)(uintptr_t)params, .fd = -1, .timeout_ms = timeout_ms};
 	return hs_call(client, &call, ret_value, reterr); // finishing the parameters twice changes nothing
 }

@@ -7,7 +7,7 @@
 #include "client.h"
 
 #define DEFAULT_TIMEOUT_MS 60000
-#define HELLO_REPLY_BYTES 1048576u // until hello says more
+#define HELLO_REPLY_BYTES  1048576u // until hello says more
 
 static uint32_t limit_of(const hsfeed_value *hello, const char *key, uint32_t fallback, uint32_t most)
 {
@@ -30,8 +30,9 @@ static int take_hello(hsfeed_client *client, struct hsfeed_error *reterr)
 	const hsfeed_value *hello = client->hello;
 	uint64_t protocol = hsfeed_value_uint(hsfeed_value_get(hello, "protocol"), 0);
 	if (protocol != HS_WIRE_PROTOCOL)
-		return hs_error_set(reterr, HSFEED_EVERSION, "the daemon at %s speaks protocol version %llu, this library %d",
-				    client->peer.path, (unsigned long long)protocol, HS_WIRE_PROTOCOL);
+		return hs_error_set(reterr, HSFEED_EVERSION,
+				    "the daemon at %s speaks protocol version %llu, this library %d", client->peer.path,
+				    (unsigned long long)protocol, HS_WIRE_PROTOCOL);
 	client->max_request = limit_of(hello, "max_request", HS_WIRE_MAX_REQUEST, HS_LIB_MAX_FRAME);
 	client->max_reply = limit_of(hello, "max_reply", HS_WIRE_MAX_REPLY, HS_LIB_MAX_FRAME);
 	const char *off = secure_getenv("HSFEED_NO_FDPASS");
@@ -69,7 +70,8 @@ static hsfeed_client *create(const struct hsfeed_connect_options *options)
 	return client;
 }
 
-int hsfeed_connect(const struct hsfeed_connect_options *options, hsfeed_client **ret_client, struct hsfeed_error *reterr)
+int hsfeed_connect(const struct hsfeed_connect_options *options, hsfeed_client **ret_client,
+		   struct hsfeed_error *reterr)
 {
 	struct hsfeed_connect_options o;
 	int rc = hs_options_read(&o, sizeof(o), options, reterr);

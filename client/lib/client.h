@@ -18,11 +18,11 @@
 #include "hsfeed.h"
 #include "wire/wire.h"
 
-#define HS_LIB_MAX_SLOTS 64
-#define HS_LIB_MAX_ROLES 8
-#define HS_LIB_MAX_ARRAYS (3 * HS_LIB_MAX_ROLES + 2)
-#define HS_LIB_MAX_DATA (1u << 28)      // bytes of one batch
-#define HS_LIB_MAX_FRAME (1u << 29)     // whatever hello says: a frame beyond this is not believed
+#define HS_LIB_MAX_SLOTS       64
+#define HS_LIB_MAX_ROLES       8
+#define HS_LIB_MAX_ARRAYS      (3 * HS_LIB_MAX_ROLES + 2)
+#define HS_LIB_MAX_DATA        (1u << 28) // bytes of one batch
+#define HS_LIB_MAX_FRAME       (1u << 29) // whatever hello says: a frame beyond this is not believed
 #define HS_LIB_MAX_STATE_FILES 8
 
 // ---- error.c ----
@@ -76,7 +76,7 @@ struct hs_late { // a call that was given up; its answer may still come
 struct hs_wait { // the one call that is being waited for
 	bool active, answered;
 	uint32_t seq;
-	int code;             // of the answer
+	int code; // of the answer
 	struct hsfeed_error error;
 	hsfeed_value *result; // owned until taken
 	hsfeed_progress_fn *progress;
@@ -119,8 +119,8 @@ struct hsfeed_client {
 int hs_client_enter(hsfeed_client *client, struct hsfeed_error *reterr);
 // hs_conn_break ends the connection for good and remembers why (the first reason counts). Returns the code.
 int hs_conn_break(hsfeed_client *client, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-// hs_conn_flush sends what it can without waiting. hs_conn_step waits for something to happen until the deadline, sends,
-// receives and dispatches: 0, HSFEED_ETIMEOUT, -EINTR, or what broke the connection.
+// hs_conn_flush sends what it can without waiting. hs_conn_step waits for something to happen until the deadline,
+// sends, receives and dispatches: 0, HSFEED_ETIMEOUT, -EINTR, or what broke the connection.
 int hs_conn_flush(hsfeed_client *client);
 int hs_conn_step(hsfeed_client *client, int64_t deadline, struct hsfeed_error *reterr);
 // hs_conn_dispatch (call.c) takes one received frame, without its length.
@@ -175,7 +175,7 @@ struct hs_slot {
 	size_t data_cap;
 	struct hsfeed_array arrays[HS_LIB_MAX_ARRAYS];
 	const struct hsfeed_array *pointers[HS_LIB_MAX_ARRAYS];
-	char names[];  // copies, so that an orphan's arrays keep their names
+	char names[]; // copies, so that an orphan's arrays keep their names
 };
 
 struct hs_end { // an epoch's end, or a failure, that came for a generation
@@ -196,8 +196,8 @@ struct hsfeed_stream {
 	uint8_t queue[HS_LIB_MAX_SLOTS];         // slots whose batch waits to be taken, in the order they came
 	unsigned queue_head, queue_len;
 	struct hs_end end;
-	struct hsfeed_error failed; // sticky
-	uint64_t releases[HS_LIB_MAX_SLOTS][2];  // credits not yet sent: (slot, fill)
+	struct hsfeed_error failed;             // sticky
+	uint64_t releases[HS_LIB_MAX_SLOTS][2]; // credits not yet sent: (slot, fill)
 	unsigned nreleases;
 };
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bytes in and out. Everything that waits, waits here, and while it waits it reads and writes both: a daemon that cannot
-// write because we do not read would otherwise never read what we write.
+// Bytes in and out. Everything that waits, waits here, and while it waits it reads and writes both: a daemon that
+// cannot write because we do not read would otherwise never read what we write.
 //
 //   caller:  queue a frame in `out`  ->  hs_conn_step until what it waits for is there
 //   step:    understand what is in `in`; else poll, send, receive
 //
-// Frames that follow an awaited answer stay in `in` until the next step, so that a stream exists before its batches come.
+// Frames that follow an awaited answer stay in `in` until the next step, so that a stream exists before its batches
+// come.
 #include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -88,7 +89,8 @@ int hs_conn_flush(hsfeed_client *client)
 		} else if (n < 0 && (errno == EPIPE || errno == ECONNRESET)) {
 			break; // what the daemon still said is read first; its end then breaks the connection
 		} else if (n < 0 && errno != EAGAIN && errno != ENOBUFS) {
-			return hs_conn_break(client, HSFEED_ELOST, "cannot send to the daemon: %s", hsfeed_strerror(-errno));
+			return hs_conn_break(client, HSFEED_ELOST, "cannot send to the daemon: %s",
+					     hsfeed_strerror(-errno));
 		} else {
 			return 0;
 		}
@@ -156,7 +158,8 @@ static int dispatch_received(hsfeed_client *client)
 	while (!(client->wait.active && client->wait.answered)) {
 		size_t bytes = front_bytes(client);
 		if (bytes > (size_t)client->max_reply + HS_WIRE_HEADER_BYTES)
-			return hs_conn_break(client, HSFEED_EBADFRAME, "the daemon announced a message of %zu bytes", bytes);
+			return hs_conn_break(client, HSFEED_EBADFRAME, "the daemon announced a message of %zu bytes",
+					     bytes);
 		if (bytes == 0 || client->in_end - client->in_start < bytes)
 			break;
 		const uint8_t *frame = client->in + client->in_start;

@@ -79,7 +79,8 @@ int hsfeed_folds(hsfeed_client *client, const char *name, const struct hsfeed_pl
 	rc = hs_params_name(params, name, reterr);
 	hs_params_plan(params, plan ? &p : NULL);
 	if (rc == 0)
-		rc = hs_call(client, &(struct hs_call){.method = "folds", .params = params, .fd = -1}, ret_value, reterr);
+		rc = hs_call(client, &(struct hs_call){.method = "folds", .params = params, .fd = -1}, ret_value,
+			     reterr);
 	hsfeed_params_destroy(params);
 	return rc;
 }
@@ -134,7 +135,8 @@ static int fetch_page(hsfeed_client *client, const char *name, const struct hsfe
 	hsfeed_params_uint(params, "start", all->n);
 	hsfeed_params_uint(params, "count", 1u << 20);
 	if (rc == 0)
-		rc = hs_call(client, &(struct hs_call){.method = "folds.rows", .params = params, .fd = -1}, &page, reterr);
+		rc = hs_call(client, &(struct hs_call){.method = "folds.rows", .params = params, .fd = -1}, &page,
+			     reterr);
 	hsfeed_params_destroy(params);
 	if (rc == 0)
 		rc = take_page(all, page, reterr);

@@ -11,11 +11,16 @@
 #define MAX_TOKENIZERS 8
 
 static const char *const tokenizer_files[] = {
-	"tokenizer.json", "vocab.txt", "tokenizer_config.json", "special_tokens_map.json", "config.json",
+	"tokenizer.json",
+	"vocab.txt",
+	"tokenizer_config.json",
+	"special_tokens_map.json",
+	"config.json",
 	// Only what has no tokenizer.json needs these, to be told apart.
-	"merges.txt", "vocab.json",
+	"merges.txt",
+	"vocab.json",
 };
-#define NFILES (sizeof(tokenizer_files) / sizeof(tokenizer_files[0]))
+#define NFILES             (sizeof(tokenizer_files) / sizeof(tokenizer_files[0]))
 #define NFILES_BESIDE_JSON 5
 
 struct tokenizer {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finding the daemon: each place is tried until one answers. A socket in a place that others might write to proves nothing,
-// so the kernel is asked who listens there; only a path that the user named is taken as it is.
+// Finding the daemon: each place is tried until one answers. A socket in a place that others might write to proves
+// nothing, so the kernel is asked who listens there; only a path that the user named is taken as it is.
 #include <errno.h>
 #include <poll.h>
 #include <pwd.h>
@@ -97,8 +97,11 @@ static int connect_named(const char *path, int64_t deadline, int *ret_fd, struct
 	int rc = try_path(path, deadline, ret_fd, ret_peer);
 	if (rc == 0)
 		return 0;
-	if (rc == -ENOENT || rc == -ECONNREFUSED)
-		return no_daemon(path, reterr);
+	if (rc == -ENOENT || rc == -ECONNREFUSED) {
+		no_daemon(path, reterr);
+		hs_error_hint(reterr, "start one of your own with: hsfeed start --socket %s", path);
+		return HSFEED_ENODAEMON;
+	}
 	if (rc == -ENAMETOOLONG)
 		return hs_error_set(reterr, rc, "%s: longer than a Unix socket's path may be (107 bytes)", path);
 	return hs_error_set(reterr, rc, "%s: cannot connect: %s", path, hsfeed_strerror(rc));

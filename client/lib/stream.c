@@ -4,8 +4,8 @@
 //   FREE --- stream.batch ---> WAITING --- hsfeed_stream_next ---> HELD --- hsfeed_batch_release ---> FREE (+ a credit)
 //                                 \------------------- seek, another generation -----------------------/
 //
-// A slot is the memory of one batch. With the inline transport it is ours and filled by a copy; with a ring it would be a
-// part of the mapped ring: nothing outside batch.c would know.
+// A slot is the memory of one batch. With the inline transport it is ours and filled by a copy; with a ring it would be
+// a part of the mapped ring: nothing outside batch.c would know.
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,7 +104,8 @@ static struct hs_end *mark_end(hsfeed_client *client, struct hs_rbuf params)
 {
 	hsfeed_stream *s = find(client, params);
 	uint64_t generation;
-	if (!s || !hs_r_get_uint(params, "generation", &generation) || generation < s->generation || generation > UINT32_MAX)
+	if (!s || !hs_r_get_uint(params, "generation", &generation) || generation < s->generation ||
+	    generation > UINT32_MAX)
 		return NULL;
 	s->end = (struct hs_end){.set = true, .generation = (uint32_t)generation};
 	return &s->end;
@@ -231,7 +232,8 @@ static int timed_out(hsfeed_stream *s, int timeout_ms, struct hsfeed_error *rete
 		held += s->slots[i] && s->slots[i]->state == HS_SLOT_HELD;
 	hs_error_set(reterr, HSFEED_ETIMEOUT, "no batch came within %d ms", timeout_ms);
 	if (held == s->nslots)
-		hs_error_hint(reterr, "all %u slots are held: release a batch, or open the stream with more slots", held);
+		hs_error_hint(reterr, "all %u slots are held: release a batch, or open the stream with more slots",
+			      held);
 	return HSFEED_ETIMEOUT;
 }
 
@@ -295,7 +297,8 @@ int hsfeed_stream_seek(hsfeed_stream *stream, const struct hsfeed_seek_options *
 		hsfeed_params_uint(params, "seed", o.seed);
 	hsfeed_value *answer = NULL;
 	struct hsfeed_error why = {0};
-	rc = hs_call(stream->client, &(struct hs_call){.method = "stream.seek", .params = params, .fd = -1}, &answer, &why);
+	rc = hs_call(stream->client, &(struct hs_call){.method = "stream.seek", .params = params, .fd = -1}, &answer,
+		     &why);
 	hsfeed_params_destroy(params);
 	if (rc == HSFEED_ETIMEOUT || rc == -EINTR) // where the stream stands is not known any more
 		stream->failed = why;

@@ -25,7 +25,8 @@ static int join(char *ret, const char *a, const char *b, const char *c)
 	return n < 0 || n >= MAX_PATH ? -ENAMETOOLONG : 0;
 }
 
-// $HF_HUB_CACHE, else $HF_HOME/hub, else ~/.cache/huggingface/hub: the first that is set, as the hub's own library does.
+// $HF_HUB_CACHE, else $HF_HOME/hub, else ~/.cache/huggingface/hub: the first that is set, as the hub's own library
+// does.
 static int cache_folder(char *ret)
 {
 	const char *hub = secure_getenv("HF_HUB_CACHE"), *home = secure_getenv("HF_HOME");
@@ -83,12 +84,13 @@ static int not_found(const char *name, const char *model, bool have_model, struc
 	if (have_model)
 		hs_error_set(reterr, HSFEED_ENOTFOUND, "tokenizer %s: %s has no snapshot of refs/main", name, model);
 	else if (model)
-		hs_error_set(reterr, HSFEED_ENOTFOUND, "tokenizer %s: no such folder, and not in the local cache: there is no %s",
-			     name, model);
+		hs_error_set(reterr, HSFEED_ENOTFOUND,
+			     "tokenizer %s: no such folder, and not in the local cache: there is no %s", name, model);
 	else
 		hs_error_set(reterr, HSFEED_ENOTFOUND, "tokenizer %s: no such folder", name);
-	hs_error_hint(reterr, "give the folder that holds tokenizer.json or vocab.txt, or fetch the model once with the hub's "
-			      "own tools");
+	hs_error_hint(reterr,
+		      "give the folder that holds tokenizer.json or vocab.txt, or fetch the model once with the hub's "
+		      "own tools");
 	return HSFEED_ENOTFOUND;
 }
 

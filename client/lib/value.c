@@ -2,7 +2,8 @@
 // A tree over one msgpack value, in two blocks of memory: the nodes, and a copy of the bytes.
 //
 //   nodes:  [root][its n children, side by side][their children] ...     a map's children: key, value, key, value, ...
-//   bytes:  a str is followed by the head of the next value; once every head is in a node, that byte becomes the str's NUL
+//   bytes:  a str is followed by the head of the next value; once every head is in a node, that byte becomes the str's
+//   NUL
 //
 // Children side by side give access by index in constant time. Depth is bounded by the checker, so recursion is too.
 #include <errno.h>
@@ -64,9 +65,9 @@ static bool decode_one(struct decoder *d, struct hsfeed_value *node, unsigned de
 	if (!hs_r_next(&d->in, &v))
 		return false;
 	static const enum hsfeed_type types[] = {
-		[HS_WIRE_NIL] = HSFEED_NIL,     [HS_WIRE_BOOL] = HSFEED_BOOL, [HS_WIRE_INT] = HSFEED_INT,
-		[HS_WIRE_UINT] = HSFEED_UINT,   [HS_WIRE_F64] = HSFEED_F64,   [HS_WIRE_STR] = HSFEED_STR,
-		[HS_WIRE_BIN] = HSFEED_BIN,     [HS_WIRE_ARRAY] = HSFEED_ARRAY, [HS_WIRE_MAP] = HSFEED_MAP,
+		[HS_WIRE_NIL] = HSFEED_NIL,   [HS_WIRE_BOOL] = HSFEED_BOOL,   [HS_WIRE_INT] = HSFEED_INT,
+		[HS_WIRE_UINT] = HSFEED_UINT, [HS_WIRE_F64] = HSFEED_F64,     [HS_WIRE_STR] = HSFEED_STR,
+		[HS_WIRE_BIN] = HSFEED_BIN,   [HS_WIRE_ARRAY] = HSFEED_ARRAY, [HS_WIRE_MAP] = HSFEED_MAP,
 		[HS_WIRE_BAD] = HSFEED_NIL,
 	};
 	*node = (struct hsfeed_value){.type = types[v.type]};
