@@ -138,7 +138,7 @@ class Lint:
                 if page not in by_name:
                     self.say(folder, 1, f"the manual page {page} is missing")
         if "hsfeed.1" in by_name:
-            page = (self.root / by_name["hsfeed.1"]).read_text(encoding="utf-8").replace("\\-", "-")
+            page = plain_roff((self.root / by_name["hsfeed.1"]).read_text(encoding="utf-8"))
             for path, number, command in self.commands(paths):
                 if not re.search(rf"(?<![\w-]){re.escape(command)}(?![\w-])", page):
                     self.say(path, number, f"the command {command} is not described in {by_name['hsfeed.1']}")
@@ -150,6 +150,11 @@ class Lint:
                 text = (self.root / path).read_text(encoding="utf-8")
                 for match in command_rows(text):
                     yield path, text.count("\n", 0, match.start()) + 1, match.group(1)
+
+
+def plain_roff(text):
+    """A manual page without font changes and escaped hyphens."""
+    return re.sub(r"\\f(?:\w|\(\w\w|\[\w*\])", "", text).replace("\\-", "-")
 
 
 def command_rows(text):
