@@ -52,21 +52,25 @@ static bool is_blank(const struct machine *m, char c)
 	return (c == ' ' || c == '\t') && c != m->delimiter;
 }
 
-// Takes empty lines and lines of blanks; false at the end of the text.
+// Takes empty lines and lines of blanks; false at the end of the text. Blanks that turn out to be data are read again from
+// the start of their line, and so is a swallowed delimiter before them.
 static bool skip_blank_lines(struct machine *m)
 {
+	const char *line_start = m->p;
 	while (m->p < m->end) {
 		const char *q = m->p;
 		while (q < m->end && is_blank(m, *q))
 			q++;
 		if (q == m->end)
 			return false;
-		if (*q != '\n' && *q != '\r')
+		if (*q != '\n' && *q != '\r') {
+			m->p = q > m->p ? line_start : m->p;
 			return true;
+		}
 		m->line++;
-		m->p = q + 1;
+		m->p = line_start = q + 1;
 		if (*q == '\r' && m->p < m->end && (*m->p == '\n' || *m->p == m->delimiter))
-			m->p++;
+			line_start = *m->p++ == '\n' ? m->p : line_start;
 	}
 	return false;
 }

@@ -165,12 +165,26 @@ size_t hs_number_pylong(struct hs_span word, char *ret_text)
 	return n + negative;
 }
 
-// The fewest significant digits that read back as x, as d.ddde+xx.
+// Adds one to the last digit of d.ddde+xx; false when it is a 9.
+static bool next_digits(char *text)
+{
+	char *last = strchr(text, 'e') - 1;
+	if (*last == '9')
+		return false;
+	++*last;
+	return true;
+}
+
+// The fewest significant digits that read back as x, as d.ddde+xx. At a power of two the numbers below x lie twice as
+// close as those above, so that the nearest decimal of a length may read back as another number while the next one above
+// reads back as x.
 static void shortest(double x, char *text, size_t size)
 {
+	int exponent;
+	bool power_of_two = fabs(frexp(x, &exponent)) == 0.5;
 	for (int precision = 0; precision < 17; precision++) {
 		snprintf(text, size, "%.*e", precision, x);
-		if (strtod(text, NULL) == x)
+		if (strtod(text, NULL) == x || (power_of_two && next_digits(text) && strtod(text, NULL) == x))
 			return;
 	}
 }

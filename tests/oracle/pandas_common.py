@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs tests/oracle/source_dump.c beside the real pandas."""
+import json
+import os
+import subprocess
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SHARED = Path(os.environ.get("HSFEED_SHARED", ROOT.parent / "shared"))
+
+
+def program(name):
+    build = os.environ.get("HSFEED_BUILD_DIR")
+    if not build:
+        pytest.skip("HSFEED_BUILD_DIR is not set")
+    for path in (Path(build) / "tests" / name, Path(build) / name):
+        if path.is_file():
+            return str(path)
+    pytest.skip(f"{name} is not built in {build}")
+
+
+def shared(*parts):
+    path = SHARED.joinpath(*parts)
+    if not path.exists():
+        pytest.skip(f"{path} is not here (HSFEED_SHARED names another place)")
+    return path
+
+
+def escaped(text):
+    return "".join(c if c.isascii() and c.isalnum() else "".join(f"%{b:02x}" for b in c.encode()) for c in text)
+
+
+def ask(requests):
+    """requests: list of (mode, data, {key: value or list of values}). One answer each, as source_dump prints it."""
+    parts = []
+    for mode, data, options in requests:
+        words = [mode, str(len(data))]
+        for key, value in options.items():
+            for one in value if isinstance(value, list) else [value]:
+                words.append(f"{key}={escaped(one)}")
+        parts.append((" ".join(words) + "\n").encode() + data)
+    run = subprocess.run([program("source_dump")], input=b"".join(parts), stdout=subprocess.PIPE, check=True)
+    answers = [json.loads(line) for line in run.stdout.split(b"\n")[:-1]]
+    assert len(answers) == len(requests)
+    return answers
+
+
+def column_words(series):
+    """Each cell as astype(str) has it, None where it is missing."""
+    missing = series.isna()
+    words = series[~missing].astype(str)
+    out = [None] * len(series)
+    for place, word in zip((~missing).to_numpy().nonzero()[0], words):
+        out[place] = word
+    return out
+
+
+def pandas_table(pd, data, **options):
+    """What pandas makes of a file: ("table", names, columns), ("index",), ("no_rows",) or ("error", sentence)."""
+    try:
+        frame = pd.read_csv(BytesIO(data), **options)
+    except pd.errors.EmptyDataError:
+        return ("no_rows",)
+    except (pd.errors.ParserError, UnicodeDecodeError) as error:
+        return ("error", str(error))
+    if not isinstance(frame.index, pd.RangeIndex):
+        return ("index",) if len(frame) else ("no_rows",)
+    if len(frame) == 0:
+        return ("no_rows",)
+    return ("table", [str(name) for name in frame.columns], [column_words(frame.iloc[:, i]) for i in range(frame.shape[1])])
+
+
+def our_table(answer):
+    if "error" not in answer:
+        return ("table", answer["names"], answer["columns"])
+    if answer["error"] == "no_rows":
+        return ("no_rows",)
+    return ("index",) if "expected" in answer["message"] else ("error", answer["message"])
