@@ -6,3 +6,4 @@ endfunction()
 
 hs_store_test(test_store_file)
 hs_store_test(test_store_version)
+hs_store_test(test_store)

@@ -274,6 +274,59 @@ int fx_write_encoding(const char *path, const struct fx_spec *spec, struct hs_er
 	return rc;
 }
 
+// ---- stores ----
+
+static void log_line(void *arg, const char *line)
+{
+	struct fx_store *s = arg;
+	size_t len = strlen(s->log);
+	snprintf(s->log + len, sizeof(s->log) - len, "%s\n", line);
+}
+
+int fx_store_open(struct fx_store *s, bool rebuild, struct hs_err *reterr)
+{
+	struct hs_store_options options = {.state = s->state, .rebuild_catalog = rebuild, .log = log_line, .log_arg = s};
+	s->store = NULL;
+	s->log[0] = '\0';
+	return hs_store_open(&options, &s->store, reterr);
+}
+
+static int prepare(struct hs_store *store, const struct fx_spec *file, enum hs_file_kind kind, struct hs_publish_file *ret,
+		   struct hs_err *reterr)
+{
+	*ret = (struct hs_publish_file){.id = fx_id(file->seed), .role = file->role};
+	if (hs_store_has(store, file->owner, kind, &ret->id))
+		return 0;
+	char *path = NULL;
+	if (asprintf(&path, "%s/%u-%d", hs_store_tmp(store), file->seed, kind) < 0)
+		return hs_err_nomem(reterr, "a path");
+	ret->tmp_path = path;
+	if (access(path, F_OK) == 0) // two roles with one encoding
+		return 0;
+	return kind == HS_FILE_VERSION ? fx_write_version(path, file, reterr) : fx_write_encoding(path, file, reterr);
+}
+
+int fx_publish(struct hs_store *store, const struct fx_publish *p, struct hs_published *ret, struct hs_err *reterr)
+{
+	struct hs_publish_file encodings[4] = {0};
+	struct hs_publish what = {.owner = p->owner, .name = p->name, .encodings = encodings};
+	struct fx_spec file = {.seed = p->version_seed, .version_seed = p->version_seed, .owner = p->owner, .name = p->name,
+			       .nrows = p->nrows ? p->nrows : 10, .created_ms = 1000 + p->version_seed};
+	int rc = prepare(store, &file, HS_FILE_VERSION, &what.version, reterr);
+	for (; rc == 0 && what.nencodings < 4 && p->roles[what.nencodings].role; what.nencodings++) {
+		file.seed = p->roles[what.nencodings].seed;
+		file.role = p->roles[what.nencodings].role;
+		file.created_ms = 1000 + file.seed;
+		rc = prepare(store, &file, HS_FILE_ENCODING, &encodings[what.nencodings], reterr);
+	}
+	if (rc == 0)
+		rc = hs_store_publish(store, &what, ret, reterr);
+	free((char *)what.version.tmp_path);
+	for (size_t i = 0; i < 4; i++)
+		free((char *)encodings[i].tmp_path);
+	return rc;
+}
+
 uint8_t *fx_read(const char *path, size_t *ret_len)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);

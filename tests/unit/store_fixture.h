@@ -41,6 +41,26 @@ void fx_version_header(struct hs_wbuf *w, const struct fx_spec *spec, const char
 void fx_encoding_header(struct hs_wbuf *w, const struct fx_spec *spec, unsigned width, uint32_t table, uint64_t tokens,
 			uint64_t max_tokens);
 
+// A store under dir/state. Its log lines are kept in fx_log (the last run's).
+struct fx_store {
+	struct fx_dir dir;
+	char state[96];
+	struct hs_store *store;
+	char log[8192];
+};
+int fx_store_open(struct fx_store *s, bool rebuild, struct hs_err *reterr); // s->state must be set
+
+// Writes files into tmp/ and publishes them: a version and an encoding per role given (encoding seeds; 0 ends the list). Files that the
+// store has are not written. Never fails a test itself.
+struct fx_publish {
+	uint32_t owner;
+	const char *name;
+	unsigned version_seed;
+	struct { const char *role; unsigned seed; } roles[4];
+	size_t nrows; // 0: 10
+};
+int fx_publish(struct hs_store *store, const struct fx_publish *p, struct hs_published *ret, struct hs_err *reterr);
+
 // Whole files, for tests that damage them.
 uint8_t *fx_read(const char *path, size_t *ret_len);
 void fx_write(const char *path, const void *data, size_t len);

@@ -1,0 +1,425 @@
+// SPDX-License-Identifier: Apache-2.0
+// Loading and committing the catalog.
+//
+// Each record has a checksum, but a damaged tree can also hide records or bring old ones back. So every transaction writes a
+// main record with its number and the sum over all other records, and loading compares both; and as a damaged transaction number
+// in a meta page could make LMDB fall back by one transaction, the other meta page's tree is asked whether it is the younger one.
+#include "store/catalog.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "store/disk.h"
+#include "store/pages.h"
+
+#define MIN_MAP (16u << 20)
+#define COMMIT_TRIES 8 // each doubles the map
+
+// ---- the memory ----
+
+static int compare_file(const struct hs_cat_file *a, uint32_t owner, enum hs_file_kind kind, const struct hs_id *id)
+{
+	if (a->owner != owner)
+		return a->owner < owner ? -1 : 1;
+	if (a->kind != kind)
+		return a->kind < kind ? -1 : 1;
+	return memcmp(a->id.bytes, id->bytes, sizeof(id->bytes));
+}
+
+static size_t file_place(const struct hs_catalog *c, uint32_t owner, enum hs_file_kind kind, const struct hs_id *id)
+{
+	size_t low = 0, high = c->nfiles;
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		if (compare_file(c->files[mid], owner, kind, id) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+struct hs_cat_file *hs_catalog_find_file(const struct hs_catalog *c, uint32_t owner, enum hs_file_kind kind, const struct hs_id *id)
+{
+	size_t i = file_place(c, owner, kind, id);
+	return i < c->nfiles && compare_file(c->files[i], owner, kind, id) == 0 ? c->files[i] : NULL;
+}
+
+static int compare_version(const struct hs_cat_version *a, uint32_t owner, const char *name, uint64_t seq)
+{
+	if (a->owner != owner)
+		return a->owner < owner ? -1 : 1;
+	int rc = strcmp(a->name, name);
+	return rc ? rc : a->seq < seq ? -1 : a->seq > seq;
+}
+
+static size_t version_place(const struct hs_catalog *c, uint32_t owner, const char *name, uint64_t seq)
+{
+	size_t low = 0, high = c->nversions;
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+		if (compare_version(c->versions[mid], owner, name, seq) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static bool same_name(const struct hs_cat_version *v, uint32_t owner, const char *name)
+{
+	return v->owner == owner && strcmp(v->name, name) == 0;
+}
+
+struct hs_cat_version *hs_catalog_find_version(const struct hs_catalog *c, uint32_t owner, const char *name, const struct hs_id *id)
+{
+	for (size_t i = version_place(c, owner, name, 0); i < c->nversions && same_name(c->versions[i], owner, name); i++) {
+		if (hs_id_eq(&c->versions[i]->id, id))
+			return c->versions[i];
+	}
+	return NULL;
+}
+
+struct hs_cat_version *hs_catalog_current(const struct hs_catalog *c, uint32_t owner, const char *name)
+{
+	for (size_t i = version_place(c, owner, name, 0); i < c->nversions && same_name(c->versions[i], owner, name); i++) {
+		if (c->versions[i]->current)
+			return c->versions[i];
+	}
+	return NULL;
+}
+
+int hs_catalog_reserve(struct hs_catalog *c, size_t nfiles, size_t nversions)
+{
+	int rc = hs_grow(&c->files, &c->files_cap, c->nfiles + nfiles, sizeof(struct hs_cat_file *));
+	return rc < 0 ? rc : hs_grow(&c->versions, &c->versions_cap, c->nversions + nversions, sizeof(struct hs_cat_version *));
+}
+
+void hs_catalog_insert_file(struct hs_catalog *c, struct hs_cat_file *f)
+{
+	size_t i = file_place(c, f->owner, f->kind, &f->id);
+	memmove(c->files + i + 1, c->files + i, (c->nfiles - i) * sizeof(struct hs_cat_file *));
+	c->files[i] = f;
+	c->nfiles++;
+}
+
+void hs_catalog_insert_version(struct hs_catalog *c, struct hs_cat_version *v)
+{
+	size_t i = version_place(c, v->owner, v->name, v->seq);
+	memmove(c->versions + i + 1, c->versions + i, (c->nversions - i) * sizeof(struct hs_cat_version *));
+	c->versions[i] = v;
+	c->nversions++;
+	if (v->seq > c->seq)
+		c->seq = v->seq;
+}
+
+void hs_catalog_drop_file(struct hs_catalog *c, struct hs_cat_file *f)
+{
+	size_t i = file_place(c, f->owner, f->kind, &f->id);
+	c->nfiles--;
+	memmove(c->files + i, c->files + i + 1, (c->nfiles - i) * sizeof(struct hs_cat_file *));
+	free(f);
+}
+
+void hs_catalog_drop_version(struct hs_catalog *c, struct hs_cat_version *v)
+{
+	size_t i = 0;
+	while (c->versions[i] != v)
+		i++;
+	c->nversions--;
+	memmove(c->versions + i, c->versions + i + 1, (c->nversions - i) * sizeof(struct hs_cat_version *));
+	hs_cat_version_free(v);
+}
+
+void hs_cat_version_free(struct hs_cat_version *v)
+{
+	if (v)
+		free(v->roles);
+	free(v);
+}
+
+void hs_catalog_fini(struct hs_catalog *c)
+{
+	if (c->env)
+		mdb_env_close(c->env);
+	for (size_t i = 0; i < c->nfiles; i++)
+		free(c->files[i]);
+	for (size_t i = 0; i < c->nversions; i++)
+		hs_cat_version_free(c->versions[i]);
+	free(c->files);
+	free(c->versions);
+	free(c->path);
+	*c = (struct hs_catalog){0};
+}
+
+// ---- loading ----
+
+static const char *visit_record(void *arg, const struct hs_pages_item *item)
+{
+	struct hs_span key = {(const char *)item->key, item->key_len}, value = {(const char *)item->value, item->value_len};
+	return hs_cat_read_record(arg, key, value);
+}
+
+static void fini_loading(struct hs_cat_loading *l)
+{
+	free(l->names);
+	l->names = NULL;
+}
+
+// Does the other meta page hold a younger tree than the one that claims to be the newest? Its pages may have been used again
+// since, so nothing found there is a fault by itself.
+static bool other_is_younger(const struct hs_pages *pages, uint64_t txn)
+{
+	struct hs_catalog scratch = {0};
+	struct hs_cat_loading other = {.catalog = &scratch};
+	hs_pages_walk(pages, !pages->newest, visit_record, &other);
+	bool younger = other.have_main && other.stated_txn > txn;
+	fini_loading(&other);
+	hs_catalog_fini(&scratch);
+	return younger;
+}
+
+static bool has_file(const struct hs_catalog *c, uint32_t owner, enum hs_file_kind kind, const struct hs_id *id)
+{
+	const struct hs_cat_file *f = hs_catalog_find_file(c, owner, kind, id);
+	return f && !f->doomed;
+}
+
+// Records must agree with each other: names with versions, versions and roles with files.
+static const char *resolve(const struct hs_cat_loading *l)
+{
+	const struct hs_catalog *c = l->catalog;
+	for (size_t i = 0; i < l->nnames; i++) {
+		struct hs_cat_version *v = hs_catalog_find_version(c, l->names[i].owner, l->names[i].name, &l->names[i].current);
+		if (!v)
+			return "a name points at a version that is not there";
+		v->current = true;
+	}
+	for (size_t i = 0; i < c->nversions; i++) {
+		const struct hs_cat_version *v = c->versions[i];
+		if (!hs_catalog_current(c, v->owner, v->name) || !has_file(c, v->owner, HS_FILE_VERSION, &v->id))
+			return "a version has no name or no file";
+		for (size_t k = 0; k < v->nroles; k++) {
+			if (!has_file(c, v->owner, HS_FILE_ENCODING, &v->roles[k].encoding))
+				return "a role has no file";
+		}
+	}
+	return NULL;
+}
+
+static const char *read_tree(struct hs_catalog *c, const void *map, size_t len)
+{
+	struct hs_pages pages;
+	struct hs_cat_loading l = {.catalog = c};
+	const char *fault = hs_pages_open(&pages, map, len, 0);
+	if (!fault)
+		fault = hs_pages_walk(&pages, pages.newest, visit_record, &l);
+	if (!fault && !l.have_main && (pages.metas[0].txn || pages.metas[1].txn))
+		fault = "its main record is missing";
+	if (!fault && (l.stated_txn != pages.metas[pages.newest].txn || l.stated_sum != l.sum || l.stated_records != l.nrecords))
+		fault = "its main record does not fit its other records";
+	if (!fault && other_is_younger(&pages, l.stated_txn))
+		fault = "its meta pages are exchanged";
+	if (!fault)
+		fault = resolve(&l);
+	c->txn = l.stated_txn;
+	c->sum = l.sum;
+	c->nrecords = l.nrecords;
+	fini_loading(&l);
+	return fault;
+}
+
+static int load_file(struct hs_catalog *c, int fd, size_t len, struct hs_err *reterr)
+{
+	// A private copy, not a map: the file may sit on a bad sector, and LMDB will write to it later.
+	uint8_t *data = malloc(len);
+	if (!data)
+		return hs_err_nomem(reterr, "reading the catalog");
+	int rc = hs_disk_read(fd, data, len, 0);
+	const char *fault = rc < 0 ? NULL : read_tree(c, data, len);
+	free(data);
+	if (rc < 0)
+		return hs_disk_fail(reterr, rc, c->path, "read it");
+	if (!fault)
+		return 0;
+	if (strcmp(fault, "out of memory") == 0)
+		return hs_err_nomem(reterr, "reading the catalog");
+	hs_err_set(reterr, fault == hs_cat_newer_format ? HSFEED_EFOREIGN : HSFEED_ECORRUPT, "%s: %s", c->path, fault);
+	if (fault == hs_cat_newer_format)
+		return hs_err_hint(reterr, "use the hsfeedd that wrote it, or a newer one");
+	return hs_err_hint(reterr, "hsfeedd --rebuild-catalog makes it anew from the files' headers; the damaged one goes to lost/");
+}
+
+int hs_catalog_load(struct hs_catalog *c, const char *folder, struct hs_err *reterr)
+{
+	struct stat st;
+	c->path = hs_disk_path("%s/data.mdb", folder);
+	if (!c->path)
+		return hs_err_nomem(reterr, "reading the catalog");
+	int fd = open(c->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 && errno == ENOENT)
+		return 1;
+	int rc = fd < 0 || fstat(fd, &st) < 0 ? -errno : 0;
+	if (rc < 0)
+		hs_disk_fail(reterr, rc, c->path, "read it");
+	else if (st.st_size == 0) // made, never written: there was no first transaction
+		rc = 1;
+	else
+		rc = load_file(c, fd, (size_t)st.st_size, reterr);
+	if (fd >= 0)
+		close(fd);
+	return rc == 0 && c->txn == 0 ? 1 : rc;
+}
+
+int hs_catalog_start(struct hs_catalog *c, struct hs_err *reterr)
+{
+	struct stat st;
+	MDB_txn *txn = NULL;
+	char *slash = strrchr(c->path, '/');
+	c->map_bytes = MIN_MAP;
+	while (stat(c->path, &st) == 0 && c->map_bytes / 4 < (size_t)st.st_size)
+		c->map_bytes *= 2;
+	int rc = mdb_env_create(&c->env);
+	if (rc == 0)
+		rc = mdb_env_set_mapsize(c->env, c->map_bytes);
+	*slash = '\0';
+	// No lock file: the state folder's own lock keeps others out, and nobody reads by LMDB while we write.
+	if (rc == 0)
+		rc = mdb_env_open(c->env, c->path, MDB_NOTLS | MDB_NOLOCK, 0600);
+	*slash = '/';
+	if (rc == 0)
+		rc = mdb_txn_begin(c->env, NULL, MDB_RDONLY, &txn);
+	if (rc == 0)
+		rc = mdb_dbi_open(txn, NULL, 0, &c->dbi);
+	if (txn)
+		mdb_txn_abort(txn);
+	return rc == 0 ? 0 : hs_disk_fail_mdb(reterr, rc, c->path, "open it");
+}
+
+// ---- committing ----
+
+struct commit {
+	struct hs_catalog *catalog;
+	MDB_txn *txn;
+	uint64_t number, sum, nrecords;
+	bool committing; // mdb_txn_commit was called
+};
+
+static struct hs_span span_of(const MDB_val *v)
+{
+	return (struct hs_span){v->mv_data, v->mv_size};
+}
+
+static int apply_op(struct commit *m, const struct hs_cat_op *op)
+{
+	MDB_val key = {op->key.len, op->key.data}, value = {op->value.len, op->value.data}, old;
+	int rc = mdb_get(m->txn, m->catalog->dbi, &key, &old);
+	if (rc != 0 && rc != MDB_NOTFOUND)
+		return rc;
+	if (rc == 0) {
+		m->sum -= hs_cat_record_hash(span_of(&key), span_of(&old));
+		m->nrecords--;
+	}
+	if (op->value.len == 0)
+		return rc == MDB_NOTFOUND ? 0 : mdb_del(m->txn, m->catalog->dbi, &key, NULL);
+	m->sum += hs_cat_record_hash(span_of(&key), span_of(&value));
+	m->nrecords++;
+	return mdb_put(m->txn, m->catalog->dbi, &key, &value, 0);
+}
+
+static int write_main(struct commit *m)
+{
+	struct hs_cat_op op = {0};
+	int rc = ENOMEM;
+	if (hs_cat_write_main(&op, m->catalog, m->number, m->sum, m->nrecords) == 0) {
+		MDB_val key = {op.key.len, op.key.data}, value = {op.value.len, op.value.data};
+		rc = mdb_put(m->txn, m->catalog->dbi, &key, &value, 0);
+	}
+	hs_cat_op_fini(&op);
+	return rc;
+}
+
+static int try_commit(struct commit *m, const struct hs_cat_ops *ops)
+{
+	struct hs_catalog *c = m->catalog;
+	*m = (struct commit){.catalog = c, .sum = c->sum, .nrecords = c->nrecords};
+	int rc = mdb_txn_begin(c->env, NULL, 0, &m->txn);
+	if (rc != 0)
+		return rc;
+	m->number = mdb_txn_id(m->txn);
+	for (size_t i = 0; rc == 0 && i < ops->n; i++)
+		rc = apply_op(m, &ops->items[i]);
+	if (rc == 0)
+		rc = write_main(m);
+	if (rc != 0) {
+		mdb_txn_abort(m->txn);
+		return rc;
+	}
+	m->committing = true;
+	return mdb_txn_commit(m->txn);
+}
+
+static int grow_map(struct hs_catalog *c)
+{
+	int rc = mdb_env_set_mapsize(c->env, c->map_bytes * 2);
+	if (rc == 0)
+		c->map_bytes *= 2;
+	return rc;
+}
+
+// After a failed commit: did the meta page get the new number? And may the next transaction trust what the kernel holds?
+static int judge_failure(struct commit *m, int mdb_rc, bool *ret_landed, struct hs_err *reterr)
+{
+	struct hs_catalog *c = m->catalog;
+	MDB_envinfo info = {0};
+	int code = hs_disk_fail_mdb(reterr, mdb_rc, c->path, "write it");
+	if (!m->committing && mdb_rc != MDB_PANIC)
+		return code;
+	bool landed = m->committing && (mdb_env_info(c->env, &info) != 0 || info.me_last_txnid >= m->number);
+	if (ret_landed)
+		*ret_landed = landed;
+	c->broken = landed || (code != -ENOSPC && code != -EDQUOT && code != -ENOMEM);
+	if (c->broken)
+		hs_err_hint(reterr, "the catalog takes no more changes until hsfeedd is started again; what is open is still served");
+	return code;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int hs_catalog_commit(struct hs_catalog *c, const struct hs_cat_ops *ops, bool *ret_landed, struct hs_err *reterr)
+{
+	struct commit m = {.catalog = c};
+	if (ret_landed)
+		*ret_landed = false;
+	if (c->broken) {
+		hs_err_set(reterr, -EIO, "%s: an earlier write to it failed", c->path);
+		return hs_err_hint(reterr, "start hsfeedd again");
+	}
+	if (ops->failed)
+		return hs_err_nomem(reterr, "changing the catalog");
+	if (c->created_ms == 0)
+		c->created_ms = now_ms();
+	int rc = try_commit(&m, ops);
+	for (int i = 0; rc == MDB_MAP_FULL && !m.committing && i < COMMIT_TRIES; i++) {
+		rc = grow_map(c);
+		if (rc == 0)
+			rc = try_commit(&m, ops);
+	}
+	if (rc != 0)
+		return judge_failure(&m, rc, ret_landed, reterr);
+	c->txn = m.number;
+	c->sum = m.sum;
+	c->nrecords = m.nrecords;
+	return 0;
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// The catalog: what changes. On disk one small LMDB environment of checksummed records, in memory sorted arrays of the same.
+// A change is a list of record operations, committed as one synced transaction; the memory follows only after that.
+#ifndef HS_STORE_CATALOG_H
+#define HS_STORE_CATALOG_H
+
+#include <lmdb.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "store/store.h"
+
+#define HS_CATALOG_FORMAT 1
+
+struct hs_cat_file { // a file of versions/ or encodings/
+	enum hs_file_kind kind;
+	uint32_t owner, crc_root;
+	struct hs_id id, version; // version: of an encoding
+	uint64_t bytes, rows;
+	bool doomed; // no dataset needs it; unlinked when its last user is gone
+	// Of the running daemon, under the store's lock:
+	struct hs_file *open;
+	unsigned users;
+	bool opening;   // one thread opens it, the others wait
+	bool reviving;  // doomed, and being published again: not to be unlinked
+	bool unlinked;  // doomed, and gone from the disk
+	bool forgotten; // ... and from the catalog's file
+	bool listed;    // scratch of hs_store_verify_list
+};
+
+struct hs_cat_role {
+	char role[HS_NAME_MAX + 1];
+	struct hs_id encoding;
+};
+
+struct hs_cat_version { // a version under a name
+	uint32_t owner;
+	char name[HS_NAME_MAX + 1];
+	struct hs_id id;
+	int64_t created_ms;
+	uint64_t seq; // of publication under this name: ages compare by it, clocks may step back
+	bool current;
+	size_t nroles;
+	struct hs_cat_role *roles; // heap
+};
+
+struct hs_catalog {
+	char *path; // the environment's data file
+	MDB_env *env;
+	MDB_dbi dbi;
+	size_t map_bytes;
+	uint64_t txn, sum, nrecords; // of the last transaction: its number, the sum over all records, their number
+	uint64_t seq; // the highest of all versions
+	int64_t created_ms;
+	bool broken; // a write's outcome is unknown: no further change
+	struct hs_cat_file **files; // sorted by owner, kind, id
+	size_t nfiles, files_cap;
+	struct hs_cat_version **versions; // sorted by owner, name, seq
+	size_t nversions, versions_cap;
+};
+
+// hs_catalog_load reads and checks <folder>/data.mdb into memory without LMDB. 0; 1: there is no catalog yet;
+// ECORRUPT, EFOREIGN (a newer format), -errno. On failure fini cleans up.
+int hs_catalog_load(struct hs_catalog *c, const char *folder, struct hs_err *reterr);
+// hs_catalog_start opens the environment for writing.
+int hs_catalog_start(struct hs_catalog *c, struct hs_err *reterr);
+void hs_catalog_fini(struct hs_catalog *c);
+
+// ---- changes ----
+
+struct hs_cat_op {
+	struct hs_buf key, value; // value with its checksum; empty: delete
+};
+struct hs_cat_ops {
+	struct hs_cat_op *items;
+	size_t n, cap;
+	bool failed; // out of memory; commit says so
+};
+void hs_cat_put_file(struct hs_cat_ops *ops, const struct hs_cat_file *f);
+void hs_cat_delete_file(struct hs_cat_ops *ops, const struct hs_cat_file *f);
+void hs_cat_put_version(struct hs_cat_ops *ops, const struct hs_cat_version *v);
+void hs_cat_delete_version(struct hs_cat_ops *ops, const struct hs_cat_version *v);
+void hs_cat_put_name(struct hs_cat_ops *ops, uint32_t owner, const char *name, const struct hs_id *current);
+void hs_cat_delete_name(struct hs_cat_ops *ops, uint32_t owner, const char *name);
+void hs_cat_ops_fini(struct hs_cat_ops *ops);
+
+// hs_catalog_commit makes all operations durable, or none. *ret_landed (may be NULL): on failure, whether the transaction may be on
+// the disk all the same; then the catalog is broken until the daemon is started again.
+int hs_catalog_commit(struct hs_catalog *c, const struct hs_cat_ops *ops, bool *ret_landed, struct hs_err *reterr);
+
+// ---- the memory (callers hold the store's lock where other threads may look) ----
+
+struct hs_cat_file *hs_catalog_find_file(const struct hs_catalog *c, uint32_t owner, enum hs_file_kind kind, const struct hs_id *id);
+struct hs_cat_version *hs_catalog_find_version(const struct hs_catalog *c, uint32_t owner, const char *name, const struct hs_id *id);
+struct hs_cat_version *hs_catalog_current(const struct hs_catalog *c, uint32_t owner, const char *name);
+// hs_catalog_reserve makes room for so many more, so that insert cannot fail.
+int hs_catalog_reserve(struct hs_catalog *c, size_t nfiles, size_t nversions);
+void hs_catalog_insert_file(struct hs_catalog *c, struct hs_cat_file *f);
+void hs_catalog_insert_version(struct hs_catalog *c, struct hs_cat_version *v);
+void hs_catalog_drop_file(struct hs_catalog *c, struct hs_cat_file *f);       // frees it
+void hs_catalog_drop_version(struct hs_catalog *c, struct hs_cat_version *v); // frees it
+void hs_cat_version_free(struct hs_cat_version *v);
+
+// ---- between catalog.c and records.c ----
+
+// hs_cat_read_record decodes one record into the memory. NULL, or what is wrong.
+struct hs_cat_loading { // gathered while reading, resolved at the end
+	struct hs_catalog *catalog;
+	struct hs_cat_name { uint32_t owner; char name[HS_NAME_MAX + 1]; struct hs_id current; } *names;
+	size_t nnames, names_cap;
+	uint64_t sum, nrecords, stated_txn, stated_sum, stated_records, format;
+	bool have_main;
+};
+extern const char hs_cat_newer_format[]; // the fault that means EFOREIGN
+const char *hs_cat_read_record(struct hs_cat_loading *l, struct hs_span key, struct hs_span value);
+uint64_t hs_cat_record_hash(struct hs_span key, struct hs_span value);
+int hs_cat_write_main(struct hs_cat_op *op, const struct hs_catalog *c, uint64_t txn, uint64_t sum, uint64_t nrecords);
+void hs_cat_op_fini(struct hs_cat_op *op);
+
+#endif

@@ -1,0 +1,476 @@
+// SPDX-License-Identifier: Apache-2.0
+// Publishing: files from tmp/ to their places, then one catalog transaction.
+//
+//   1. Each new file is checked: checksums, structure, header as claimed.     a crash leaves files in tmp/: emptied at the next start
+//   2. Each is renamed (its table first), the folders are synced.             ... unknown files: to lost/ at the next start
+//   3. One synced transaction: files, the version under its name, the name.   visible, whole
+//   4. The memory follows; files that a moved role left are swept.            ... doomed files: cleared at the next start
+//
+// A failure in 1-3 puts everything back, except where the transaction may be on the disk all the same: then the files stay.
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "store/disk.h"
+#include "store/file_priv.h"
+#include "store/store_priv.h"
+#include "store/version.h"
+#include "wire/wire.h"
+
+struct part { // one file of the request
+	const struct hs_publish_file *want;
+	enum hs_file_kind kind;
+	struct hs_cat_file *known; // in the catalog: shared, or (doomed) taken back
+	struct hs_cat_file *fresh; // heap until it is in the memory
+	const struct part *same;   // two roles with one encoding: the first one's part stands for both
+	bool moved;
+};
+
+struct publish {
+	struct hs_store *store;
+	const struct hs_publish *what;
+	struct part *parts; // [1 + nencodings]; the version first
+	size_t nparts;
+	struct hs_cat_version *old, *current; // under this name; NULL: not there
+	struct hs_cat_version *node;          // replaces or becomes the entry
+	struct hs_cat_file **doomed;          // encodings that moved roles leave behind
+	size_t ndoomed;
+	struct hs_published published;
+};
+
+void hs_published_fini(struct hs_published *p)
+{
+	free(p->role_previous);
+	*p = (struct hs_published){0};
+}
+
+// ---- 1. checks ----
+
+static int bad_request(struct hs_err *reterr, const char *what, const char *text)
+{
+	hs_err_set(reterr, HSFEED_EBADREQUEST, "\"%.160s\" is not a %s", text ? text : "", what);
+	return hs_err_hint(reterr, "letters, digits, '.', '_' and '-', beginning with a letter or digit, at most %d", HS_NAME_MAX);
+}
+
+static int check_names(const struct hs_publish *what, struct hs_err *reterr)
+{
+	if (!what->name || !hs_name_valid(what->name, strlen(what->name)))
+		return bad_request(reterr, "dataset name", what->name);
+	for (size_t i = 0; i < what->nencodings; i++) {
+		const char *role = what->encodings[i].role;
+		if (!role || !hs_name_valid(role, strlen(role)))
+			return bad_request(reterr, "role", role);
+		for (size_t k = 0; k < i; k++) {
+			if (strcmp(role, what->encodings[k].role) == 0)
+				return hs_err_set(reterr, HSFEED_EBADREQUEST, "role \"%s\" is named twice", role);
+		}
+	}
+	return 0;
+}
+
+static const char *check_version(const struct hs_file *f, struct hs_err *reterr)
+{
+	struct hs_version *v;
+	if (hs_version_open(f, &v, reterr) < 0)
+		return "";
+	hs_version_close(v);
+	return NULL;
+}
+
+static const char *check_encoding(const struct hs_file *f, struct hs_cat_file *fresh, struct hs_err *reterr)
+{
+	struct hs_encoding *e;
+	if (hs_encoding_open(f, &e, reterr) < 0)
+		return "";
+	fresh->version = e->version;
+	hs_encoding_close(e);
+	return NULL;
+}
+
+// What the header says must be what the ingest claims: NULL, a fault, or "" when reterr is set already.
+static const char *judge_file(const struct hs_file *f, struct hs_cat_file *fresh, struct hs_err *reterr)
+{
+	struct hs_span h = hs_file_header(f);
+	struct hs_rbuf map = {(const uint8_t *)h.ptr, (const uint8_t *)h.ptr + h.len};
+	const char *name;
+	size_t len;
+	uint64_t owner;
+	int64_t created;
+	if (hs_file_get_kind(f) != fresh->kind || !hs_id_eq(hs_file_get_id(f), &fresh->id))
+		return "it is not the file it was announced as";
+	if (!hs_r_get_uint(map, "owner", &owner) || owner != fresh->owner)
+		return "its header names another owner";
+	if (!hs_r_get_str(map, "name", &name, &len) || !hs_name_valid(name, len) || !hs_r_get_int(map, "created_ms", &created))
+		return "its header has no name or no time";
+	if (fresh->kind == HS_FILE_ENCODING && (!hs_r_get_str(map, "role", &name, &len) || !hs_name_valid(name, len)))
+		return "its header has no role";
+	fresh->bytes = hs_file_bytes(f);
+	fresh->rows = hs_file_rows(f);
+	fresh->crc_root = hs_file_crc_root(f);
+	return fresh->kind == HS_FILE_VERSION ? check_version(f, reterr) : check_encoding(f, fresh, reterr);
+}
+
+static int check_new(const struct publish *p, struct part *part, struct hs_err *reterr)
+{
+	struct hs_file *f;
+	part->fresh = hs_array(1, sizeof(*part->fresh));
+	if (!part->fresh)
+		return hs_err_nomem(reterr, "publishing");
+	part->fresh->kind = part->kind;
+	part->fresh->owner = p->what->owner;
+	part->fresh->id = part->want->id;
+	int rc = hs_file_open(part->want->tmp_path, 0, &f, reterr);
+	if (rc < 0)
+		return rc;
+	const char *fault = judge_file(f, part->fresh, reterr);
+	if (fault)
+		rc = *fault ? hs_file_damaged(f, reterr, "%s", fault) : reterr ? reterr->code : HSFEED_ECORRUPT;
+	hs_file_close(f);
+	return rc;
+}
+
+// A doomed file that is still there is taken back; `reviving` keeps its last user from unlinking it meanwhile.
+static int find_known(struct publish *p, struct part *part, struct hs_err *reterr)
+{
+	pthread_mutex_lock(&p->store->lock);
+	struct hs_cat_file *f = hs_catalog_find_file(&p->store->catalog, p->what->owner, part->kind, &part->want->id);
+	if (f && !(f->doomed && f->unlinked)) {
+		part->known = f;
+		f->reviving = f->doomed;
+	}
+	pthread_mutex_unlock(&p->store->lock);
+	for (struct part *o = p->parts; !part->known && !part->same && o < part; o++) {
+		if (o->kind == part->kind && hs_id_eq(&o->want->id, &part->want->id))
+			part->same = o;
+	}
+	if (part->known || part->same || part->want->tmp_path)
+		return 0;
+	hs_err_set(reterr, HSFEED_ENOTFOUND, "the stored %s was removed meanwhile", part->kind == HS_FILE_VERSION ? "version" : "encoding");
+	return hs_err_hint(reterr, "ingest again");
+}
+
+static const struct hs_cat_file *facts(const struct part *part)
+{
+	if (part->same)
+		part = part->same;
+	return part->known ? part->known : part->fresh;
+}
+
+static bool is_new(const struct part *part)
+{
+	return !part->known && !part->same;
+}
+
+static int check_parts(struct publish *p, struct hs_err *reterr)
+{
+	for (size_t i = 0; i < p->nparts; i++) {
+		int rc = find_known(p, &p->parts[i], reterr);
+		if (rc == 0 && is_new(&p->parts[i]))
+			rc = check_new(p, &p->parts[i], reterr);
+		if (rc < 0)
+			return rc;
+		const struct hs_cat_file *f = facts(&p->parts[i]), *version = facts(&p->parts[0]);
+		if (i > 0 && (!hs_id_eq(&f->version, &version->id) || f->rows != version->rows))
+			return hs_err_set(reterr, HSFEED_ECORRUPT, "encoding \"%s\" is of another version", p->parts[i].want->role);
+	}
+	return 0;
+}
+
+// ---- 2. files into place ----
+
+static int rename_pair(const char *from, const char *to)
+{
+	char *from_crc = hs_disk_path("%s.crc", from), *to_crc = hs_disk_path("%s.crc", to);
+	int rc = !from_crc || !to_crc ? -ENOMEM : rename(from_crc, to_crc) < 0 || rename(from, to) < 0 ? -errno : 0;
+	if (rc < 0 && to_crc)
+		unlink(to_crc);
+	free(from_crc);
+	free(to_crc);
+	return rc;
+}
+
+static int move_part(struct publish *p, struct part *part, struct hs_err *reterr)
+{
+	char *folder = NULL;
+	int rc = hs_state_owner_folder(&p->store->state, p->what->owner, part->kind, &folder, reterr);
+	if (rc < 0)
+		return rc;
+	char *path = hs_state_file_path(&p->store->state, p->what->owner, part->kind, &part->want->id);
+	rc = path ? rename_pair(part->want->tmp_path, path) : -ENOMEM;
+	part->moved = rc == 0;
+	if (rc == 0)
+		rc = hs_disk_sync_folder(folder);
+	if (rc < 0)
+		rc = hs_disk_fail(reterr, rc, part->want->tmp_path, "move it into place");
+	free(folder);
+	free(path);
+	return rc;
+}
+
+static int move_parts(struct publish *p, struct hs_err *reterr)
+{
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < p->nparts; i++) {
+		if (is_new(&p->parts[i]))
+			rc = move_part(p, &p->parts[i], reterr);
+	}
+	return rc;
+}
+
+// ---- 3. the entry and the transaction ----
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void set_role(struct publish *p, size_t i)
+{
+	const struct hs_publish_file *want = &p->what->encodings[i];
+	for (size_t k = 0; k < p->node->nroles; k++) {
+		struct hs_cat_role *role = &p->node->roles[k];
+		if (strcmp(role->role, want->role) != 0)
+			continue;
+		if (!hs_id_eq(&role->encoding, &want->id)) {
+			p->published.role_previous[i] = role->encoding;
+			role->encoding = want->id;
+		}
+		return;
+	}
+	struct hs_cat_role *added = &p->node->roles[p->node->nroles++];
+	memcpy(added->role, want->role, strlen(want->role) + 1);
+	added->encoding = want->id;
+}
+
+static int make_node(struct publish *p, struct hs_err *reterr)
+{
+	const struct hs_publish *what = p->what;
+	size_t nold = p->old ? p->old->nroles : 0;
+	p->node = hs_array(1, sizeof(*p->node));
+	if (p->node)
+		p->node->roles = hs_array(nold + what->nencodings, sizeof(*p->node->roles));
+	p->published.role_previous = hs_array(what->nencodings, sizeof(struct hs_id));
+	p->doomed = hs_array(nold, sizeof(struct hs_cat_file *));
+	if (!p->node || !p->node->roles || !p->published.role_previous || !p->doomed)
+		return hs_err_nomem(reterr, "publishing");
+	struct hs_cat_version *v = p->node;
+	v->owner = what->owner;
+	memcpy(v->name, what->name, strlen(what->name) + 1);
+	v->id = what->version.id;
+	v->created_ms = p->old ? p->old->created_ms : now_ms();
+	v->seq = p->old ? p->old->seq : p->store->catalog.seq + 1;
+	v->nroles = nold;
+	if (nold)
+		memcpy(v->roles, p->old->roles, nold * sizeof(*v->roles));
+	for (size_t i = 0; i < what->nencodings; i++)
+		set_role(p, i);
+	return 0;
+}
+
+static bool node_has(const struct hs_cat_version *v, const struct hs_id *encoding)
+{
+	for (size_t i = 0; i < v->nroles; i++) {
+		if (hs_id_eq(&v->roles[i].encoding, encoding))
+			return true;
+	}
+	return false;
+}
+
+static void choose_doomed(struct publish *p)
+{
+	for (size_t i = 0; p->old && i < p->old->nroles; i++) {
+		const struct hs_id *id = &p->old->roles[i].encoding;
+		struct hs_cat_file *f = hs_catalog_find_file(&p->store->catalog, p->what->owner, HS_FILE_ENCODING, id);
+		bool again = false;
+		for (size_t k = 0; k < p->ndoomed; k++)
+			again |= p->doomed[k] == f;
+		if (f && !again && !node_has(p->node, id) && !hs_store_needs(p->store, f, p->old))
+			p->doomed[p->ndoomed++] = f;
+	}
+}
+
+static bool same_roles(const struct hs_cat_version *a, const struct hs_cat_version *b)
+{
+	return a->nroles == b->nroles && memcmp(a->roles, b->roles, a->nroles * sizeof(*a->roles)) == 0;
+}
+
+static void list_ops(struct publish *p, struct hs_cat_ops *ops)
+{
+	for (size_t i = 0; i < p->nparts; i++) {
+		struct hs_cat_file alive = *facts(&p->parts[i]);
+		if (p->parts[i].same || (p->parts[i].known && !alive.doomed))
+			continue;
+		alive.doomed = false;
+		hs_cat_put_file(ops, &alive);
+	}
+	for (size_t i = 0; i < p->ndoomed; i++) {
+		struct hs_cat_file doomed = *p->doomed[i];
+		doomed.doomed = true;
+		hs_cat_put_file(ops, &doomed);
+	}
+	if (!p->old || !same_roles(p->old, p->node))
+		hs_cat_put_version(ops, p->node);
+	if (!p->old || p->old != p->current)
+		hs_cat_put_name(ops, p->what->owner, p->what->name, &p->node->id);
+}
+
+static int commit(struct publish *p, bool *ret_landed, struct hs_err *reterr)
+{
+	struct hs_cat_ops ops = {0};
+	pthread_mutex_lock(&p->store->lock); // the arrays may move
+	int rc = hs_catalog_reserve(&p->store->catalog, p->nparts, 1);
+	pthread_mutex_unlock(&p->store->lock);
+	if (rc < 0)
+		return hs_err_nomem(reterr, "publishing");
+	list_ops(p, &ops);
+	if (ops.n > 0 || ops.failed)
+		rc = hs_catalog_commit(&p->store->catalog, &ops, ret_landed, reterr);
+	hs_cat_ops_fini(&ops);
+	return rc;
+}
+
+// ---- 4. the memory ----
+
+static void apply_part(struct publish *p, struct part *part)
+{
+	struct hs_catalog *c = &p->store->catalog;
+	if (part->known) {
+		part->known->doomed = part->known->reviving = false;
+		return;
+	}
+	if (part->same)
+		return;
+	// A doomed, unlinked file of the same id may still have its entry.
+	struct hs_cat_file *gone = hs_catalog_find_file(c, part->fresh->owner, part->kind, &part->fresh->id);
+	if (gone)
+		hs_catalog_drop_file(c, gone);
+	hs_catalog_insert_file(c, part->fresh);
+	part->fresh = NULL;
+}
+
+static void apply(struct publish *p)
+{
+	pthread_mutex_lock(&p->store->lock);
+	for (size_t i = 0; i < p->nparts; i++)
+		apply_part(p, &p->parts[i]);
+	for (size_t i = 0; i < p->ndoomed; i++)
+		p->doomed[i]->doomed = true;
+	p->published.new_version = !p->old;
+	p->published.moved = p->current && p->current != p->old;
+	if (p->published.moved)
+		p->published.previous = p->current->id;
+	if (p->current)
+		p->current->current = false;
+	if (p->old)
+		hs_catalog_drop_version(&p->store->catalog, p->old);
+	p->node->current = true;
+	hs_catalog_insert_version(&p->store->catalog, p->node);
+	p->node = NULL;
+	pthread_mutex_unlock(&p->store->lock);
+}
+
+// ---- all of it ----
+
+static void undo(struct publish *p, bool landed)
+{
+	for (size_t i = 0; i < p->nparts; i++) {
+		struct part *part = &p->parts[i];
+		if (!part->moved || landed)
+			continue;
+		char *path = hs_state_file_path(&p->store->state, p->what->owner, part->kind, &part->want->id);
+		if (path)
+			hs_disk_unlink_pair(path);
+		free(path);
+	}
+	pthread_mutex_lock(&p->store->lock);
+	for (size_t i = 0; i < p->nparts; i++) {
+		struct part *part = &p->parts[i];
+		if (part->known && part->known->reviving) {
+			part->known->reviving = false;
+			part->known->doomed = !landed;
+			hs_store_unlink_doomed(p->store, part->known);
+		}
+	}
+	pthread_mutex_unlock(&p->store->lock);
+}
+
+// Files in tmp/ are this request's to end: those that failed, and those whose bytes were published already.
+static void clear_tmp(const struct publish *p)
+{
+	for (size_t i = 0; i < p->nparts; i++) {
+		if (p->parts[i].want->tmp_path && !p->parts[i].moved)
+			hs_disk_unlink_pair(p->parts[i].want->tmp_path);
+	}
+}
+
+static void fini(struct publish *p)
+{
+	clear_tmp(p);
+	for (size_t i = 0; i < p->nparts; i++)
+		free(p->parts[i].fresh);
+	hs_cat_version_free(p->node);
+	hs_published_fini(&p->published);
+	free(p->doomed);
+	free(p->parts);
+}
+
+static int list_parts(struct publish *p, struct hs_err *reterr)
+{
+	struct part *parts = hs_array(1 + p->what->nencodings, sizeof(*parts));
+	if (!parts)
+		return hs_err_nomem(reterr, "publishing");
+	parts[0] = (struct part){.want = &p->what->version, .kind = HS_FILE_VERSION};
+	for (size_t i = 0; i < p->what->nencodings; i++)
+		parts[i + 1] = (struct part){.want = &p->what->encodings[i], .kind = HS_FILE_ENCODING};
+	p->parts = parts;
+	p->nparts = 1 + p->what->nencodings;
+	return 0;
+}
+
+static int publish_parts(struct publish *p, bool *ret_landed, struct hs_err *reterr)
+{
+	int rc = check_names(p->what, reterr);
+	if (rc == 0)
+		rc = check_parts(p, reterr);
+	if (rc < 0)
+		return rc;
+	p->old = hs_catalog_find_version(&p->store->catalog, p->what->owner, p->what->name, &p->what->version.id);
+	p->current = hs_catalog_current(&p->store->catalog, p->what->owner, p->what->name);
+	rc = make_node(p, reterr);
+	if (rc == 0)
+		rc = move_parts(p, reterr);
+	if (rc == 0) {
+		choose_doomed(p);
+		rc = commit(p, ret_landed, reterr);
+	}
+	return rc;
+}
+
+int hs_store_publish(struct hs_store *store, const struct hs_publish *what, struct hs_published *ret, struct hs_err *reterr)
+{
+	struct publish p = {.store = store, .what = what};
+	bool landed = false;
+	int rc = list_parts(&p, reterr);
+	if (rc < 0)
+		return rc;
+	rc = publish_parts(&p, &landed, reterr);
+	if (rc < 0) {
+		undo(&p, landed);
+		fini(&p);
+		return rc;
+	}
+	apply(&p);
+	*ret = p.published;
+	p.published = (struct hs_published){0};
+	if (p.ndoomed > 0) {
+		struct hs_err ignored; // what was published stands; what was not cleared away now is cleared later
+		hs_store_sweep(store, &ignored);
+	}
+	fini(&p);
+	return 0;
+}
