@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,16 +28,18 @@ int hs_channel_init(struct hs_channel *c, int fd)
 {
 	memset(c, 0, sizeof(*c));
 	c->fd = fd;
+	c->wake = -1;
 	c->next_seq = 1;
 	return -pthread_mutex_init(&c->lock, NULL);
 }
 
 void hs_channel_fini(struct hs_channel *c)
 {
-	if (c->watching) {
-		pthread_cancel(c->watcher);
+	uint64_t one = 1;
+	if (c->watching && write(c->wake, &one, sizeof(one)) == sizeof(one))
 		pthread_join(c->watcher, NULL);
-	}
+	if (c->wake >= 0)
+		close(c->wake);
 	for (size_t i = 0; i < c->ntmp; i++)
 		free(c->tmp[i]);
 	free(c->tmp);
@@ -89,17 +92,21 @@ static _Noreturn void leave(struct hs_channel *c)
 static void *watch(void *arg)
 {
 	struct hs_channel *c = arg;
-	struct pollfd p = {.fd = c->fd, .events = POLLRDHUP};
-	int old;
-	while (poll(&p, 1, -1) <= 0)
-		pthread_testcancel();
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
+	struct pollfd p[] = {{.fd = c->fd, .events = POLLRDHUP}, {.fd = c->wake, .events = POLLIN}};
+	while (poll(p, 2, -1) < 0)
+		;
 	pthread_mutex_lock(&c->lock);
-	leave(c);
+	if (!p[1].revents && !c->answered)
+		leave(c);
+	pthread_mutex_unlock(&c->lock);
+	return NULL;
 }
 
 int hs_channel_watch(struct hs_channel *c)
 {
+	c->wake = eventfd(0, EFD_CLOEXEC);
+	if (c->wake < 0)
+		return -errno;
 	int rc = -pthread_create(&c->watcher, NULL, watch, c);
 	c->watching = rc == 0;
 	return rc;
@@ -277,6 +284,7 @@ int hs_channel_answer(struct hs_channel *c, uint32_t seq, const struct hs_wbuf *
 		unlink_owned(c);
 	if (rc == 0) {
 		send_all(c, w.data, w.len);
+		c->answered = true;
 		while (c->ntmp > 0) // with the result the files became the parent's
 			free(c->tmp[--c->ntmp]);
 	}

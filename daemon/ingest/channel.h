@@ -28,6 +28,8 @@ struct hs_channel {
 	int64_t told_ms[HS_NSTAGES]; // when a stage last sent a notice; 0: never
 	char **tmp;                  // files being written, heap
 	size_t ntmp, tmp_cap;
+	bool answered; // the parent may go
+	int wake;      // eventfd that ends the watcher
 	pthread_t watcher;
 	bool watching;
 };
