@@ -208,6 +208,8 @@ int hs_conn_step(hsfeed_client *client, int64_t deadline, struct hsfeed_error *r
 		rc = receive(client);
 	if (rc == 0)
 		rc = dispatch_received(client);
+	if (rc >= 0)
+		rc = hs_conn_flush(client); // what the dispatching queued: nobody may come back soon
 	if (rc < 0 && client->broken.code)
 		return hs_error_copy(reterr, &client->broken);
 	return rc < 0 ? rc : 0;

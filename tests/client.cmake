@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+add_library(fake_daemon STATIC unit/fake_daemon.c)
+target_link_libraries(fake_daemon PUBLIC hs_wire hsfeed_static Threads::Threads)
+hs_test(test_client unit/test_client.c fake_daemon)
+hs_test(test_client_files unit/test_client_files.c fake_daemon)
+hs_test(test_client_stream unit/test_client_stream.c fake_daemon)
+hs_test(test_client_value unit/test_client_value.c fake_daemon)
+
+# The shared library exports what the header declares and nothing else; the header is C++ too.
+add_test(NAME client_exports COMMAND ${CMAKE_COMMAND} -DLIBRARY=$<TARGET_FILE:hsfeed>
+         -DHEADER=${CMAKE_SOURCE_DIR}/include/hsfeed.h -P ${CMAKE_CURRENT_SOURCE_DIR}/lint/exports.cmake)
+find_program(HSFEED_CXX NAMES c++ g++ clang++)
+if(HSFEED_CXX)
+  add_test(NAME client_header_is_cxx COMMAND ${HSFEED_CXX} -x c++ -std=c++11 -Wall -Wextra -Wpedantic -Werror
+           -fsyntax-only ${CMAKE_SOURCE_DIR}/include/hsfeed.h)
+endif()
