@@ -18,6 +18,7 @@ target_link_options(hsfeed PRIVATE -Wl,--version-script=${lib}/hsfeed.map)
 target_include_directories(hsfeed PUBLIC ${CMAKE_SOURCE_DIR}/include)
 
 configure_file(${lib}/hsfeed.pc.in ${CMAKE_CURRENT_BINARY_DIR}/hsfeed.pc @ONLY)
-install(TARGETS hsfeed hsfeed_static LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS hsfeed hsfeed_static LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+        ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(FILES ${CMAKE_SOURCE_DIR}/include/hsfeed.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/hsfeed.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -306,6 +306,18 @@ static int prepare(struct hs_store *store, const struct fx_spec *file, enum hs_f
 	return kind == HS_FILE_VERSION ? fx_write_version(path, file, reterr) : fx_write_encoding(path, file, reterr);
 }
 
+// An ingest that fails before it publishes removes what it wrote.
+static void drop_tmp(struct hs_publish_file *file, int rc)
+{
+	char crc[256];
+	if (file->tmp_path && rc < 0) {
+		snprintf(crc, sizeof(crc), "%s.crc", file->tmp_path);
+		unlink(file->tmp_path);
+		unlink(crc);
+	}
+	free((char *)file->tmp_path);
+}
+
 int fx_publish(struct hs_store *store, const struct fx_publish *p, struct hs_published *ret, struct hs_err *reterr)
 {
 	struct hs_publish_file encodings[4] = {0};
@@ -321,9 +333,9 @@ int fx_publish(struct hs_store *store, const struct fx_publish *p, struct hs_pub
 	}
 	if (rc == 0)
 		rc = hs_store_publish(store, &what, ret, reterr);
-	free((char *)what.version.tmp_path);
+	drop_tmp(&what.version, rc);
 	for (size_t i = 0; i < 4; i++)
-		free((char *)encodings[i].tmp_path);
+		drop_tmp(&encodings[i], rc);
 	return rc;
 }
 

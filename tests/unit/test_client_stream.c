@@ -37,17 +37,13 @@ static void put_array(struct hs_wbuf *w, const char *name, const char *dtype, un
 // One role, three arrays: input_ids int64 [rows, length], labels float32 [rows, 2], index int64 [rows].
 static void put_open(struct hs_wbuf *w, uint64_t stream)
 {
+	const char *const keys[] = {"stream", "generation", "epoch", "slots", "batch_size"};
+	const uint64_t values[] = {stream, 1, 0, SLOTS, BATCH_SIZE};
 	hs_w_map(w, 7);
-	hs_w_cstr(w, "stream");
-	hs_w_uint(w, stream);
-	hs_w_cstr(w, "generation");
-	hs_w_uint(w, 1);
-	hs_w_cstr(w, "epoch");
-	hs_w_uint(w, 0);
-	hs_w_cstr(w, "slots");
-	hs_w_uint(w, SLOTS);
-	hs_w_cstr(w, "batch_size");
-	hs_w_uint(w, BATCH_SIZE);
+	for (size_t i = 0; i < 5; i++) {
+		hs_w_cstr(w, keys[i]);
+		hs_w_uint(w, values[i]);
+	}
 	hs_w_cstr(w, "encodings");
 	hs_w_array(w, 1);
 	hs_w_map(w, 2);
