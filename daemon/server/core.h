@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// The server's heart: what all connections share. Everything here belongs to the loop thread, except where a thread-safe
+// layer (store, feed) is behind a pointer.
+#ifndef HS_SERVER_CORE_H
+#define HS_SERVER_CORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "decode/decode.h"
+#include "feed/feed.h"
+#include "server.h"
+#include "crew.h"
+#include "store/store.h"
+
+#define HS_READ_BYTES 65536
+
+struct hs_conn;
+struct hs_child;
+
+// What one user's connections use together. Lives while `refs` > 0.
+struct hs_user {
+	struct hs_user *next;
+	uint32_t uid;
+	unsigned refs, conns, running, waiting; // running, waiting: ingest children
+	uint64_t slot_bytes;
+};
+
+struct hs_listener {
+	int fd, spare_fd;   // spare_fd: given up for a moment to refuse a client when descriptors run out
+	bool owned;         // we made the socket file, we remove it
+	bool active;        // poll and retry are initialised
+	char path[108];
+	uint64_t dev, ino;
+	uv_poll_t poll;
+	uv_timer_t retry;
+};
+
+struct hs_server {
+	uv_loop_t loop;
+	const struct hs_server_options *options;
+	struct hs_store *store;
+	struct hs_feed *feed;
+	struct hs_crew *requests; // answers that need the disk or computing
+	struct hs_crew *fills;    // stream turns; apart, so that heavy requests do not starve trainers
+	struct hs_crew *writer;   // the one store thread
+	struct hs_crew *closer;   // closes clients' descriptors: a hostile file system can hang a close
+	struct hs_listener listener;
+	uv_prepare_t reaper;      // ends doomed connections before the loop sleeps
+	uv_timer_t sweep, beat;
+	uv_signal_t sigterm, sigint, sigchld;
+	struct hs_conn *conns, *doomed, *resumed;
+	unsigned nconns, ngreeting, npaused, nrunning; // nrunning: child processes
+	struct hs_user *users;
+	struct hs_child *children;
+	struct hs_message notice; // reused, so that a release costs no allocation
+	uint64_t child_serial, nstreams, nbatches, nrows;
+	uint64_t started_ms;      // uv_now's clock
+	bool stopping, closing, sweep_due;
+	char instance[33];
+	uint8_t scratch[HS_READ_BYTES];
+};
+
+// hs_server_user finds or makes the user's record and counts a reference; NULL when out of memory.
+struct hs_user *hs_server_user(struct hs_server *server, uint32_t uid);
+void hs_user_put(struct hs_server *server, struct hs_user *user);
+
+// hs_server_watch starts the sweep timer when a connection needs its deadlines looked at.
+void hs_server_watch(struct hs_server *server);
+// hs_server_stop begins the orderly end: no new clients, `bye` to all, children killed, then the loop runs dry.
+void hs_server_stop(struct hs_server *server);
+// hs_server_close_fd closes a descriptor that came from a client, off the loop thread.
+void hs_server_close_fd(struct hs_server *server, int fd);
+// hs_server_sweep_store lets the store thread unlink doomed files, after a stream that may have held one is gone.
+void hs_server_sweep_store(struct hs_server *server);
+
+#endif

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Threads of our own that take work off the loop: chores in, results back on the loop thread. (libuv's pool is shared with
+// whatever libuv does itself, and cannot be kept apart by kind of work.)
+#ifndef HS_SERVER_CREW_H
+#define HS_SERVER_CREW_H
+
+#include <stddef.h>
+#include <uv.h>
+
+struct hs_crew;
+
+// Embedded in what the work is about, which must live until `done` was called.
+struct hs_chore {
+	struct hs_chore *next;
+	void (*run)(struct hs_chore *chore);  // on a thread of the pool
+	void (*done)(struct hs_chore *chore); // on the loop thread; may free or submit the chore again
+};
+
+// hs_crew_create starts nthreads threads. 0, -ENOMEM, or -errno when not even one thread starts.
+int hs_crew_create(uv_loop_t *loop, unsigned nthreads, struct hs_crew **ret);
+// hs_crew_submit queues a chore, first come first served. Loop thread only.
+void hs_crew_submit(struct hs_crew *crew, struct hs_chore *chore);
+size_t hs_crew_pending(const struct hs_crew *crew); // chores whose `done` is still to come; loop thread only
+// hs_crew_destroy ends the threads (nothing may be pending) and closes the wake-up handle; the memory goes when the loop
+// has run the closing. NULL does nothing.
+void hs_crew_destroy(struct hs_crew *crew);
+
+#endif

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// ingest, add, why (ingests.c) and verify (verify.c): requests that a child process answers.
+#ifndef HS_SERVER_INGESTS_H
+#define HS_SERVER_INGESTS_H
+
+#include "child.h"
+
+int hs_req_ingest_begin(struct hs_request *req);
+int hs_req_add_begin(struct hs_request *req);
+int hs_req_why_begin(struct hs_request *req);
+int hs_req_verify_begin(struct hs_request *req);
+extern const struct hs_schema hs_ingest_schema, hs_add_schema, hs_why_schema, hs_verify_schema;
+extern const struct hs_child_kind hs_ingest_kind, hs_add_kind, hs_why_kind;
+
+// hs_find_item finds a stored file's path and checksum among hs_store_verify_list's; NULL when it is gone.
+const struct hs_verify_item *hs_find_item(const struct hs_verify_item *items, size_t n, enum hs_file_kind kind,
+					  const struct hs_id *id);
+
+#endif

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "request.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "child.h"
+#include "log.h"
+#include "stream.h"
+
+static bool name_is(const struct hs_message *m, const char *name)
+{
+	return strlen(name) == m->name_len && memcmp(name, m->name, m->name_len) == 0;
+}
+
+static const struct hs_method *find_method(const struct hs_message *m)
+{
+	for (const struct hs_method *method = hs_methods; method->name; method++)
+		if (name_is(m, method->name))
+			return method;
+	return NULL;
+}
+
+struct hs_request *hs_request_find(struct hs_conn *conn, uint32_t seq)
+{
+	for (struct hs_request *req = conn->requests; req; req = req->next)
+		if (req->seq == seq)
+			return req;
+	return NULL;
+}
+
+size_t hs_notice_begin(struct hs_wbuf *w, const char *name, uint32_t npairs)
+{
+	size_t mark = hs_w_frame_begin(w);
+	hs_w_array(w, 3);
+	hs_w_uint(w, HS_WIRE_NOTICE);
+	hs_w_cstr(w, name);
+	hs_w_map(w, npairs);
+	return mark;
+}
+
+// ---- answering ----
+
+static void write_error(struct hs_wbuf *w, uint32_t seq, const struct hs_err *err)
+{
+	size_t mark = hs_w_frame_begin(w);
+	hs_w_array(w, 4);
+	hs_w_uint(w, HS_WIRE_REPLY);
+	hs_w_uint(w, seq);
+	hs_w_map(w, 3);
+	hs_w_cstr(w, "code");
+	hs_w_cstr(w, hs_err_name(err->code));
+	hs_w_cstr(w, "message");
+	hs_w_cstr(w, err->message);
+	hs_w_cstr(w, "hint");
+	hs_w_cstr(w, err->hint);
+	hs_w_nil(w);
+	hs_w_frame_end(w, mark, 0);
+}
+
+static void begin_result(struct hs_request *req)
+{
+	req->frame_mark = hs_w_frame_begin(&req->result);
+	hs_w_array(&req->result, 4);
+	hs_w_uint(&req->result, HS_WIRE_REPLY);
+	hs_w_uint(&req->result, req->seq);
+	hs_w_nil(&req->result);
+	req->result_mark = req->result.len;
+}
+
+static void end_result(struct hs_request *req)
+{
+	if (req->result.len == req->result_mark)
+		hs_w_map(&req->result, 0);
+	hs_w_frame_end(&req->result, req->frame_mark, 0);
+	if (req->result.len - HS_WIRE_HEADER_BYTES <= HS_WIRE_MAX_REPLY)
+		return;
+	hs_err_set(&req->err, HSFEED_ELIMIT, "%s: the answer is larger than a frame can be", req->method->name);
+	hs_w_reset(&req->result);
+	write_error(&req->result, req->seq, &req->err);
+}
+
+static void unlink_request(struct hs_request *req)
+{
+	if (req->prev)
+		req->prev->next = req->next;
+	else
+		req->conn->requests = req->next;
+	if (req->next)
+		req->next->prev = req->prev;
+	req->conn->nrequests--;
+}
+
+static void free_request(struct hs_request *req)
+{
+	hs_message_close(&req->msg);
+	hs_w_fini(&req->result);
+	free(req->params);
+	free(req->frame);
+	free(req);
+}
+
+void hs_request_finish(struct hs_request *req, int rc)
+{
+	struct hs_conn *conn = req->conn;
+	if (rc < 0) {
+		if (req->err.code == 0)
+			hs_err_set(&req->err, rc, "%s: failed", req->method->name);
+		hs_log(HS_LOG_DEBUG, "uid %u: %s: %s", req->uid, req->method->name, req->err.message);
+		hs_w_reset(&req->result);
+		write_error(&req->result, req->seq, &req->err);
+	} else {
+		end_result(req);
+	}
+	unlink_request(req);
+	if (!conn->doomed)
+		hs_conn_send(conn, &req->result);
+	free_request(req);
+	hs_conn_unref(conn);
+}
+
+void hs_request_abandon(struct hs_conn *conn)
+{
+	struct hs_request *next;
+	for (struct hs_request *req = conn->requests; req; req = next) {
+		next = req->next;
+		if (req->child)
+			hs_child_leave(req); // finishes the request
+	}
+}
+
+// ---- running ----
+
+static void on_run(struct hs_chore *chore)
+{
+	struct hs_request *req = (struct hs_request *)chore;
+	req->rc = req->method->run(req);
+}
+
+static void on_ran(struct hs_chore *chore)
+{
+	struct hs_request *req = (struct hs_request *)chore;
+	int rc = req->rc;
+	if (req->method->settle)
+		rc = req->method->settle(req);
+	if (rc != HS_LATER)
+		hs_request_finish(req, rc);
+}
+
+static void start(struct hs_request *req)
+{
+	const struct hs_method *method = req->method;
+	struct hs_server *server = req->server;
+	int rc = method->begin ? method->begin(req) : 0;
+	if (rc == HS_LATER)
+		return;
+	if (rc < 0 || !method->run) {
+		hs_request_finish(req, rc);
+		return;
+	}
+	req->chore.run = on_run;
+	req->chore.done = on_ran;
+	hs_crew_submit(method->place == HS_ON_WRITER ? server->writer : server->requests, &req->chore);
+}
+
+// ---- receiving ----
+
+static void refuse(struct hs_conn *conn, uint32_t seq, const struct hs_err *err)
+{
+	struct hs_wbuf w = {0};
+	write_error(&w, seq, err);
+	hs_conn_send(conn, &w);
+}
+
+static void refuse_unknown(struct hs_conn *conn, const struct hs_message *m)
+{
+	struct hs_err err;
+	int len = m->name_len < 64 ? (int)m->name_len : 64;
+	hs_err_set(&err, HSFEED_EUNKNOWNMETHOD, "this daemon has no method \"%.*s\"", len, m->name);
+	hs_err_hint(&err, "the daemon may be older than the client; it is hsfeedd %s", HSFEED_VERSION_STRING);
+	refuse(conn, m->seq, &err);
+}
+
+// Parameters outlive the receive buffer: the request keeps the frame and unpacks its own copy.
+static int open_params(struct hs_request *req, const uint8_t *data, size_t len)
+{
+	const char *wrong;
+	struct hs_fault fault = {{0}, {0}};
+	req->frame = malloc(len);
+	req->params = calloc(1, req->method->schema->bytes);
+	if (!req->frame || !req->params)
+		return hs_err_nomem(&req->err, "reading a request");
+	memcpy(req->frame, data, len);
+	int rc = hs_message_open(&req->msg, req->frame, len, &wrong);
+	if (rc == 0)
+		rc = hs_message_decode(&req->msg, req->method->schema, req->params, &fault);
+	if (rc == 0)
+		return 0;
+	hs_err_set(&req->err, rc, "%s", fault.message[0] ? fault.message : "out of memory while reading a request");
+	hs_err_hint(&req->err, "%s", fault.hint);
+	return rc;
+}
+
+static struct hs_request *create_request(struct hs_conn *conn, const struct hs_message *m, const struct hs_method *method)
+{
+	struct hs_request *req = calloc(1, sizeof(*req));
+	if (!req)
+		return NULL;
+	req->server = conn->server;
+	req->conn = hs_conn_ref(conn);
+	req->method = method;
+	req->seq = m->seq;
+	req->uid = conn->uid;
+	req->next = conn->requests;
+	if (req->next)
+		req->next->prev = req;
+	conn->requests = req;
+	conn->nrequests++;
+	begin_result(req);
+	return req;
+}
+
+static void handle_request(struct hs_conn *conn, const struct hs_message *m, const uint8_t *data, size_t len)
+{
+	const struct hs_method *method = find_method(m);
+	if (!conn->greeted && (!method || strcmp(method->name, "hello") != 0)) {
+		hs_conn_bye(conn, HSFEED_EBADREQUEST, "the first request must be hello");
+		return;
+	}
+	if (hs_request_find(conn, m->seq)) {
+		hs_conn_bye(conn, HSFEED_EBADREQUEST, "a seq was used again before its answer came");
+		return;
+	}
+	if (!method) {
+		refuse_unknown(conn, m);
+		return;
+	}
+	struct hs_request *req = create_request(conn, m, method);
+	if (!req) {
+		hs_conn_doom(conn, "out of memory");
+		return;
+	}
+	int rc = open_params(req, data, len);
+	if (rc < 0)
+		hs_request_finish(req, rc);
+	else
+		start(req);
+	hs_conn_update(conn); // it may have as many unanswered requests as it may
+}
+
+// The only notice a client sends is the credit.
+static void handle_notice(struct hs_conn *conn, struct hs_message *m)
+{
+	if (!conn->greeted)
+		hs_conn_bye(conn, HSFEED_EBADREQUEST, "the first request must be hello");
+	else if (name_is(m, "stream.release"))
+		hs_pump_release(conn, m);
+	else
+		hs_conn_bye(conn, HSFEED_EBADREQUEST, "a notice that the daemon does not know");
+}
+
+void hs_request_frame(struct hs_conn *conn, const uint8_t *data, size_t len)
+{
+	struct hs_message *m = &conn->server->notice;
+	const char *wrong = "out of memory";
+	int rc = hs_message_open(m, data, len, &wrong);
+	if (rc < 0)
+		hs_conn_bye(conn, rc, wrong);
+	else if (m->kind == HS_WIRE_REQUEST)
+		handle_request(conn, m, data, len);
+	else
+		handle_notice(conn, m);
+}
