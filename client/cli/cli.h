@@ -60,6 +60,7 @@ extern const struct command commands[]; // main.c; ends with a NULL name
 extern const struct option common_options[];
 extern const struct option plan_options[];   // plan.c
 extern const struct option ingest_options[]; // ingest.c
+extern const struct option add_options[];
 
 // args_parse fills *ret from the words after the command's name. 0 or EXIT_USAGE, with the sentence printed.
 int args_parse(const struct command *command, int argc, char **argv, struct args *ret);

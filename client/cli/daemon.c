@@ -15,7 +15,7 @@
 
 static void status_report(const hsfeed_value *s)
 {
-	printf("hsfeedd %s, pid %llu, up %s\n", get_str(s, "daemon"), (unsigned long long)get_uint(s, "pid"),
+	printf("%s, pid %llu, up %s\n", get_str(s, "daemon"), (unsigned long long)get_uint(s, "pid"),
 	       fmt_seconds((double)get_uint(s, "uptime_ms") / 1000));
 	printf("  socket     ");
 	put_cstr(stdout, get_str(s, "socket"));

@@ -8,51 +8,40 @@
 #define MAX_ITEMS      256
 #define MAX_TOKENIZERS 8
 
+#define TOKENIZER_HELP "a folder, or a hub name in the local cache; several with roles"
+#define NORMALIZE_HELP "nfc or nfkc before tokenizing; default: as the tokenizer's files say"
+
+// clang-format off
 const struct option ingest_options[] = {
-	{.name = "tokenizer",
-	 .kind = OPT_LIST,
-	 .arg = "[ROLE=]DIR",
-	 .help = "a folder or a hub name in the local cache; several with roles"},
+	{.name = "tokenizer", .kind = OPT_LIST, .arg = "[ROLE=]DIR", .help = TOKENIZER_HELP},
 	{.name = "labels", .kind = OPT_LIST, .arg = "A,B|none", .help = "the label columns"},
 	{.name = "text", .kind = OPT_TEXT, .arg = "COLUMN", .help = "the text column, when it is not clear"},
-	{.name = "delimiter",
-	 .kind = OPT_TEXT,
-	 .arg = "D",
+	{.name = "delimiter", .kind = OPT_TEXT, .arg = "D",
 	 .help = "auto, comma, tab, semicolon or one character; default tab for .tsv, else comma"},
-	{.name = "header",
-	 .kind = OPT_TEXT,
-	 .arg = "yes|no",
-	 .choices = "yes|no",
+	{.name = "header", .kind = OPT_TEXT, .arg = "yes|no", .choices = "yes|no",
 	 .help = "default yes; without, columns are named 0, 1, ..."},
 	{.name = "charset", .kind = OPT_TEXT, .arg = "NAME", .help = "default utf-8"},
-	{.name = "na",
-	 .kind = OPT_TEXT,
-	 .arg = "RULE",
-	 .choices = "pandas|pandas1|empty",
+	{.name = "na", .kind = OPT_TEXT, .arg = "RULE", .choices = "pandas|pandas1|empty",
 	 .help = "what counts as missing; default pandas"},
-	{.name = "bad-rows",
-	 .kind = OPT_TEXT,
-	 .arg = "RULE",
-	 .choices = "error|skip",
+	{.name = "bad-rows", .kind = OPT_TEXT, .arg = "RULE", .choices = "error|skip",
 	 .help = "rows with too many fields; default error"},
-	{.name = "clean",
-	 .kind = OPT_LIST,
-	 .arg = "STEP,STEP",
+	{.name = "clean", .kind = OPT_LIST, .arg = "STEP,STEP",
 	 .help = "urls, whitespace, latin, remove:TEXT, data.py; in this order"},
-	{.name = "normalize",
-	 .kind = OPT_LIST,
-	 .arg = "[ROLE=]FORM",
-	 .help = "nfc or nfkc before tokenizing; default: as the tokenizer's files say"},
+	{.name = "normalize", .kind = OPT_LIST, .arg = "[ROLE=]FORM", .help = NORMALIZE_HELP},
 	{.name = "drop-empty", .kind = OPT_FLAG, .help = "drop rows whose cleaned text is empty"},
 	{.name = "positive", .kind = OPT_TEXT, .arg = "V", .help = "the label value that counts as 1"},
-	{.name = "label-type",
-	 .kind = OPT_TEXT,
-	 .arg = "TYPE",
-	 .choices = "class|float",
+	{.name = "label-type", .kind = OPT_TEXT, .arg = "TYPE", .choices = "class|float",
 	 .help = "default: by the values"},
 	{.name = "share", .kind = OPT_TEXT, .arg = "WITH", .later = true},
 	OPT_END,
 };
+
+const struct option add_options[] = {
+	{.name = "tokenizer", .kind = OPT_LIST, .arg = "[ROLE=]DIR", .help = TOKENIZER_HELP},
+	{.name = "normalize", .kind = OPT_LIST, .arg = "[ROLE=]FORM", .help = NORMALIZE_HELP},
+	OPT_END,
+};
+// clang-format on
 
 // Everything that the library's options point into.
 struct request {
@@ -260,13 +249,6 @@ int ingest_main(const struct args *args)
 
 int add_main(const struct args *args)
 {
-	for (unsigned i = 0; i < args->ngiven; i++) {
-		const char *name = args->given[i].option->name;
-		if (strcmp(name, "tokenizer") && strcmp(name, "normalize") && strcmp(name, "json") &&
-		    strcmp(name, "socket"))
-			return fail(EXIT_USAGE,
-				    "add: --%s is an option of ingest; add takes the texts as they are stored", name);
-	}
 	return main_of(args, hsfeed_add, true, ingest_report);
 }
 

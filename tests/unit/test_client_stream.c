@@ -579,9 +579,7 @@ static void damaged_messages_never_crash_the_client(void **state)
 		hsfeed_close(client);
 		fake_stop(&f);
 	}
-	assert_true(opened > 500); // or the test damages too much to reach anything
-	assert_true(delivered > 100);
-	print_message("%u of 1500 opened, %u batches delivered\n", opened, delivered);
+	assert_true(opened > 500 && delivered > 100); // or the test damages too much to reach anything
 }
 
 int main(void)
