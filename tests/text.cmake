@@ -1,3 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
+hs_test(test_source unit/test_source.c hs_text)
+hs_test(test_refusals unit/test_refusals.c hs_text)
+hs_test(test_text_nomem unit/test_text_nomem.c hs_text)
+target_link_options(test_text_nomem PRIVATE -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc)
+
 add_executable(source_dump oracle/source_dump.c)
 target_link_libraries(source_dump PRIVATE hs_text)

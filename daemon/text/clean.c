@@ -82,8 +82,8 @@ static const char *next_latin(const char *p, const char *end)
 // White space that split and join would change, in a text without any at its ends: all but a lone ' '.
 static const char *next_odd_space(const char *p, const char *end)
 {
-	for (p = next_space(p, end); p < end; p = next_space(p + 1, end))
-		if (*p != ' ' || hs_clean_space(p + 1, end))
+	for (p = hs_scan_odd_space(p, end); p < end; p = hs_scan_odd_space(p + 1, end))
+		if (hs_clean_space(p, end) && (*p != ' ' || hs_clean_space(p + 1, end)))
 			return p;
 	return end;
 }

@@ -158,7 +158,7 @@ static int next_record(struct machine *m, struct hs_err *reterr)
 		return 0;
 	m->record_line = m->line;
 	for (size_t column = 0;; column++) {
-		struct hs_span field;
+		struct hs_span field = {NULL, 0};
 		int rc = 0;
 		if (m->p < m->end && *m->p == '"') {
 			rc = quoted_field(m, column, &field, reterr);

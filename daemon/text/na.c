@@ -6,16 +6,23 @@
 
 bool hs_na_is_word(enum hs_na na, struct hs_span cell)
 {
-	static const char words[][HS_NA_LONGEST + 1] = {"#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan",
-							"1.#IND", "1.#QNAN", "<NA>", "N/A", "NA", "NULL", "NaN", "n/a",
-							"nan", "null"};
-	static const char firsts[] = "#-1<Nn";
-	if (!memchr(firsts, cell.ptr[0], sizeof(firsts) - 1))
+	// by length, each padded with NULs to a fixed width; this is asked of every short cell
+	static const char words[HS_NA_LONGEST + 1][7][HS_NA_LONGEST] = {
+		[2] = {"NA"},
+		[3] = {"NaN", "nan", "N/A", "n/a", "#NA"},
+		[4] = {"NULL", "null", "#N/A", "-NaN", "-nan", "<NA>", "None"},
+		[6] = {"1.#IND"},
+		[7] = {"-1.#IND", "1.#QNAN"},
+		[8] = {"#N/A N/A", "-1.#QNAN"},
+	};
+	char padded[HS_NA_LONGEST] = {0};
+	memcpy(padded, cell.ptr, cell.len);
+	if (!memchr("#-1<Nn", padded[0], 6))
 		return false;
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (hs_span_is(cell, words[i]))
-			return true;
-	return na == HS_NA_PANDAS && hs_span_is(cell, "None");
+	for (size_t i = 0; i < 7 && words[cell.len][i][0]; i++)
+		if (memcmp(padded, words[cell.len][i], HS_NA_LONGEST) == 0)
+			return na == HS_NA_PANDAS || padded[1] != 'o';
+	return false;
 }
 
 static const char *const names[] = {[HS_NA_PANDAS] = "pandas", [HS_NA_PANDAS1] = "pandas1", [HS_NA_EMPTY] = "empty"};

@@ -56,11 +56,40 @@ static bool is_second_half(uint32_t cp)
 
 enum role { BOUNDARY, QUIET_MARK, ACTIVE };
 
+// The Bengali block, whose texts are most of what is read here: one bit for each of U+0980..U+09FF. Active:
+// AA and the AU length mark (second halves), RRA, RHA and YYA (they decompose for good), the sandhi mark, and what has no
+// meaning yet. Quiet: nukta and virama.
+static enum role bengali_role(uint32_t cp)
+{
+	static const uint32_t active[4] = {0x00066010, 0x4C3A0200, 0xFFFF8660, 0xC0000030};
+	static const uint32_t quiet[4] = {0x00000000, 0x10000000, 0x00002000, 0x00000000};
+	uint32_t word = (cp - 0x0980) / 32, bit = 1u << (cp % 32);
+	if (active[word] & bit)
+		return ACTIVE;
+	return quiet[word] & bit ? QUIET_MARK : BOUNDARY;
+}
+
+// Ranges in which every character is a boundary under NFC, by Unicode's promise for ever.
+static bool is_stable(enum hs_norm norm, uint32_t cp)
+{
+	if (cp >= 0x3400 && cp <= 0xD7A3)
+		return cp <= 0x9FFF || cp >= 0xAC00; // CJK and Hangul
+	if (norm != HS_NORM_NFC)
+		return false;
+	if (cp <= 0x0482)
+		return cp <= 0x017F || cp >= 0x0400; // Latin and Cyrillic
+	return (cp >= 0x1E00 && cp <= 0x1EFF) || (cp >= 0x3041 && cp <= 0x30FF && cp != 0x3099 && cp != 0x309A);
+}
+
 // The role of a character. QUIET_MARK: a mark that composes with nothing, known for the marks of Indic text: every virama
 // (ccc 9), and the Bengali nukta, whose compositions are all excluded.
 static enum role role_of(enum hs_norm norm, uint32_t cp)
 {
 	if (cp < 0xA0)
+		return BOUNDARY;
+	if (cp >= 0x0980 && cp < 0x0A00)
+		return bengali_role(cp);
+	if (is_stable(norm, cp))
 		return BOUNDARY;
 	const utf8proc_property_t *property = utf8proc_get_property((utf8proc_int32_t)cp);
 	if (property->combining_class)

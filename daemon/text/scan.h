@@ -48,29 +48,57 @@ static inline const char *hs_scan_pair(const char *p, const char *end, char a, c
 	return end;
 }
 
-// hs_scan_space finds the first byte that is a space or a control character, or that may begin a white space character
-// outside ASCII (0xC2, 0xE1, 0xE2, 0xE3); `end` when there is none.
+// May a white space character begin with this byte? Control characters and ' ', 0xC2, 0xE1, 0xE2, 0xE3.
+static inline bool hs_scan_may_be_space(char byte)
+{
+	unsigned char c = (unsigned char)byte;
+	return c <= 0x20 || c == 0xC2 || (c >= 0xE1 && c <= 0xE3);
+}
+
+#if defined(__SSE2__)
+static inline __m128i hs_scan_may_be_space16(__m128i v)
+{
+	const __m128i space = _mm_set1_epi8(0x20), c2 = _mm_set1_epi8((char)0xC2);
+	const __m128i e1 = _mm_set1_epi8((char)0xE1), e3 = _mm_set1_epi8((char)0xE3);
+	__m128i low = _mm_cmpeq_epi8(_mm_min_epu8(v, space), v);
+	__m128i high = _mm_cmpeq_epi8(_mm_min_epu8(_mm_max_epu8(v, e1), e3), v); // v clamped to e1..e3 is v
+	return _mm_or_si128(_mm_or_si128(low, high), _mm_cmpeq_epi8(v, c2));
+}
+#endif
+
+// hs_scan_space finds the first byte where a white space character may begin; `end` when there is none.
 static inline const char *hs_scan_space(const char *p, const char *end)
 {
 #if defined(__SSE2__)
-	const __m128i space = _mm_set1_epi8(0x20), c2 = _mm_set1_epi8((char)0xC2), e0 = _mm_set1_epi8((char)0xE0),
-		      e3 = _mm_set1_epi8((char)0xE3);
 	for (; end - p >= 16; p += 16) {
 		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-		__m128i low = _mm_cmpeq_epi8(_mm_min_epu8(v, space), v);               // v <= 0x20
-		__m128i high = _mm_andnot_si128(_mm_cmpeq_epi8(v, e0), _mm_cmpeq_epi8(_mm_min_epu8(v, e3), v));
-		high = _mm_and_si128(high, _mm_cmpeq_epi8(_mm_max_epu8(v, e0), v));    // 0xE1 <= v <= 0xE3
-		__m128i hit = _mm_or_si128(_mm_or_si128(low, high), _mm_cmpeq_epi8(v, c2));
-		unsigned mask = (unsigned)_mm_movemask_epi8(hit);
+		unsigned mask = (unsigned)_mm_movemask_epi8(hs_scan_may_be_space16(v));
 		if (mask)
 			return p + __builtin_ctz(mask);
 	}
 #endif
-	for (; p < end; p++) {
-		unsigned char c = (unsigned char)*p;
-		if (c <= 0x20 || c == 0xC2 || (c >= 0xE1 && c <= 0xE3))
-			return p;
+	while (p < end && !hs_scan_may_be_space(*p))
+		p++;
+	return p;
+}
+
+// hs_scan_odd_space does the same, but steps over each ' ' that no white space can follow.
+static inline const char *hs_scan_odd_space(const char *p, const char *end)
+{
+#if defined(__SSE2__)
+	const __m128i space = _mm_set1_epi8(0x20);
+	for (; end - p >= 17; p += 16) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+		__m128i next = _mm_loadu_si128((const __m128i *)(const void *)(p + 1));
+		__m128i lone = _mm_andnot_si128(hs_scan_may_be_space16(next), _mm_cmpeq_epi8(v, space));
+		unsigned mask = (unsigned)_mm_movemask_epi8(_mm_andnot_si128(lone, hs_scan_may_be_space16(v)));
+		if (mask)
+			return p + __builtin_ctz(mask);
 	}
+#endif
+	for (; p < end; p++)
+		if (hs_scan_may_be_space(*p) && (*p != ' ' || (end - p > 1 && hs_scan_may_be_space(p[1]))))
+			return p;
 	return end;
 }
 
