@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "ingest/load.h"
 #include "ingest/tasks.h"
 
 #define NICE      10
@@ -51,6 +52,16 @@ static int do_task(struct hs_work *work, struct hs_wbuf *w, struct hs_err *reter
 	return tasks[work->job->task](work, w, reterr);
 }
 
+static void work_destroy(struct hs_work *work)
+{
+	if (!work)
+		return;
+	for (size_t i = 0; i < work->job->ntokenizers; i++)
+		hs_tokenizer_fini(&work->tokenizers[i]);
+	hs_load_destroy(work->load);
+	free(work);
+}
+
 static int work_and_answer(struct hs_channel *channel, const struct hs_job *job)
 {
 	struct hs_work *work = calloc(1, sizeof(*work));
@@ -66,9 +77,7 @@ static int work_and_answer(struct hs_channel *channel, const struct hs_job *job)
 	}
 	rc = hs_channel_answer(channel, job->seq, rc < 0 ? NULL : &result, &err);
 	hs_w_fini(&result);
-	for (size_t i = 0; work && i < job->ntokenizers; i++)
-		hs_tokenizer_fini(&work->tokenizers[i]);
-	free(work);
+	work_destroy(work);
 	return rc;
 }
 

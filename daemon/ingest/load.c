@@ -10,8 +10,7 @@
 // was asked.
 #include "ingest/load.h"
 
-#include <errno.h>
-#include <string.h>
+#include <stdlib.h>
 
 #include "base/parallel.h"
 
@@ -106,30 +105,32 @@ int hs_load_tokenizers(struct hs_work *work, const struct hs_id *version, struct
 	return rc < 0 ? rc : identify_tokenizers(work, version, reterr);
 }
 
-int hs_load_all(struct hs_work *work, struct hs_load *ret, struct hs_err *reterr)
+static int identify_source(struct hs_work *work, struct hs_err *reterr)
 {
-	struct hs_load load = {.file = {.len = 0}};
-	int rc = load_parts(work, &load, reterr);
-	if (rc == 0) {
-		rc = hs_identity_of_source(&work->job->options, &load.source, load.file.sha256, &load.identity);
-		if (rc == 0)
-			rc = hs_identity_digest(&load.identity, &load.id);
-		if (rc < 0)
-			hs_err_nomem(reterr, "computing the version's identity");
-	}
+	struct hs_load *load = work->load;
+	int rc = hs_identity_of_source(&work->job->options, &load->source, load->file.sha256, &load->identity);
 	if (rc == 0)
-		rc = identify_tokenizers(work, &load.id, reterr);
-	if (rc < 0)
-		hs_load_fini(&load);
-	else
-		*ret = load;
-	return rc;
+		rc = hs_identity_digest(&load->identity, &load->id);
+	return rc < 0 ? hs_err_nomem(reterr, "computing the version's identity") : 0;
 }
 
-void hs_load_fini(struct hs_load *load)
+int hs_load_all(struct hs_work *work, struct hs_err *reterr)
 {
+	work->load = calloc(1, sizeof(*work->load));
+	if (!work->load)
+		return hs_err_nomem(reterr, "beginning");
+	int rc = load_parts(work, work->load, reterr);
+	if (rc == 0)
+		rc = identify_source(work, reterr);
+	return rc < 0 ? rc : identify_tokenizers(work, &work->load->id, reterr);
+}
+
+void hs_load_destroy(struct hs_load *load)
+{
+	if (!load)
+		return;
 	hs_source_fini(&load->source);
 	hs_slurp_fini(&load->file);
 	hs_identity_fini(&load->identity);
-	memset(load, 0, sizeof(*load));
+	free(load);
 }

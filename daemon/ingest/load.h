@@ -15,10 +15,9 @@ struct hs_load {
 };
 
 // hs_load_all reads the source, then digests and parses these very bytes side by side, while other threads read and
-// compile the tokenizers (into work->tokenizers, identified). 0 or the first fault: the source's before the
-// tokenizers'.
-int hs_load_all(struct hs_work *work, struct hs_load *ret, struct hs_err *reterr);
-void hs_load_fini(struct hs_load *load);
+// compile the tokenizers: work->load and work->tokenizers. 0 or the first fault: the source's before the tokenizers'.
+int hs_load_all(struct hs_work *work, struct hs_err *reterr);
+void hs_load_destroy(struct hs_load *load);
 
 // hs_load_tokenizers is the second part alone, for a version that is stored.
 int hs_load_tokenizers(struct hs_work *work, const struct hs_id *version, struct hs_err *reterr);

@@ -60,25 +60,22 @@ static int make_all(struct hs_make *make, struct hs_wbuf *w, struct hs_err *rete
 
 int hs_task_ingest(struct hs_work *work, struct hs_wbuf *w, struct hs_err *reterr)
 {
-	struct hs_load load;
 	int64_t since = hs_timing_now();
-	int rc = hs_load_all(work, &load, reterr);
+	int rc = hs_load_all(work, reterr);
 	if (rc < 0)
 		return rc;
 	hs_timing_add(&work->timing, HS_PHASE_TOTAL, since);
-	struct hs_rows rows = {.n = load.source.nrows, .lines = load.source.lines, .texts = load.source.texts};
+	const struct hs_source *s = &work->load->source;
+	struct hs_rows rows = {.n = s->nrows, .lines = s->lines, .texts = s->texts};
 	struct hs_make *make = calloc(1, sizeof(*make));
-	if (make) {
-		make->work = work;
-		make->load = &load;
-		make->rows = &rows;
-		make->version = &load.id;
-		rc = make_all(make, w, reterr);
-	} else {
-		rc = hs_err_nomem(reterr, "beginning");
-	}
+	if (!make)
+		return hs_err_nomem(reterr, "beginning");
+	make->work = work;
+	make->load = work->load;
+	make->rows = &rows;
+	make->version = &work->load->id;
+	rc = make_all(make, w, reterr);
 	free(make);
-	hs_load_fini(&load);
 	return rc;
 }
 

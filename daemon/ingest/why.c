@@ -79,11 +79,6 @@ static int put_why(const struct hs_work *work, const struct hs_load *load, struc
 
 int hs_task_why(struct hs_work *work, struct hs_wbuf *w, struct hs_err *reterr)
 {
-	struct hs_load load;
-	int rc = hs_load_all(work, &load, reterr);
-	if (rc < 0)
-		return rc;
-	rc = put_why(work, &load, w, reterr);
-	hs_load_fini(&load);
-	return rc;
+	int rc = hs_load_all(work, reterr);
+	return rc < 0 ? rc : put_why(work, work->load, w, reterr);
 }

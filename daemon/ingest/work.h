@@ -8,11 +8,15 @@
 #include "ingest/timing.h"
 #include "ingest/tokenizer.h"
 
+struct hs_load;
+
 struct hs_work {
 	struct hs_channel *channel;
 	const struct hs_job *job;
 	struct hs_timing timing;
 	struct hs_tokenizer tokenizers[HS_INGEST_MAX_TOKENIZERS]; // of the job, in its order, once loaded
+	struct hs_load
+		*load; // heap; what hs_load_all made. All of this is freed after the answer: nobody waits for that
 };
 
 #endif
