@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Split plans: which fold each row is validated in. Bit-identical to scikit-learn's KFold and StratifiedKFold (>= 0.22).
+// Split plans: which fold each row is validated in. Bit-identical to scikit-learn's KFold and StratifiedKFold (0.22 and
+// later).
 #ifndef HS_PLAN_FOLDS_H
 #define HS_PLAN_FOLDS_H
 

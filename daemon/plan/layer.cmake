@@ -1,1 +1,1 @@
-hs_layer(plan daemon/plan SOURCES mt19937.c folds.c order.c USES hs_base)
+hs_layer(plan daemon/plan SOURCES mt19937.c number.c folds.c order.c USES hs_base)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// MT19937 as numpy's legacy RandomState(int) and torch's CPU generator seed it (Matsumoto & Nishimura 1998, init_genrand).
+// MT19937 as numpy's legacy RandomState(int) and torch's CPU generator seed it (Matsumoto & Nishimura 1998,
+// init_genrand).
 #ifndef HS_PLAN_MT19937_H
 #define HS_PLAN_MT19937_H
 

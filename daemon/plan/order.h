@@ -20,9 +20,10 @@ enum hs_shard { HS_SHARD_PAD, HS_SHARD_DROP, HS_SHARD_EXACT };
 int hs_randperm(size_t n, uint64_t seed, uint32_t *ret_perm, struct hs_err *reterr);
 
 // One rank's share of an epoch of n rows, from position `at` on (samples already dealt to all ranks).
-// The rest rows[at..n) is dealt afresh: sample j of this rank is the rest's entry j * world + rank. PAD repeats the epoch's
-// order from its head, cyclically, until every rank has equally many (DistributedSampler); DROP cuts the rest to a multiple of world
-// (DistributedSampler(drop_last=True)); EXACT pads and drops nothing, so ranks may differ by one sample.
+// The rest rows[at..n) is dealt afresh: sample j of this rank is the rest's entry j * world + rank. PAD repeats the
+// epoch's order from its head, cyclically, until every rank has equally many (DistributedSampler); DROP cuts the rest
+// to a multiple of world (DistributedSampler(drop_last=True)); EXACT pads and drops nothing, so ranks may differ by one
+// sample.
 struct hs_deal {
 	size_t n;       // rows in the epoch's order
 	size_t at;      // 0 <= at; a PAD epoch may end beyond n
@@ -34,14 +35,16 @@ struct hs_deal {
 
 size_t hs_deal_samples(const struct hs_deal *deal); // samples of this rank, drop_last not applied
 size_t hs_deal_batches(const struct hs_deal *deal); // batches of this rank
-size_t hs_deal_end(const struct hs_deal *deal);     // the largest `at` that makes sense: n, rounded by the shard rule
+size_t hs_deal_end(const struct hs_deal *deal);     // `at` after the last sample: n, rounded by the shard rule
 
 // hs_deal_batch_rows gives the size of batch b (0-based, < hs_deal_batches), and hs_deal_index the place in the epoch's
 // order (0..n-1) of sample j of this rank.
 size_t hs_deal_batch_rows(const struct hs_deal *deal, size_t batch);
 size_t hs_deal_index(const struct hs_deal *deal, size_t sample);
 
-// hs_deal_check: rank < world, batch_size > 0, at <= hs_deal_end; torch's sentences. 0 or HSFEED_EBADPLAN.
+// hs_deal_check: rank < world, batch_size > 0 (torch's sentences); at <= n, and with PAD up to 4,096 (or world, if that
+// is more) beyond n, because the saved end of an epoch stays valid when the number of ranks changes. 0 or
+// HSFEED_EBADPLAN. The other functions expect a deal that passed it.
 int hs_deal_check(const struct hs_deal *deal, struct hs_err *reterr);
 
 // Names for options: "shuffle", "sequential"; "pad", "drop", "exact". 0 or HSFEED_EBADREQUEST naming what there is.
