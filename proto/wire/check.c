@@ -4,8 +4,8 @@
 //   pending   values that open containers have declared and that have not come yet. Each takes at least one byte, so
 //             pending > bytes left refuses a 160-byte frame that declares billions of items at its first lie.
 //   levels    the open containers, at most MAX_LEVELS: how many of its values are still to come, map or array.
-//   keys      where the keys of the open maps lie, a stack shared by all of them; a map's keys go when it closes. A key is
-//             compared with those of its own map. Room for HS_WIRE_MAX_KEYS keys bounds the comparing: at most
+//   keys      where the keys of the open maps lie, a stack shared by all of them; a map's keys go when it closes. A key
+//             is compared with those of its own map. Room for HS_WIRE_MAX_KEYS keys bounds the comparing: at most
 //             that many times the frame's bytes are ever compared, a few milliseconds for the largest request.
 #include "wire.h"
 

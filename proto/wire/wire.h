@@ -64,17 +64,17 @@ struct hs_wire_limits {
 	uint32_t max_items; // values in all, keys and containers included
 };
 
-// hs_wire_check walks one whole msgpack value without allocating or recursing: depth, number of items, every declared count
-// against the bytes left, no ext types, no 0xc1, valid UTF-8 in str, map keys are str and not repeated within one map,
-// nothing after the value; max_depth is at most 32. Returns NULL when all is well, else what is wrong (a constant
+// hs_wire_check walks one whole msgpack value without allocating or recursing: depth, number of items, every declared
+// count against the bytes left, no ext types, no 0xc1, valid UTF-8 in str, map keys are str and not repeated within one
+// map, nothing after the value; max_depth is at most 32. Returns NULL when all is well, else what is wrong (a constant
 // phrase) and *ret_offset, the byte at which.
 const char *hs_wire_check(const void *data, size_t len, const struct hs_wire_limits *limits, size_t *ret_offset);
 
 // ---- reading (bytes that passed hs_wire_check; still bounded by `end` everywhere) ----
 
 enum hs_wire_type {
-	HS_WIRE_NIL, HS_WIRE_BOOL, HS_WIRE_INT, HS_WIRE_UINT, HS_WIRE_F64, HS_WIRE_STR, HS_WIRE_BIN, HS_WIRE_ARRAY, HS_WIRE_MAP,
-	HS_WIRE_BAD
+	HS_WIRE_NIL, HS_WIRE_BOOL, HS_WIRE_INT, HS_WIRE_UINT, HS_WIRE_F64, HS_WIRE_STR, HS_WIRE_BIN, HS_WIRE_ARRAY,
+	HS_WIRE_MAP, HS_WIRE_BAD
 };
 
 struct hs_rbuf {

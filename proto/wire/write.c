@@ -50,8 +50,8 @@ static void put_head(struct hs_wbuf *w, uint8_t head, uint64_t number, unsigned 
 	store_big_endian(at + 1, number, width);
 }
 
-// A length or count over 16 bits takes head32, over 8 bits head16, else head8; a head of 0 does not exist (msgpack's own
-// holes: no array8, no map8).
+// A length or count over 16 bits takes head32, over 8 bits head16, else head8; a head of 0 does not exist (msgpack's
+// own holes: no array8, no map8).
 static void put_sized(struct hs_wbuf *w, size_t n, uint8_t head8, uint8_t head16, uint8_t head32)
 {
 	if (n > UINT32_MAX)

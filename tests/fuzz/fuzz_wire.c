@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any bytes at all against the wire's checker and reader. As a normal test it replays corpus/wire and every cut and every
-// bit flip of it. As a fuzzer: compile this file and proto/wire/*.c with
+// Any bytes at all against the wire's checker and reader. As a normal test it replays corpus/wire and every cut and
+// every bit flip of it. As a fuzzer: compile this file and proto/wire/*.c with
 // clang -g -O1 -fsanitize=fuzzer,address,undefined -DHSFEED_LIBFUZZER -lmsgpackc, and give it corpus/wire.
 #include <dirent.h>
 #include <stdio.h>
@@ -30,7 +30,7 @@ static void read_unchecked(const uint8_t *data, size_t size)
 	if (hs_r_find(r, "name", &value))
 		REQUIRE(value.p > data && value.p < data + size);
 	if (hs_r_get_str(r, "name", &s, &len))
-		REQUIRE((const uint8_t *)s > data && len <= size && (const uint8_t *)s + len <= data + size);
+		REQUIRE((const uint8_t *)s > data && len <= size && (const uint8_t *)s + len <= r.end);
 	while (hs_r_next(&r, &v))
 		REQUIRE(r.p <= r.end);
 }
@@ -49,7 +49,8 @@ static void read_checked(const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct hs_wire_limits requests = {HS_WIRE_MAX_DEPTH, HS_WIRE_MAX_ITEMS}, deepest = {32, UINT32_MAX};
+	static const struct hs_wire_limits requests = {HS_WIRE_MAX_DEPTH, HS_WIRE_MAX_ITEMS};
+	static const struct hs_wire_limits deepest = {32, UINT32_MAX};
 	size_t offset = 0;
 	read_unchecked(data, size);
 	const char *strict = hs_wire_check(data, size, &requests, &offset);

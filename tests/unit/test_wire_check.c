@@ -53,7 +53,7 @@ static void each_fault_is_named_with_its_byte(void **state)
 		{"\x82\xa1\x61\x01\x01\x02", 6, "a map key that is not a str", 4},
 		{"\x82\xa1\x61\x01\xc4\x00\x02", 7, "a map key that is not a str", 4},
 		{"\x82\xa1\x61\x01\xa1\x61\x02", 7, "a map key that occurs twice", 4},
-		{"\x82\xa1\x61\x01\xd9\x01\x61\x02", 8, "a map key that occurs twice", 4}, // another form of the same key
+		{"\x82\xa1\x61\x01\xd9\x01\x61\x02", 8, "a map key that occurs twice", 4}, // other form, same key
 		{"\x81\xa1\x61\x81\xa1\x61\x81\xa1\x61\x02", 10, NULL, 0},                 // the same key, other maps
 		{"\x82\xa1\x61\x81\xa1\x62\x01\xa1\x62\x02", 10, NULL, 0}, // a closed map's keys are forgotten
 		{"\x82\xa1\x61\x81\xa1\x62\x01\xa1\x61\x02", 10, "a map key that occurs twice", 7},
@@ -77,9 +77,11 @@ static void each_fault_is_named_with_its_byte(void **state)
 static void only_strict_utf8_passes(void **state)
 {
 	(void)state;
-	static const char *const good[] = {"\x7f", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xee\x80\x80",
+	static const char *const good[] = {"\x7f", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf",
+					   "\xee\x80\x80",
 					   "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf", "12345678\xe0\xa6\x85"};
-	static const char *const bad[] = {"\x80", "\xc0\x80", "\xc1\xbf", "\xc2", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xef\xbf",
+	static const char *const bad[] = {"\x80", "\xc0\x80", "\xc1\xbf", "\xc2", "\xe0\x9f\xbf", "\xed\xa0\x80",
+					  "\xef\xbf",
 					  "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xf0\x90\x80",
 					  "\xe0\xa0\x28", "\xf0\x90\x28\x80", "12345678\xff"};
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]) + sizeof(bad) / sizeof(bad[0]); i++) {
@@ -166,7 +168,7 @@ static uint32_t draw(uint32_t below)
 
 static void write_random_str(struct hs_wbuf *w)
 {
-	static const char text[] = "abc \xe0\xa6\x85\xc3\xa9\xf0\x9f\x98\x80 and some more text, so that str8 occurs as well";
+	static const char text[] = "abc \xe0\xa6\x85\xc3\xa9\xf0\x9f\x98\x80 and more text, so that str8 occurs too";
 	hs_w_str(w, text, draw(4) == 0 ? sizeof(text) - 1 : draw(4)); // 0 to 3 letters, or all of it
 }
 
@@ -229,7 +231,8 @@ static void whatever_is_written_is_accepted_and_msgpack_c_takes_it(void **state)
 // Reserved bytes, heads and counts make likelier mutations than uniform bytes do.
 static void mutate(struct hs_wbuf *w)
 {
-	static const uint8_t liked[] = {0xc1, 0xc7, 0xd4, 0xdb, 0xdd, 0xdf, 0x81, 0x91, 0xa1, 0xff, 0x00, 0xc4, 0x80, 0x90};
+	static const uint8_t liked[] = {0xc1, 0xc7, 0xd4, 0xdb, 0xdd, 0xdf, 0x81,
+					0x91, 0xa1, 0xff, 0x00, 0xc4, 0x80, 0x90};
 	for (uint32_t n = 1 + draw(3); n > 0; n--) {
 		uint32_t at = draw((uint32_t)w->len);
 		uint32_t how = draw(4);
