@@ -107,7 +107,7 @@ static bool put_special(struct sink *s, const uint32_t *pool, uint32_t word)
 {
 	uint32_t value = HS_TOK_WORD_VALUE(word);
 	switch ((enum hs_tok_char_class)HS_TOK_WORD_CLASS(word)) {
-	case HS_TOK_ORDINARY:
+	case HS_TOK_ORDINARY: // from the pool
 		put_code(s, value);
 		return true;
 	case HS_TOK_SPACE:
@@ -129,13 +129,52 @@ static bool put_special(struct sink *s, const uint32_t *pool, uint32_t word)
 	return false;
 }
 
+// Decoding without checks but those that keep reads and table look-ups inside: the text is valid UTF-8 by contract.
+// Returns the length, 0 when the text is cut off.
 static inline unsigned decode(const uint8_t *p, const uint8_t *end, uint32_t *ret)
 {
-	if (p[0] < 0x80) {
-		*ret = p[0];
+	size_t left = (size_t)(end - p);
+	uint32_t lead = p[0];
+	if (lead >= 0xE0 && lead < 0xF0 && LIKELY(left >= 3)) {
+		*ret = (lead & 0x0F) << 12 | (uint32_t)(p[1] & 0x3F) << 6 | (p[2] & 0x3F);
+		return 3;
+	}
+	if (lead < 0x80) {
+		*ret = lead;
 		return 1;
 	}
+	if (lead < 0xE0 && left >= 2) {
+		*ret = (lead & 0x1F) << 6 | (p[1] & 0x3F);
+		return 2;
+	}
 	return hs_utf8_decode(p, end, ret);
+}
+
+// Appends ordinary characters to the word; stops at the end or behind the first other one, whose word it returns (a
+// dropped character's at the end).
+static inline uint32_t take_ordinary(struct sink *s, const uint32_t *table, const uint8_t **p, const uint8_t *end)
+{
+	const uint8_t *at = *p;
+	size_t n = s->n; // in a register: this loop is where the time goes
+	uint32_t cp;
+	while (at < end) {
+		unsigned len = decode(at, end, &cp);
+		if (len == 0)
+			break;
+		at += len;
+		uint32_t word = table[cp];
+		if (HS_TOK_WORD_CLASS(word) != HS_TOK_ORDINARY) {
+			s->n = n;
+			*p = at;
+			return word;
+		}
+		if (LIKELY(n < s->max))
+			s->word[n] = word;
+		n++;
+	}
+	s->n = n;
+	*p = end;
+	return HS_TOK_WORD(HS_TOK_DROPPED, 0);
 }
 
 // 0, -ENOMEM, or -EAGAIN when the piece must be normalized first (nothing is appended then).
@@ -150,14 +189,9 @@ static int encode_words(struct run *run, const uint32_t *table, struct hs_span t
 	struct sink s = {tok->words.nodes, run->scratch->word, 0, max, tok->spec.unk_id, out->ids + out->n};
 	const uint8_t *p = (const uint8_t *)text.ptr, *end = p + text.len;
 	while (p < end) {
-		uint32_t cp;
-		unsigned n = decode(p, end, &cp);
-		if (n == 0)
-			break; // not UTF-8: the caller's fault, but nothing is read past the end
-		p += n;
-		uint32_t word = table[cp];
-		if (LIKELY(HS_TOK_WORD_CLASS(word) == HS_TOK_ORDINARY))
-			put_code(&s, word);
+		uint32_t word = take_ordinary(&s, table, &p, end);
+		if (LIKELY(HS_TOK_WORD_CLASS(word) == HS_TOK_SPACE))
+			flush(&s);
 		else if (!put_special(&s, tok->pool, word))
 			return -EAGAIN;
 	}
@@ -238,7 +272,7 @@ typedef int piece_fn(struct run *run, struct hs_span piece);
 
 // Cuts added tokens out of a text, leftmost and longest, and hands what lies between them to `rest`. A token that may not
 // touch a word is passed over without trying a shorter one; the white space that a token swallows does not move the
-// place where the search goes on (so a token may even begin in it).
+// place where the search goes on: a token may even begin in it, and counts unless nothing is left of it.
 static int split_tokens(struct run *run, const struct hs_tok_matcher *m, struct hs_span text, piece_fn *rest)
 {
 	size_t done = 0;
@@ -256,7 +290,7 @@ static int split_tokens(struct run *run, const struct hs_tok_matcher *m, struct 
 			end = skip_space_right(run->tok, text, end);
 		if (from > done && rest(run, (struct hs_span){text.ptr + done, from - done}) < 0)
 			return -ENOMEM;
-		if (put_id(run, token->id) < 0)
+		if (from < end && put_id(run, token->id) < 0)
 			return -ENOMEM;
 		done = end;
 	}

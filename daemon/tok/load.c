@@ -44,7 +44,7 @@ int hs_tok_load(const struct hs_tok_files *files, struct hs_tok_spec *spec, stru
 	json_t *root = NULL;
 	if (!files->tokenizer_json.ptr && !files->vocab_txt.ptr)
 		return refuse_files(files, reterr);
-	int rc = files->tokenizer_json.ptr ? hs_tok_json_open(files, &root, reterr) : 0;
+	int rc = files->tokenizer_json.ptr ? hs_tok_json_open(files, spec, &root, reterr) : 0;
 	if (rc == 0)
 		rc = hs_tok_config_load(files, &config, reterr);
 	if (rc == 0 && root)

@@ -319,6 +319,7 @@ int hs_tok_config_add_tokens(const struct hs_tok_config *config, const struct hs
 {
 	struct hs_json_place here = *place;
 	here.file = "tokenizer_config.json";
+	hs_tok_spec_begin_batch(spec);
 	int rc = add_decoder(&here, added_decoder(config), spec);
 	bool wanted = config->tokenizer_config || config->special_tokens_map || config->class == HS_TOK_CLASS_BERT;
 	for (size_t i = 0; rc == 0 && wanted && i < COUNT(specials); i++) {

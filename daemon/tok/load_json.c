@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tok/load.h"
+#include "tok/vocab_json.h"
 
 static const char *type_of(const json_t *object)
 {
@@ -43,7 +44,7 @@ static int read_vocab(const struct hs_json_place *place, const json_t *vocab, st
 		if (rc < 0)
 			return hs_err_nomem(place->reterr, "reading a vocabulary");
 	}
-	return hs_tok_spec_index(spec) < 0 ? hs_err_nomem(place->reterr, "reading a vocabulary") : 0;
+	return 0;
 }
 
 static int read_model(const struct hs_json_place *place, const json_t *model, struct hs_tok_spec *spec)
@@ -59,9 +60,14 @@ static int read_model(const struct hs_json_place *place, const json_t *model, st
 		return rc;
 	if (hs_buf_append(&spec->prefix, prefix, strlen(prefix)) < 0)
 		return hs_err_nomem(place->reterr, "reading a vocabulary");
-	rc = read_vocab(place, json_object_get(model, "vocab"), spec);
+	rc = spec->nentries ? 0 : read_vocab(place, json_object_get(model, "vocab"), spec); // else it was scanned
 	if (rc < 0)
 		return rc;
+	rc = hs_tok_spec_index(spec);
+	if (rc < 0)
+		return hs_err_nomem(place->reterr, "reading a vocabulary");
+	if (rc > 0)
+		return hs_json_bad(place, "\"model.vocab\": %d tokens are listed twice", rc);
 	int64_t id = hs_tok_spec_find(spec, (struct hs_span){unk, strlen(unk)});
 	if (id < 0)
 		return hs_json_bad(place, "\"model.unk_token\": \"%s\" is not in \"model.vocab\"", hs_json_shown(unk).text);
@@ -219,6 +225,7 @@ static int read_added(const struct hs_json_place *place, const json_t *list, str
 	size_t i;
 	if (list && !json_is_null(list) && !json_is_array(list))
 		return hs_json_bad(place, "\"added_tokens\" must be a list");
+	hs_tok_spec_begin_batch(spec);
 	json_array_foreach((json_t *)list, i, value) {
 		int rc = hs_tok_load_added(place, value, spec);
 		if (rc < 0)
@@ -227,11 +234,44 @@ static int read_added(const struct hs_json_place *place, const json_t *list, str
 	return 0;
 }
 
-int hs_tok_json_open(const struct hs_tok_files *files, json_t **ret, struct hs_err *reterr)
+// Parses the file with its vocabulary cut out. What is wrong with it shows again, at its true place, in the whole.
+static int parse_rest(const struct hs_json_place *place, struct hs_span json, struct hs_span vocab, json_t **ret)
+{
+	struct hs_buf rest = {0};
+	const char *after = vocab.ptr + vocab.len;
+	int rc = hs_buf_append(&rest, json.ptr, (size_t)(vocab.ptr - json.ptr));
+	if (rc == 0)
+		rc = hs_buf_append(&rest, "{}", 2);
+	if (rc == 0)
+		rc = hs_buf_append(&rest, after, (size_t)(json.ptr + json.len - after));
+	if (rc == 0)
+		rc = hs_json_parse(place, (struct hs_span){(const char *)rest.data, rest.len}, ret);
+	else
+		rc = hs_err_nomem(place->reterr, "reading a vocabulary");
+	hs_buf_fini(&rest);
+	return rc;
+}
+
+static int parse_file(const struct hs_json_place *place, struct hs_span json, struct hs_tok_spec *spec, json_t **ret)
+{
+	struct hs_span vocab;
+	int rc = hs_tok_vocab_scan(json, spec, &vocab);
+	if (rc == -ENOMEM)
+		return hs_err_nomem(place->reterr, "reading a vocabulary");
+	if (rc > 0) {
+		rc = parse_rest(place, json, vocab, ret);
+		if (rc != HSFEED_EBADTOKENIZER)
+			return rc;
+		hs_tok_spec_forget_entries(spec);
+	}
+	return hs_json_parse(place, json, ret);
+}
+
+int hs_tok_json_open(const struct hs_tok_files *files, struct hs_tok_spec *spec, json_t **ret, struct hs_err *reterr)
 {
 	struct hs_json_place place = {files->name, "tokenizer.json", reterr};
 	json_t *root = NULL;
-	int rc = hs_json_parse(&place, files->tokenizer_json, &root);
+	int rc = parse_file(&place, files->tokenizer_json, spec, &root);
 	if (rc < 0)
 		return rc;
 	const json_t *model = json_object_get(root, "model");

@@ -34,6 +34,12 @@ int hs_tok_spec_add_entry(struct hs_tok_spec *spec, struct hs_span text, uint64_
 	return 0;
 }
 
+void hs_tok_spec_forget_entries(struct hs_tok_spec *spec)
+{
+	spec->text.len = spec->nentries = 0;
+	spec->max_id = 0;
+}
+
 static struct hs_span entry_text(const struct hs_tok_spec *spec, const struct hs_tok_entry *entry)
 {
 	return (struct hs_span){(const char *)spec->text.data + entry->at, entry->len};
@@ -67,8 +73,9 @@ int hs_tok_spec_index(struct hs_tok_spec *spec)
 		spec->entries[kept++] = entry;
 		spec->index[slot] = (uint32_t)kept;
 	}
+	size_t dropped = spec->nentries - kept;
 	spec->nentries = kept;
-	return 0;
+	return (int)dropped;
 }
 
 int64_t hs_tok_spec_find(const struct hs_tok_spec *spec, struct hs_span text)
@@ -96,15 +103,12 @@ int64_t hs_tok_spec_find_any(const struct hs_tok_spec *spec, struct hs_span text
 	return token ? (int64_t)token->id : hs_tok_spec_find(spec, text);
 }
 
-// HF's rule for a token that the vocabulary lacks: above the vocabulary's size (its number of entries, whatever their
-// ids), and above every token added so far.
-static uint64_t next_id(const struct hs_tok_spec *spec)
+void hs_tok_spec_begin_batch(struct hs_tok_spec *spec)
 {
-	uint64_t next = spec->nentries;
+	spec->next_id = spec->nentries;
 	for (size_t i = 0; i < spec->nadded; i++)
-		if (spec->added[i].id >= next)
-			next = (uint64_t)spec->added[i].id + 1;
-	return next;
+		if (spec->added[i].id >= spec->next_id)
+			spec->next_id = (uint64_t)spec->added[i].id + 1;
 }
 
 int hs_tok_spec_add_token(struct hs_tok_spec *spec, const struct hs_tok_added *token)
@@ -118,19 +122,22 @@ int hs_tok_spec_add_token(struct hs_tok_spec *spec, const struct hs_tok_added *t
 	if (known) {
 		copy.at = known->at;
 		copy.id = known->id;
+		copy.content.ptr = NULL;
 		spec->added[known - spec->added] = copy;
 		return 0;
 	}
 	int64_t in_vocab = hs_tok_spec_find(spec, token->content);
-	uint64_t id = in_vocab >= 0 ? (uint64_t)in_vocab : next_id(spec);
+	uint64_t id = in_vocab >= 0 ? (uint64_t)in_vocab : spec->next_id;
 	if (id >= HS_TOK_MAX_VOCAB)
 		return -E2BIG;
 	copy.id = (uint32_t)id;
 	copy.at = spec->added_text.len;
+	copy.content.ptr = NULL;
 	if (hs_grow(&spec->added, &spec->added_cap, spec->nadded + 1, sizeof(*spec->added)) < 0 ||
 	    hs_buf_append(&spec->added_text, token->content.ptr, token->content.len) < 0)
 		return -ENOMEM;
 	spec->added[spec->nadded++] = copy;
+	spec->next_id += in_vocab < 0;
 	note_id(spec, copy.id);
 	return 0;
 }

@@ -20,7 +20,7 @@ struct hs_tok_entry {
 };
 
 struct hs_tok_added {
-	struct hs_span content; // in hs_tok_spec.added_text (at, until hs_tok_spec_seal)
+	struct hs_span content; // only its length once it is in a spec: the bytes are in added_text, at `at`
 	size_t at;
 	uint32_t id;
 	bool single_word, lstrip, rstrip, normalized, special;
@@ -41,6 +41,7 @@ struct hs_tok_spec {
 
 	struct hs_tok_added *added;
 	size_t nadded, added_cap;
+	uint64_t next_id; // of the next added token that the vocabulary lacks
 	struct hs_buf added_text;
 	struct hs_tok_info info;
 };
@@ -51,7 +52,10 @@ void hs_tok_spec_fini(struct hs_tok_spec *spec);
 // over the limits.
 int hs_tok_spec_add_entry(struct hs_tok_spec *spec, struct hs_span text, uint64_t id);
 
-// hs_tok_spec_index makes entries findable. Of entries with equal text the last one's id wins and one entry remains.
+void hs_tok_spec_forget_entries(struct hs_tok_spec *spec);
+
+// hs_tok_spec_index makes entries findable. Of entries with equal text the last one's id wins and one entry remains; so
+// many entries are dropped. Returns their number or -ENOMEM.
 int hs_tok_spec_index(struct hs_tok_spec *spec);
 
 // hs_tok_spec_find looks in the vocabulary only, hs_tok_spec_find_any in the added tokens first. An id, or -1.
@@ -59,8 +63,12 @@ int64_t hs_tok_spec_find(const struct hs_tok_spec *spec, struct hs_span text);
 int64_t hs_tok_spec_find_any(const struct hs_tok_spec *spec, struct hs_span text);
 const struct hs_tok_added *hs_tok_spec_find_added(const struct hs_tok_spec *spec, struct hs_span text);
 
-// hs_tok_spec_add_token does what HF's add_tokens does: a new token gets its vocabulary id if it has one, else the next
-// free one; a known one takes over the new flags. Empty content is ignored. 0, -ENOMEM, or -E2BIG as above.
+// hs_tok_spec_begin_batch sets where the ids of a list of added tokens begin, as HF's add_tokens(list) does: above the
+// vocabulary's size (its number of entries, whatever their ids) and above all tokens added before.
+void hs_tok_spec_begin_batch(struct hs_tok_spec *spec);
+
+// hs_tok_spec_add_token adds one of a batch: a new token gets its vocabulary id if it has one, else the batch's next one
+// (though some entry of a vocabulary with gaps may have it); a known token takes over the new flags. Empty content is ignored. 0, -ENOMEM, or -E2BIG as above.
 int hs_tok_spec_add_token(struct hs_tok_spec *spec, const struct hs_tok_added *token);
 
 // hs_tok_settings writes the line that hs_tok_info.settings is (NUL-terminated). 0 or -ENOMEM.

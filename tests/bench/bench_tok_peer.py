@@ -23,9 +23,9 @@ def peer(folder, texts):
     tok.no_padding()
     took, ntokens = [], 0
     for _ in range(RUNS):
-        start = time.perf_counter()
+        start = time.thread_time()
         ntokens = sum(len(e) for e in tok.encode_batch_fast(texts, add_special_tokens=False))
-        took.append(time.perf_counter() - start)
+        took.append(time.thread_time() - start)
     seconds = statistics.median(took)
     size = sum(len(t.encode("utf-8")) for t in texts)
     return {"tokenizer": folder, "library": f"tokenizers {tokenizers.__version__}", "texts": len(texts), "bytes": size,

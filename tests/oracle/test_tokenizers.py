@@ -195,7 +195,10 @@ def random_added(rng, vocab):
 
 
 def normalizes_apart(tok_json, tok):
-    """Whether no two normalized tokens are equal, and none is empty, once normalized: the library's choice is then open."""
+    """Whether added tokens are apart: two of one id, or of one normalized form, or an empty one, leave all open."""
+    ids = list(tok.get_added_tokens_decoder())
+    if len(ids) != len(tok_json["added_tokens"]):
+        return False
     texts = [t["content"] if not t["normalized"] or not tok.normalizer else tok.normalizer.normalize_str(t["content"])
              for t in tok_json["added_tokens"] if t["normalized"]]
     return len(set(texts)) == len(texts) and "" not in texts
