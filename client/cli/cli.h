@@ -143,6 +143,7 @@ int done(hsfeed_client *client, int rc, hsfeed_value *answer, const struct hsfee
 
 struct progress {
 	char stage[24];
+	unsigned told; // stages, one bit each
 	double began, shown;
 	bool terminal, drawn;
 };

@@ -37,7 +37,10 @@ int status_main(const struct args *args)
 	hsfeed_value *answer = NULL;
 	struct hsfeed_error error;
 	int rc = daemon_open(args, &client);
-	return rc ? rc : done(client, hsfeed_status(client, &answer, &error), answer, &error, status_report);
+	if (rc)
+		return rc;
+	rc = hsfeed_status(client, &answer, &error);
+	return done(client, rc, answer, &error, status_report);
 }
 
 // ---- stop ----
@@ -70,11 +73,16 @@ int stop_main(const struct args *args)
 	if (rc)
 		return rc;
 	snprintf(path, sizeof(path), "%s", hsfeed_peer(client, &pid, &uid));
+	uint64_t says = get_uint(hsfeed_hello(client), "pid");
 	hsfeed_close(client);
 	if (uid != geteuid() && geteuid() != 0)
 		return fail(EXIT_REFUSED,
 			    "the daemon at %s runs as %s; a system's daemon is stopped with: systemctl stop hsfeedd",
 			    path, fmt_uid(uid));
+	if (says != (uint64_t)pid && pid > 0) // a service manager opened the socket: its process is not ours to end
+		return fail(EXIT_REFUSED,
+			    "the daemon at %s belongs to a service manager; stop it with: systemctl stop hsfeedd",
+			    path);
 	if (pid <= 0)
 		return fail(EXIT_REFUSED, "the daemon at %s runs where its process cannot be seen from here", path);
 	rc = stop_process(pid, path);

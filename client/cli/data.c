@@ -46,7 +46,10 @@ int datasets_main(const struct args *args)
 	hsfeed_value *answer = NULL;
 	struct hsfeed_error error;
 	int rc = daemon_open(args, &client);
-	return rc ? rc : done(client, hsfeed_datasets(client, &answer, &error), answer, &error, datasets_report);
+	if (rc)
+		return rc;
+	rc = hsfeed_datasets(client, &answer, &error);
+	return done(client, rc, answer, &error, datasets_report);
 }
 
 static void versions_report(const hsfeed_value *answer)
@@ -77,7 +80,8 @@ int versions_main(const struct args *args)
 	int rc = daemon_open(args, &client);
 	if (rc)
 		return rc;
-	return done(client, hsfeed_versions(client, args->words[0], &answer, &error), answer, &error, versions_report);
+	rc = hsfeed_versions(client, args->words[0], &answer, &error);
+	return done(client, rc, answer, &error, versions_report);
 }
 
 static void rm_report(const hsfeed_value *answer)
@@ -99,7 +103,10 @@ int rm_main(const struct args *args)
 	hsfeed_value *answer = NULL;
 	struct hsfeed_error error;
 	int rc = daemon_open(args, &client);
-	return rc ? rc : done(client, hsfeed_rm(client, args->words[0], &answer, &error), answer, &error, rm_report);
+	if (rc)
+		return rc;
+	rc = hsfeed_rm(client, args->words[0], &answer, &error);
+	return done(client, rc, answer, &error, rm_report);
 }
 
 static void verify_report(const hsfeed_value *answer)

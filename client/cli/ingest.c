@@ -254,21 +254,34 @@ int add_main(const struct args *args)
 
 // ---- why ----
 
+// Ids and digests by their first digits; what is long, such as a tokenizer's settings, on a line of its own.
+static void print_side(const char *side, const char *value, bool apart)
+{
+	bool id = strlen(value) == 64 && strspn(value, "0123456789abcdef") == 64;
+	printf("%s%s ", apart ? "\n      " : " ", side);
+	put_cstr(stdout, id ? fmt_id(value) : value);
+}
+
+static void print_change(const hsfeed_value *change)
+{
+	const char *stored = get_str(change, "stored"), *given = get_str(change, "given");
+	bool apart = strlen(stored) + strlen(given) > 140;
+	printf("    ");
+	put_cstr(stdout, get_str(change, "what"));
+	putchar(':');
+	print_side("stored", stored, apart);
+	fputs(apart ? "" : ",", stdout);
+	print_side("given", given, apart);
+	putchar('\n');
+}
+
 static void print_changes(const char *head, const char *what, bool same, const hsfeed_value *changes)
 {
 	printf("%s", head);
 	put_cstr(stdout, what);
 	printf(": %s\n", same ? "the same" : "different");
-	for (size_t i = 0; i < hsfeed_value_len(changes); i++) {
-		const hsfeed_value *c = hsfeed_value_at(changes, i);
-		printf("    ");
-		put_cstr(stdout, get_str(c, "what"));
-		printf(": stored ");
-		put_cstr(stdout, get_str(c, "stored"));
-		printf(", given ");
-		put_cstr(stdout, get_str(c, "given"));
-		putchar('\n');
-	}
+	for (size_t i = 0; i < hsfeed_value_len(changes); i++)
+		print_change(hsfeed_value_at(changes, i));
 }
 
 static void why_report(const hsfeed_value *answer)

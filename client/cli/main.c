@@ -97,8 +97,8 @@ const struct command commands[] = {
 	{.name = "rows", .run = rows_main, .min_words = 1, .max_words = 1, .options = {rows_options},
 	 .usage = "NAME [--role R] [--start N] [--count N] [--text]",
 	 .help = "print rows and token ids as JSON lines",
-	 .more = "{\"row\":0,\"line\":2,\"labels\":[1],\"ids\":[...]}: ids are untruncated and without the template's\n"
-		 "special tokens."},
+	 .more = "{\"row\":0,\"line\":2,\"labels\":[1],\"ids\":[...]}: ids are untruncated and without the\n"
+		 "template's special tokens."},
 	{.name = "folds", .run = folds_main, .min_words = 1, .max_words = 1,
 	 .options = {plan_options, folds_options},
 	 .usage = "NAME [plan] [--indices]",
@@ -107,8 +107,9 @@ const struct command commands[] = {
 	 .options = {plan_options, stream_options},
 	 .usage = "NAME [plan] --fold F [options]",
 	 .help = "take the batches of an epoch",
-	 .more = "jsonl prints {\"batch\":i,\"index\":[...],\"input_ids\":[[...]],...} per batch; digest the SHA-256 of\n"
-		 "all arrays: batches in order, arrays by name, raw little-endian; none only how fast it went."},
+	 .more = "jsonl prints {\"batch\":i,\"index\":[...],\"input_ids\":[[...]],...} per batch;\n"
+		 "digest the SHA-256 of all arrays: batches in order, arrays by name, raw little-endian;\n"
+		 "none only how fast it went."},
 	{.name = "start", .run = start_main, .options = {start_options},
 	 .usage = "[--state DIR] [--config FILE]",
 	 .help = "start a daemon of one's own, without root"},

@@ -205,7 +205,7 @@ static void print_advice(const hsfeed_value *role)
 	const hsfeed_value *advice = hsfeed_value_get(role, "advice");
 	if (!advice)
 		return;
-	printf("\n  ");
+	printf("  ");
 	put_cstr(stdout, get_str(role, "role"));
 	printf(": %.2f %% of its tokens are unknown; with --normalize %s it would be %.2f %% (on %s sampled rows).\n",
 	       100 * hsfeed_value_f64(hsfeed_value_get(advice, "unknown_share"), 0), get_str(advice, "normalize"),

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // show: what file, when, who, options, rows, labels, roles, where on disk.
+#include <string.h>
+
 #include "cli.h"
 
 static void print_role(const hsfeed_value *r)
@@ -12,7 +14,7 @@ static void print_role(const hsfeed_value *r)
 		printf(" revision ");
 		put_cstr(stdout, get_str(r, "revision"));
 	}
-	if (*get_str(r, "normalize")) {
+	if (*get_str(r, "normalize") && strcmp(get_str(r, "normalize"), "none") != 0) {
 		printf(", normalized ");
 		put_cstr(stdout, get_str(r, "normalize"));
 	}
@@ -49,6 +51,8 @@ int show_main(const struct args *args)
 	hsfeed_value *answer = NULL;
 	struct hsfeed_error error;
 	int rc = daemon_open(args, &client);
-	return rc ? rc
-		  : done(client, hsfeed_show(client, args->words[0], &answer, &error), answer, &error, show_report);
+	if (rc)
+		return rc;
+	rc = hsfeed_show(client, args->words[0], &answer, &error);
+	return done(client, rc, answer, &error, show_report);
 }

@@ -141,8 +141,8 @@ static void become_daemon(const struct args *args, const struct start *s)
 	int n = 1, null = open("/dev/null", O_RDONLY);
 	for (size_t i = 0; i < 3; i++) {
 		static char flags[3][16];
-		const char *value = args_text(args, passed[i], NULL);
-		if (!value)
+		const char *value = args_text(args, passed[i], i == 1 ? getenv("HSFEED_SOCKET") : NULL);
+		if (!value || !*value)
 			continue;
 		snprintf(flags[i], sizeof(flags[i]), "--%s", passed[i]);
 		argv[n++] = flags[i];

@@ -160,7 +160,8 @@ static void announce(const hsfeed_value *info)
 	fprintf(stderr, "%s samples in %s batches of %s%s; padding ", fmt_count(get_uint(info, "samples")),
 		fmt_count(get_uint(info, "batches")), fmt_count(get_uint(info, "batch_size")),
 		get_bool(info, "drop_last") ? ", a short last one dropped" : "");
-	json_value(stderr, hsfeed_value_get(info, "padding"));
+	const hsfeed_value *padding = hsfeed_value_get(info, "padding");
+	fprintf(stderr, "%s", hsfeed_value_str(padding, NULL, fmt_count(hsfeed_value_uint(padding, 0))));
 	for (size_t i = 0; i < hsfeed_value_len(encodings); i++) {
 		const hsfeed_value *e = hsfeed_value_at(encodings, i);
 		fputs("; role ", stderr);

@@ -15,6 +15,13 @@ static const char *env(const char *name)
 	return value && *value ? value : NULL;
 }
 
+// A folder that the environment names; relative ones do not count, as XDG's rules say and hsfeedd does.
+static const char *folder(const char *name)
+{
+	const char *value = env(name);
+	return value && *value == '/' ? value : NULL;
+}
+
 static int put(char *ret, size_t bytes, const char *dir, const char *file)
 {
 	int n = snprintf(ret, bytes, "%s%s", dir, file);
@@ -23,8 +30,8 @@ static int put(char *ret, size_t bytes, const char *dir, const char *file)
 
 static int home_folder(char *ret, size_t bytes)
 {
-	if (env("HOME"))
-		return put(ret, bytes, env("HOME"), "");
+	if (folder("HOME"))
+		return put(ret, bytes, folder("HOME"), "");
 	struct passwd pw, *found = NULL;
 	char buf[4096];
 	if (getpwuid_r(geteuid(), &pw, buf, sizeof(buf), &found) != 0 || !found || !found->pw_dir)
@@ -34,12 +41,15 @@ static int home_folder(char *ret, size_t bytes)
 
 int hsfeed_state_path(char *ret_path, size_t path_bytes)
 {
-	if (env("STATE_DIRECTORY"))
-		return put(ret_path, path_bytes, env("STATE_DIRECTORY"), "");
+	if (folder("STATE_DIRECTORY")) {
+		int n = snprintf(ret_path, path_bytes, "%.*s", (int)strcspn(folder("STATE_DIRECTORY"), ":"),
+				 folder("STATE_DIRECTORY")); // systemd's list: the first is ours
+		return n < 0 || (size_t)n >= path_bytes ? -ENAMETOOLONG : 0;
+	}
 	if (geteuid() == 0)
 		return put(ret_path, path_bytes, "/var/lib/hsfeed", "");
-	if (env("XDG_STATE_HOME"))
-		return put(ret_path, path_bytes, env("XDG_STATE_HOME"), "/hsfeed");
+	if (folder("XDG_STATE_HOME"))
+		return put(ret_path, path_bytes, folder("XDG_STATE_HOME"), "/hsfeed");
 	char home[4096];
 	int rc = home_folder(home, sizeof(home));
 	return rc < 0 ? rc : put(ret_path, path_bytes, home, "/.local/state/hsfeed");
@@ -60,11 +70,11 @@ int hsfeed_socket_path(unsigned i, char *ret_path, size_t path_bytes)
 		int rc = put(ret_path, path_bytes, env("HSFEED_SOCKET"), "");
 		return rc < 0 ? rc : 1;
 	}
-	if (!env("XDG_RUNTIME_DIR"))
+	if (!folder("XDG_RUNTIME_DIR"))
 		i++;
 	int rc = 0;
 	if (i == 0) {
-		rc = put(ret_path, path_bytes, env("XDG_RUNTIME_DIR"), "/hsfeed.sock");
+		rc = put(ret_path, path_bytes, folder("XDG_RUNTIME_DIR"), "/hsfeed.sock");
 		return rc < 0 ? rc : 1;
 	}
 	char state[4096];
