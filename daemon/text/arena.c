@@ -6,7 +6,8 @@
 #include <string.h>
 
 #define FIRST_BLOCK ((size_t)16 << 10)
-#define LARGEST_BLOCK ((size_t)4 << 20) // blocks double up to this: little waste in small files, few calls in large ones
+#define LARGEST_BLOCK                                                                                                  \
+	((size_t)4 << 20) // blocks double up to this: little waste in small files, few calls in large ones
 
 struct hs_arena_block {
 	struct hs_arena_block *previous;

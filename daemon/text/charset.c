@@ -18,16 +18,22 @@ struct kind {
 	const char *what, *hint;
 };
 
-#define KIND(bytes, what, hint) {bytes, sizeof(bytes) - 1, what, hint}
+#define KIND(bytes, what, hint)                                                                                        \
+	{                                                                                                              \
+		bytes, sizeof(bytes) - 1, what, hint                                                                   \
+	}
 
 static const char unpack[] = "unpack it first, and give the file inside";
-static const char export[] = "export it as CSV with UTF-8 text, for example with pandas: to_csv(\"data.csv\", index=False)";
+static const char export[] =
+	"export it as CSV with UTF-8 text, for example with pandas: to_csv(\"data.csv\", index=False)";
 
 // Files that people give by mistake. All of these begin in a way that no text does, save the last two.
 static const struct kind kinds[] = {
-	KIND("PK\x03\x04", "a ZIP file (an .xlsx workbook is one), not CSV", "save the sheet as \"CSV UTF-8\", or unpack the file first"),
+	KIND("PK\x03\x04", "a ZIP file (an .xlsx workbook is one), not CSV",
+	     "save the sheet as \"CSV UTF-8\", or unpack the file first"),
 	KIND("PK\x05\x06", "an empty ZIP file, not CSV", unpack),
-	KIND("\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", "an old Excel workbook (.xls), not CSV", "save the sheet as \"CSV UTF-8\""),
+	KIND("\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", "an old Excel workbook (.xls), not CSV",
+	     "save the sheet as \"CSV UTF-8\""),
 	KIND("\x1F\x8B", "a gzip file, not CSV", unpack),
 	KIND("\x28\xB5\x2F\xFD", "a zstd file, not CSV", unpack),
 	KIND("\xFD\x37zXZ\0", "an xz file, not CSV", unpack),
@@ -38,7 +44,8 @@ static const struct kind kinds[] = {
 	KIND("\x80\x04\x95", "a Python pickle, not CSV", export),
 	KIND("\x80\x05\x95", "a Python pickle, not CSV", export),
 	KIND("%PDF-1.", "a PDF file, not CSV", "export the table as CSV with UTF-8 text"),
-	KIND("version https://git-lfs.github.com/spec/", "a Git LFS pointer, not the file it points to", "fetch the file with git lfs pull"),
+	KIND("version https://git-lfs.github.com/spec/", "a Git LFS pointer, not the file it points to",
+	     "fetch the file with git lfs pull"),
 	KIND("<!DOCTYPE html", "a web page, not CSV", "download the file itself, not the page that shows it"),
 };
 
@@ -93,11 +100,12 @@ static int refuse_nul(struct hs_span text, bool converted, const char *file_name
 	if (!nul)
 		return 0;
 	size_t offset = (size_t)(nul - text.ptr);
-	hs_err_set(reterr, HSFEED_EBADCSV, "%s: line %u: a NUL byte at offset %zu%s", file_name, line_at(text, offset), offset,
-		   converted ? " of the converted text" : "");
+	hs_err_set(reterr, HSFEED_EBADCSV, "%s: line %u: a NUL byte at offset %zu%s", file_name, line_at(text, offset),
+		   offset, converted ? " of the converted text" : "");
 	if (converted)
 		return hs_err_hint(reterr, "remove the NUL characters from the file");
-	return hs_err_hint(reterr, "a text file has none: remove them, or, if this is UTF-16, say --charset utf-16le or utf-16be");
+	return hs_err_hint(
+		reterr, "a text file has none: remove them, or, if this is UTF-16, say --charset utf-16le or utf-16be");
 }
 
 // Windows' Western charset leaves these five bytes unused; Latin-1 has no printable character in 0x80..0x9F.
@@ -124,7 +132,8 @@ static int refuse_bad_utf8(struct hs_span data, const char *file_name, struct hs
 	const char *guess = guess_charset(data);
 	if (!guess)
 		return hs_err_hint(reterr, "name the file's charset with --charset, or convert the file to UTF-8");
-	return hs_err_hint(reterr, "name the file's charset with --charset; for Western European text it may be --charset %s",
+	return hs_err_hint(reterr,
+			   "name the file's charset with --charset; for Western European text it may be --charset %s",
 			   guess);
 }
 
@@ -132,10 +141,22 @@ static int refuse_bad_utf8(struct hs_span data, const char *file_name, struct hs
 static const char *iconv_name(const char *charset)
 {
 	static const char *const aliases[][2] = {
-		{"utf-8", NULL}, {"utf8", NULL}, {"utf_8", NULL}, {"utf-8-sig", NULL}, {"utf_8_sig", NULL},
-		{"latin-1", "ISO-8859-1"}, {"latin_1", "ISO-8859-1"}, {"ascii", "US-ASCII"}, {"utf_16", "UTF-16"},
-		{"utf_16_le", "UTF-16LE"}, {"utf_16_be", "UTF-16BE"}, {"utf_32", "UTF-32"}, {"shift_jis", "SHIFT_JIS"},
-		{"x-sjis", "SHIFT_JIS"}, {"euc_jp", "EUC-JP"}, {"euc_kr", "EUC-KR"},
+		{"utf-8", NULL},
+		{"utf8", NULL},
+		{"utf_8", NULL},
+		{"utf-8-sig", NULL},
+		{"utf_8_sig", NULL},
+		{"latin-1", "ISO-8859-1"},
+		{"latin_1", "ISO-8859-1"},
+		{"ascii", "US-ASCII"},
+		{"utf_16", "UTF-16"},
+		{"utf_16_le", "UTF-16LE"},
+		{"utf_16_be", "UTF-16BE"},
+		{"utf_32", "UTF-32"},
+		{"shift_jis", "SHIFT_JIS"},
+		{"x-sjis", "SHIFT_JIS"},
+		{"euc_jp", "EUC-JP"},
+		{"euc_kr", "EUC-KR"},
 	};
 	if (!charset)
 		return NULL;
@@ -159,34 +180,39 @@ static int open_converter(const char *charset, iconv_t *ret, struct hs_err *rete
 	return hs_err_hint(reterr, "iconv -l lists the names; common ones are cp1252, latin-1, utf-16, gb18030");
 }
 
-static int bad_byte(struct hs_span data, size_t offset, bool cut, const struct hs_buf *out, const char *charset,
-		    const char *file_name, struct hs_err *reterr)
+struct conversion {
+	struct hs_span data;
+	const char *charset, *file_name;
+	struct hs_buf *out;
+};
+
+static int bad_byte(const struct conversion *c, size_t offset, bool cut, struct hs_err *reterr)
 {
-	uint32_t line = 1 + hs_csv_count_lines((const char *)out->data, out->len);
-	hs_err_set(reterr, HSFEED_EBADCHARSET, "%s: line %u: byte 0x%02X at offset %zu is not %s%s", file_name, line,
-		   (unsigned char)data.ptr[offset], offset, charset, cut ? ": the last character is incomplete" : "");
+	uint32_t line = 1 + hs_csv_count_lines((const char *)c->out->data, c->out->len);
+	hs_err_set(reterr, HSFEED_EBADCHARSET, "%s: line %u: byte 0x%02X at offset %zu is not %s%s", c->file_name, line,
+		   (unsigned char)c->data.ptr[offset], offset, c->charset,
+		   cut ? ": the last character is incomplete" : "");
 	if (cut)
 		return hs_err_hint(reterr, "the file may be cut off");
 	return hs_err_hint(reterr, "name another charset with --charset, or convert the file to UTF-8");
 }
 
-static int convert(iconv_t cd, struct hs_span data, const char *charset, const char *file_name, struct hs_buf *out,
-		   struct hs_err *reterr)
+static int convert(iconv_t cd, const struct conversion *c, struct hs_err *reterr)
 {
-	char *in = (char *)(uintptr_t)data.ptr; // iconv's prototype lacks the const that it keeps
-	size_t in_left = data.len;
+	char *in = (char *)(uintptr_t)c->data.ptr; // iconv's prototype lacks the const that it keeps
+	size_t in_left = c->data.len;
 	for (bool flushing = false;;) {
-		if (hs_buf_reserve(out, CONVERT_AT_ONCE + in_left) < 0)
+		if (hs_buf_reserve(c->out, CONVERT_AT_ONCE + in_left) < 0)
 			return hs_err_nomem(reterr, "converting to UTF-8");
-		char *to = (char *)out->data + out->len;
-		size_t room = out->cap - out->len;
+		char *to = (char *)c->out->data + c->out->len;
+		size_t room = c->out->cap - c->out->len;
 		size_t rc = flushing ? iconv(cd, NULL, NULL, &to, &room) : iconv(cd, &in, &in_left, &to, &room);
-		out->len = out->cap - room;
+		c->out->len = c->out->cap - room;
 		if (rc != (size_t)-1 && flushing)
 			return 0;
 		flushing = rc != (size_t)-1;
 		if (!flushing && errno != E2BIG)
-			return bad_byte(data, (size_t)(in - data.ptr), errno == EINVAL, out, charset, file_name, reterr);
+			return bad_byte(c, (size_t)(in - c->data.ptr), errno == EINVAL, reterr);
 	}
 }
 
@@ -194,18 +220,19 @@ static int decode_other(struct hs_span data, const char *charset, const char *fi
 			struct hs_err *reterr)
 {
 	iconv_t cd;
+	struct conversion conversion = {data, charset, file_name, &d->converted};
 	int rc = open_converter(charset, &cd, reterr);
 	if (rc < 0)
 		return rc;
-	rc = convert(cd, data, charset, file_name, &d->converted, reterr);
+	rc = convert(cd, &conversion, reterr);
 	iconv_close(cd);
 	if (rc < 0)
 		return rc;
 	d->text = (struct hs_span){(const char *)d->converted.data, d->converted.len};
 	size_t bad = hs_scan_utf8(d->text.ptr, d->text.len); // trust is good: some converters let surrogates through
 	if (bad < d->text.len)
-		return hs_err_set(reterr, HSFEED_EBADCHARSET, "%s: line %u: a character of %s that is not Unicode", file_name,
-				  line_at(d->text, bad), charset);
+		return hs_err_set(reterr, HSFEED_EBADCHARSET, "%s: line %u: a character of %s that is not Unicode",
+				  file_name, line_at(d->text, bad), charset);
 	return refuse_nul(d->text, true, file_name, reterr);
 }
 

@@ -31,7 +31,7 @@ size_t hs_clean_space(const char *p, const char *end)
 	if (u[0] != 0xE2)
 		return 0;
 	if (u[1] == 0x81)
-		return u[2] == 0x9F ? 3 : 0; // U+205F
+		return u[2] == 0x9F ? 3 : 0;                                                           // U+205F
 	return u[1] == 0x80 && (u[2] <= 0x8A || u[2] == 0xA8 || u[2] == 0xA9 || u[2] == 0xAF) ? 3 : 0; // U+2000..
 }
 
@@ -208,7 +208,8 @@ static int add_named(struct hs_span name, struct hs_clean_step **steps, size_t *
 			rc = add_step((struct hs_clean_step){.kind = known[i].kinds[k]}, steps, nsteps, reterr);
 		return rc;
 	}
-	hs_err_set(reterr, HSFEED_EBADREQUEST, "clean: there is no step \"%.*s\"", (int)(name.len < 60 ? name.len : 60), name.ptr);
+	hs_err_set(reterr, HSFEED_EBADREQUEST, "clean: there is no step \"%.*s\"", (int)(name.len < 60 ? name.len : 60),
+		   name.ptr);
 	return hs_err_hint(reterr, "the steps are urls, whitespace, latin, data.py (urls,whitespace) and remove:TEXT");
 }
 

@@ -7,8 +7,8 @@
 
 #define HS_CLEAN_MAX_STEPS 256
 
-// hs_clean_space gives the bytes of the white space character at p (p < end), as Python's str.isspace() has it: Unicode's
-// White_Space and U+001C..U+001F. 0 when it is another character.
+// hs_clean_space gives the bytes of the white space character at p (p < end), as Python's str.isspace() has it:
+// Unicode's White_Space and U+001C..U+001F. 0 when it is another character.
 size_t hs_clean_space(const char *p, const char *end);
 
 // hs_clean_text cleans valid UTF-8. The result is a piece of `text` when nothing inside had to change, else it lies in

@@ -10,8 +10,8 @@
 #define LISTED_BYTES 512
 
 // The names that data.py looked for, in its order, and one that its older versions took.
-static const char *const usual_names[] = {"Comments", "comments", "Comment", "comment", "text", "Text", "content",
-					  "comment_text"};
+static const char *const usual_names[] = {"Comments", "comments", "Comment", "comment",
+					  "text",     "Text",     "content", "comment_text"};
 #define NUSUAL (sizeof(usual_names) / sizeof(usual_names[0]))
 
 static struct hs_span name_span(const char *name)
@@ -74,8 +74,8 @@ static int check_unique(const struct hs_csv *csv, size_t column, const char *fil
 			   hs_quote(csv->names[other]).text);
 }
 
-static int named_column(const struct hs_csv *csv, const char *file_name, const char *what, const char *name, size_t *ret,
-			struct hs_err *reterr)
+static int named_column(const struct hs_csv *csv, const char *file_name, const char *what, const char *name,
+			size_t *ret, struct hs_err *reterr)
 {
 	size_t column = find_column(csv, name);
 	if (column == csv->width)
@@ -95,8 +95,8 @@ static int guess_text(const struct hs_csv *csv, const char *file_name, size_t *r
 	list_columns(csv, list);
 	for (size_t i = 0, n = 0; i < NUSUAL; i++)
 		n += (size_t)snprintf(looked + n, sizeof(looked) - n, "%s%s", i ? ", " : "", usual_names[i]);
-	hs_err_set(reterr, HSFEED_EBADCOLUMN, "%s: which column is the text? None is named %s; the columns are %s", file_name,
-		   looked, list);
+	hs_err_set(reterr, HSFEED_EBADCOLUMN, "%s: which column is the text? None is named %s; the columns are %s",
+		   file_name, looked, list);
 	return hs_err_hint(reterr, "name the text's column with --text");
 }
 

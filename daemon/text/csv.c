@@ -9,7 +9,8 @@
 //   - LF, CR LF and lone CR end a record. At the end of the text an open record ends too, an open quote is an error.
 //   - A short record is padded with empty fields.
 //
-// Where pandas lets the first data row be longer than the header (its first columns silently become the index), we refuse.
+// Where pandas lets the first data row be longer than the header (its first columns silently become the index), we
+// refuse.
 #include "text/csv.h"
 
 #include <errno.h>
@@ -52,8 +53,8 @@ static bool is_blank(const struct machine *m, char c)
 	return (c == ' ' || c == '\t') && c != m->delimiter;
 }
 
-// Takes empty lines and lines of blanks; false at the end of the text. Blanks that turn out to be data are read again from
-// the start of their line, and so is a swallowed delimiter before them.
+// Takes empty lines and lines of blanks; false at the end of the text. Blanks that turn out to be data are read again
+// from the start of their line, and so is a swallowed delimiter before them.
 static bool skip_blank_lines(struct machine *m)
 {
 	const char *line_start = m->p;
@@ -96,7 +97,8 @@ static const char *closing_quote(const struct machine *m, bool *ret_doubled)
 }
 
 // Copies a quoted part without its doubled quotes, and what follows the closing quote.
-static int copy_quoted(struct machine *m, const char *start, const char *close, const char *rest_end, struct hs_span *ret)
+static int copy_quoted(struct machine *m, const char *start, const char *close, const char *rest_end,
+		       struct hs_span *ret)
 {
 	char *room = hs_arena_room(&m->csv->arena, (size_t)(rest_end - start)), *out = room;
 	if (!room)
@@ -117,13 +119,16 @@ static int unclosed(const struct machine *m, size_t column, struct hs_err *reter
 {
 	const struct hs_csv *csv = m->csv;
 	if (csv->names && column < csv->width)
-		hs_err_set(reterr, HSFEED_EBADCSV, "%s: line %u, column %s: a quoted field opens here and is never closed",
+		hs_err_set(reterr, HSFEED_EBADCSV,
+			   "%s: line %u, column %s: a quoted field opens here and is never closed",
 			   m->options->file_name, m->line, hs_quote(csv->names[column]).text);
 	else
-		hs_err_set(reterr, HSFEED_EBADCSV, "%s: line %u, column %zu: a quoted field opens here and is never closed",
+		hs_err_set(reterr, HSFEED_EBADCSV,
+			   "%s: line %u, column %zu: a quoted field opens here and is never closed",
 			   m->options->file_name, m->line, column + 1);
-	return hs_err_hint(reterr, "close the quote there; a quote that belongs to the text is written twice, in a quoted field; "
-				   "or the file is cut off");
+	return hs_err_hint(
+		reterr, "close the quote there; a quote that belongs to the text is written twice, in a quoted field; "
+			"or the file is cut off");
 }
 
 static int quoted_field(struct machine *m, size_t column, struct hs_span *ret, struct hs_err *reterr)
@@ -203,7 +208,8 @@ static int set_delimiter(struct machine *m, struct hs_err *reterr)
 	if (d == 0)
 		d = choose_delimiter(m->p, m->end);
 	if (d == '"' || d == '\n' || d == '\r' || d < 0 || d > 0x7E) {
-		hs_err_set(reterr, HSFEED_EBADREQUEST, "the delimiter must be one ASCII character other than a quote or a line end");
+		hs_err_set(reterr, HSFEED_EBADREQUEST,
+			   "the delimiter must be one ASCII character other than a quote or a line end");
 		return hs_err_hint(reterr, "say --delimiter comma, tab, semicolon, or the character itself");
 	}
 	m->csv->delimiter = d;
@@ -226,7 +232,8 @@ static int check_one_column(struct machine *m, struct hs_err *reterr)
 		hs_err_set(reterr, HSFEED_EBADCSV,
 			   "%s: line %u: with the delimiter %s the first line is one column, %s, which has a %s in it",
 			   m->options->file_name, m->record_line, used.text, hs_quote(name).text, other.text);
-		return hs_err_hint(reterr, "say --delimiter %s, or --delimiter %s if it is one column", other.text, used.text);
+		return hs_err_hint(reterr, "say --delimiter %s, or --delimiter %s if it is one column", other.text,
+				   used.text);
 	}
 	return 0;
 }
@@ -277,10 +284,12 @@ static int too_many_fields(struct machine *m, size_t seen, struct hs_err *reterr
 		m->nfields -= seen;
 		return 0;
 	}
-	hs_err_set(reterr, HSFEED_EBADCSV, "%s: line %u: expected %zu fields, saw %zu", m->options->file_name, m->record_line,
-		   csv->width, seen);
-	return hs_err_hint(reterr, "quote a field that has a %s in it, or name the further columns in the first line; "
-				   "--bad-rows skip drops such rows", hs_delimiter_name(csv->delimiter).text);
+	hs_err_set(reterr, HSFEED_EBADCSV, "%s: line %u: expected %zu fields, saw %zu", m->options->file_name,
+		   m->record_line, csv->width, seen);
+	return hs_err_hint(reterr,
+			   "quote a field that has a %s in it, or name the further columns in the first line; "
+			   "--bad-rows skip drops such rows",
+			   hs_delimiter_name(csv->delimiter).text);
 }
 
 static int too_much_padding(const struct machine *m, size_t seen, struct hs_err *reterr)
@@ -327,14 +336,19 @@ static int read_rows(struct machine *m, struct hs_err *reterr)
 		rc = keep_row(m, m->nfields - before, &lines_cap, reterr);
 	}
 	if (rc == 0 && m->csv->rows_read == 0)
-		return hs_err_set(reterr, HSFEED_ENOROWS, "%s: there is a header but no row below it", m->options->file_name);
+		return hs_err_set(reterr, HSFEED_ENOROWS, "%s: there is a header but no row below it",
+				  m->options->file_name);
 	return rc;
 }
 
 int hs_csv_read(struct hs_span text, const struct hs_csv_options *options, struct hs_csv *ret, struct hs_err *reterr)
 {
 	struct hs_csv csv = {0};
-	struct machine m = {.p = text.ptr, .end = text.ptr + text.len, .line = 1, .csv = &csv, .options = options,
+	struct machine m = {.p = text.ptr,
+			    .end = text.ptr + text.len,
+			    .line = 1,
+			    .csv = &csv,
+			    .options = options,
 			    .text_bytes = text.len};
 	int rc = set_delimiter(&m, reterr);
 	if (rc == 0)

@@ -17,8 +17,9 @@ struct hs_csv_options {
 // A table of cells. Every row has `width` cells: short ones were padded with empty cells, as pandas pads them.
 struct hs_csv {
 	size_t width, nrows;
-	struct hs_span *cells;     // [nrows * width], row-major; pieces of the source, or of the arena where a quote was doubled
-	uint32_t *lines;           // [nrows] line on which the row begins, from 1, as an editor counts
+	struct hs_span
+		*cells;  // [nrows * width], row-major; pieces of the source, or of the arena where a quote was doubled
+	uint32_t *lines; // [nrows] line on which the row begins, from 1, as an editor counts
 	struct hs_span *raw_names; // [width] as written
 	struct hs_span *names;     // [width] as pandas names columns: "Unnamed: 3", "a.1"
 	int delimiter;

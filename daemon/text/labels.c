@@ -143,9 +143,12 @@ static int column_to_floats(const struct hs_labels_input *in, size_t column, con
 	for (size_t i = 0; i < d->n; i++) {
 		if (isfinite((float)d->numbers[i]))
 			continue;
-		bad_value(in, column, d, i, isnan(d->numbers[i]) ? "is not a number" : "is not a finite 32-bit number", reterr);
+		bad_value(in, column, d, i, isnan(d->numbers[i]) ? "is not a number" : "is not a finite 32-bit number",
+			  reterr);
 		if (in->ncolumns > 1)
-			return hs_err_hint(reterr, "several label columns must hold numbers; name one for classes, or mend the file");
+			return hs_err_hint(
+				reterr,
+				"several label columns must hold numbers; name one for classes, or mend the file");
 		return hs_err_hint(reterr, "leave out --label-type float to number the values as classes");
 	}
 	for (size_t row = 0; row < in->nrows; row++)
@@ -207,7 +210,8 @@ static int positive_to_floats(const struct hs_labels_input *in, const struct dis
 
 // ---- classes ----
 
-struct class {
+struct class
+{
 	struct hs_span value;
 	double number;
 	bool by_number;
@@ -262,7 +266,8 @@ static int sort_classes(struct distinct *d, size_t nrows, bool by_number)
 	return rc;
 }
 
-static int make_classes(const struct hs_labels_input *in, struct distinct *d, struct hs_labels *ret, struct hs_err *reterr)
+static int make_classes(const struct hs_labels_input *in, struct distinct *d, struct hs_labels *ret,
+			struct hs_err *reterr)
 {
 	if (sort_classes(d, in->nrows, in->numeric[0]) < 0)
 		return hs_err_nomem(reterr, "reading labels");
@@ -291,7 +296,8 @@ static int make_one(const struct hs_labels_input *in, struct distinct *d, struct
 
 static int make_several(const struct hs_labels_input *in, struct hs_labels *ret, struct hs_err *reterr)
 {
-	float *floats = in->nrows > SIZE_MAX / in->ncolumns ? NULL : hs_array(in->nrows * in->ncolumns, sizeof(*floats));
+	float *floats =
+		in->nrows > SIZE_MAX / in->ncolumns ? NULL : hs_array(in->nrows * in->ncolumns, sizeof(*floats));
 	int rc = floats ? 0 : hs_err_nomem(reterr, "reading labels");
 	for (size_t column = 0; column < in->ncolumns && rc == 0; column++) {
 		struct distinct d = {0};
@@ -312,13 +318,15 @@ static int check_options(const struct hs_labels_input *in, struct hs_err *reterr
 {
 	const struct hs_source_options *o = in->options;
 	if (o->positive && o->label_type == HS_LABEL_CLASS)
-		return hs_err_set(reterr, HSFEED_EBADLABEL, "--positive makes 0 and 1, --label-type class makes classes: say one");
+		return hs_err_set(reterr, HSFEED_EBADLABEL,
+				  "--positive makes 0 and 1, --label-type class makes classes: say one");
 	if (in->ncolumns < 2)
 		return 0;
 	if (o->positive)
 		return hs_err_set(reterr, HSFEED_EBADLABEL, "--positive takes one label column, not %zu", in->ncolumns);
 	if (o->label_type == HS_LABEL_CLASS)
-		return hs_err_set(reterr, HSFEED_EBADLABEL, "--label-type class takes one label column, not %zu", in->ncolumns);
+		return hs_err_set(reterr, HSFEED_EBADLABEL, "--label-type class takes one label column, not %zu",
+				  in->ncolumns);
 	return 0;
 }
 

@@ -24,8 +24,9 @@ struct hs_labels {
 	float *floats; // else [nrows * ncolumns], row-major
 };
 
-// hs_labels_make. One column of 0 and 1 (told by value: 1, 1.0, True) becomes floats, one of anything else classes, unless
-// the options say which; several columns must hold numbers. 0, -ENOMEM, or HSFEED_EBADLABEL naming column, line and value.
+// hs_labels_make. One column of 0 and 1 (told by value: 1, 1.0, True) becomes floats, one of anything else classes,
+// unless the options say which; several columns must hold numbers. 0, -ENOMEM, or HSFEED_EBADLABEL naming column, line
+// and value.
 int hs_labels_make(const struct hs_labels_input *in, struct hs_labels *ret, struct hs_err *reterr);
 void hs_labels_fini(struct hs_labels *l); // safe on a zeroed one
 

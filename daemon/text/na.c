@@ -40,6 +40,5 @@ int hs_na_parse(const char *name, enum hs_na *ret, struct hs_err *reterr)
 			return 0;
 		}
 	}
-	return hs_err_set(reterr, HSFEED_EBADREQUEST, "na: %s is none of pandas, pandas1, empty",
-			  name);
+	return hs_err_set(reterr, HSFEED_EBADREQUEST, "na: %s is none of pandas, pandas1, empty", name);
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// NFC and NFKC (Unicode Standard Annex 15). A text is cut at its boundaries: characters that nothing before them can change
-// (starters without a decomposition that never are the second half of a composition). Between two boundaries nothing needs
-// to be done when there is one boundary character only, or one and a mark that composes with nothing. What is left, a few
-// characters at a time, is decomposed by utf8proc, ordered here (utf8proc's own ordering takes the square of a run's
-// length, and a hostile text can be one run), composed by utf8proc, and written in place of the old.
+// NFC and NFKC (Unicode Standard Annex 15). A text is cut at its boundaries: characters that nothing before them can
+// change (starters without a decomposition that never are the second half of a composition). Between two boundaries
+// nothing needs to be done when there is one boundary character only, or one and a mark that composes with nothing.
+// What is left, a few characters at a time, is decomposed by utf8proc, ordered here (utf8proc's own ordering takes the
+// square of a run's length, and a hostile text can be one run), composed by utf8proc, and written in place of the old.
 #include "text/norm.h"
 
 #include <errno.h>
@@ -34,17 +34,18 @@ const char *hs_norm_name(enum hs_norm norm)
 	return names[norm];
 }
 
-// Starters that compose with the character before them (NFC_Quick_Check=Maybe and ccc=0), Unicode 16. A first half and its
-// second half come into Unicode together, so an older utf8proc is not misled by the newer ones.
+// Starters that compose with the character before them (NFC_Quick_Check=Maybe and ccc=0), Unicode 16. A first half and
+// its second half come into Unicode together, so an older utf8proc is not misled by the newer ones.
 static bool is_second_half(uint32_t cp)
 {
 	static const uint32_t ranges[][2] = {
-		{0x09BE, 0x09BE}, {0x09D7, 0x09D7}, {0x0B3E, 0x0B3E}, {0x0B56, 0x0B57}, {0x0BBE, 0x0BBE}, {0x0BD7, 0x0BD7},
-		{0x0CC2, 0x0CC2}, {0x0CD5, 0x0CD6}, {0x0D3E, 0x0D3E}, {0x0D57, 0x0D57}, {0x0DCF, 0x0DCF}, {0x0DDF, 0x0DDF},
-		{0x102E, 0x102E}, {0x1161, 0x1175}, {0x11A8, 0x11C2}, {0x1B35, 0x1B35}, {0x11127, 0x11127},
-		{0x1133E, 0x1133E}, {0x11357, 0x11357}, {0x113B8, 0x113B8}, {0x113BB, 0x113BB}, {0x113C2, 0x113C2},
-		{0x113C5, 0x113C5}, {0x113C7, 0x113C9}, {0x114B0, 0x114B0}, {0x114BA, 0x114BA}, {0x114BD, 0x114BD},
-		{0x115AF, 0x115AF}, {0x11930, 0x11930}, {0x1611E, 0x16129}, {0x16D67, 0x16D68},
+		{0x09BE, 0x09BE},   {0x09D7, 0x09D7},   {0x0B3E, 0x0B3E},   {0x0B56, 0x0B57},   {0x0BBE, 0x0BBE},
+		{0x0BD7, 0x0BD7},   {0x0CC2, 0x0CC2},   {0x0CD5, 0x0CD6},   {0x0D3E, 0x0D3E},   {0x0D57, 0x0D57},
+		{0x0DCF, 0x0DCF},   {0x0DDF, 0x0DDF},   {0x102E, 0x102E},   {0x1161, 0x1175},   {0x11A8, 0x11C2},
+		{0x1B35, 0x1B35},   {0x11127, 0x11127}, {0x1133E, 0x1133E}, {0x11357, 0x11357}, {0x113B8, 0x113B8},
+		{0x113BB, 0x113BB}, {0x113C2, 0x113C2}, {0x113C5, 0x113C5}, {0x113C7, 0x113C9}, {0x114B0, 0x114B0},
+		{0x114BA, 0x114BA}, {0x114BD, 0x114BD}, {0x115AF, 0x115AF}, {0x11930, 0x11930}, {0x1611E, 0x16129},
+		{0x16D67, 0x16D68},
 	};
 	if (cp < ranges[0][0])
 		return false;
@@ -57,8 +58,8 @@ static bool is_second_half(uint32_t cp)
 enum role { BOUNDARY, QUIET_MARK, ACTIVE };
 
 // The Bengali block, whose texts are most of what is read here: one bit for each of U+0980..U+09FF. Active:
-// AA and the AU length mark (second halves), RRA, RHA and YYA (they decompose for good), the sandhi mark, and what has no
-// meaning yet. Quiet: nukta and virama.
+// AA and the AU length mark (second halves), RRA, RHA and YYA (they decompose for good), the sandhi mark, and what has
+// no meaning yet. Quiet: nukta and virama.
 static enum role bengali_role(uint32_t cp)
 {
 	static const uint32_t active[4] = {0x00066010, 0x4C3A0200, 0xFFFF8660, 0xC0000030};
@@ -81,8 +82,8 @@ static bool is_stable(enum hs_norm norm, uint32_t cp)
 	return (cp >= 0x1E00 && cp <= 0x1EFF) || (cp >= 0x3041 && cp <= 0x30FF && cp != 0x3099 && cp != 0x309A);
 }
 
-// The role of a character. QUIET_MARK: a mark that composes with nothing, known for the marks of Indic text: every virama
-// (ccc 9), and the Bengali nukta, whose compositions are all excluded.
+// The role of a character. QUIET_MARK: a mark that composes with nothing, known for the marks of Indic text: every
+// virama (ccc 9), and the Bengali nukta, whose compositions are all excluded.
 static enum role role_of(enum hs_norm norm, uint32_t cp)
 {
 	if (cp < 0xA0)
@@ -117,8 +118,8 @@ struct cut {
 	const uint8_t *end;   // the next boundary, or the text's end
 };
 
-// Is this active character harmless behind `before`? The vowel sign AA, every tenth letter of Bengali, composes with the
-// vowel sign E only.
+// Is this active character harmless behind `before`? The vowel sign AA, every tenth letter of Bengali, composes with
+// the vowel sign E only.
 static bool is_harmless(uint32_t cp, uint32_t before)
 {
 	return cp == 0x09BE && before != 0x09C7 && before != 0;
@@ -150,7 +151,7 @@ static bool next_cut(enum hs_norm norm, const uint8_t *p, const uint8_t *end, st
 	}
 	if (p == end)
 		return false;
-	for (uint32_t cp = 0; p < end; ) {
+	for (uint32_t cp = 0; p < end;) {
 		unsigned len = hs_utf8_decode(p, end, &cp);
 		if (role_of(norm, cp) == BOUNDARY)
 			break;
@@ -232,7 +233,8 @@ static int order_marks(int32_t *codes, size_t n)
 
 static int decompose(enum hs_norm norm, struct cut cut, struct codes *codes)
 {
-	int options = UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | (norm == HS_NORM_NFKC ? UTF8PROC_COMPAT : 0), bound_class = 0;
+	int options = UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | (norm == HS_NORM_NFKC ? UTF8PROC_COMPAT : 0),
+	    bound_class = 0;
 	for (const uint8_t *p = cut.start; p < cut.end;) {
 		uint32_t cp = 0;
 		unsigned len = hs_utf8_decode(p, cut.end, &cp);

@@ -176,8 +176,8 @@ static bool next_digits(char *text)
 }
 
 // The fewest significant digits that read back as x, as d.ddde+xx. At a power of two the numbers below x lie twice as
-// close as those above, so that the nearest decimal of a length may read back as another number while the next one above
-// reads back as x.
+// close as those above, so that the nearest decimal of a length may read back as another number while the next one
+// above reads back as x.
 static void shortest(double x, char *text, size_t size)
 {
 	int exponent;

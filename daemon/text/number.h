@@ -14,7 +14,8 @@ enum hs_number hs_number_int64(struct hs_span word, int64_t *ret);
 enum hs_number hs_number_uint64(struct hs_span word, uint64_t *ret);
 
 // hs_number_double: blanks, sign, digits with a point, exponent, blanks, correctly rounded (pandas 3; older pandas may
-// differ in the last bit); or "inf" and "infinity" with a sign, in any letter case, without blanks. 1 (a number), 0 or -ENOMEM.
+// differ in the last bit); or "inf" and "infinity" with a sign, in any letter case, without blanks. 1 (a number), 0 or
+// -ENOMEM.
 int hs_number_double(struct hs_span word, double *ret);
 
 // hs_number_bool: "true" and "false" in any letter case.
@@ -24,7 +25,8 @@ bool hs_number_bool(struct hs_span word, bool *ret);
 // most 4300 digits.
 bool hs_number_is_pylong(struct hs_span word);
 
-// hs_number_pylong writes such a word as Python writes the integer, into room for word.len + 1 bytes; returns the length.
+// hs_number_pylong writes such a word as Python writes the integer, into room for word.len + 1 bytes; returns the
+// length.
 size_t hs_number_pylong(struct hs_span word, char *ret_text);
 
 #define HS_NUMBER_REPR 32

@@ -10,10 +10,7 @@
 #include "text/say.h"
 
 struct choice {
-	const struct hs_csv *csv;
-	const struct hs_columns *columns;
-	const struct hs_types *types;
-	const struct hs_source_options *options;
+	const struct hs_rows_input *in;
 	struct hs_source_report *report;
 	uint64_t lost_to_words; // rows without an empty cell, dropped for a word
 };
@@ -27,9 +24,9 @@ struct loss {
 
 static void look_at(const struct choice *c, size_t row, size_t which, struct loss *loss)
 {
-	size_t column = which == 0 ? c->columns->text : c->columns->labels[which - 1];
-	struct hs_span cell = c->csv->cells[row * c->csv->width + column];
-	if (!hs_types_missing(&c->types[which], row, cell))
+	size_t column = which == 0 ? c->in->columns->text : c->in->columns->labels[which - 1];
+	struct hs_span cell = c->in->csv->cells[row * c->in->csv->width + column];
+	if (!hs_types_missing(&c->in->types[which], row, cell))
 		return;
 	if (which == 0)
 		loss->text = true;
@@ -62,8 +59,8 @@ static int count_word(struct choice *c, struct hs_span word, uint32_t line)
 static int judge(struct choice *c, size_t row)
 {
 	struct loss loss = {0};
-	uint32_t line = c->csv->lines[row];
-	for (size_t which = 0; which <= c->columns->nlabels; which++)
+	uint32_t line = c->in->csv->lines[row];
+	for (size_t which = 0; which <= c->in->columns->nlabels; which++)
 		look_at(c, row, which, &loss);
 	if (!loss.text && !loss.label)
 		return 1;
@@ -86,7 +83,7 @@ static const struct hs_word_count *most_frequent(const struct hs_source_report *
 static int check_words(const struct choice *c, struct hs_err *reterr)
 {
 	const struct hs_source_report *r = c->report;
-	if (c->options->na_given || c->lost_to_words * 100 <= c->csv->nrows)
+	if (c->in->options->na_given || c->lost_to_words * 100 <= c->in->csv->nrows)
 		return 0;
 	char list[200] = "";
 	for (size_t i = 0, n = 0; i < r->nwords && n < sizeof(list); i++)
@@ -95,29 +92,29 @@ static int check_words(const struct choice *c, struct hs_err *reterr)
 	const struct hs_word_count *most = most_frequent(r);
 	hs_err_set(reterr, HSFEED_ENAWORDS,
 		   "%s: line %u: %s means a missing value to pandas; such words would drop %llu of %zu rows: %s",
-		   c->options->file_name, most->count.lines[0], hs_quote(most->word).text,
-		   (unsigned long long)c->lost_to_words, c->csv->nrows, list);
+		   c->in->options->file_name, most->count.lines[0], hs_quote(most->word).text,
+		   (unsigned long long)c->lost_to_words, c->in->csv->nrows, list);
 	return hs_err_hint(reterr, "say --na empty to keep these rows, or --na pandas to drop them as pandas does");
 }
 
 static int no_row_left(const struct choice *c, struct hs_err *reterr)
 {
 	const struct hs_source_report *r = c->report;
-	return hs_err_set(reterr, HSFEED_ENOROWS,
-			  "%s: no row is left of %llu: %llu without text, %llu without a label, %llu with too many fields",
-			  c->options->file_name, (unsigned long long)c->csv->rows_read,
-			  (unsigned long long)r->missing_text.rows, (unsigned long long)r->missing_label.rows,
-			  (unsigned long long)c->csv->too_many_fields.rows);
+	return hs_err_set(
+		reterr, HSFEED_ENOROWS,
+		"%s: no row is left of %llu: %llu without text, %llu without a label, %llu with too many fields",
+		c->in->options->file_name, (unsigned long long)c->in->csv->rows_read,
+		(unsigned long long)r->missing_text.rows, (unsigned long long)r->missing_label.rows,
+		(unsigned long long)c->in->csv->too_many_fields.rows);
 }
 
-int hs_rows_choose(const struct hs_csv *csv, const struct hs_columns *columns, const struct hs_types *types,
-		   const struct hs_source_options *options, struct hs_rows *ret, struct hs_source_report *report,
+int hs_rows_choose(const struct hs_rows_input *in, struct hs_rows *ret, struct hs_source_report *report,
 		   struct hs_err *reterr)
 {
-	struct choice c = {.csv = csv, .columns = columns, .types = types, .options = options, .report = report};
-	struct hs_rows rows = {.rows = hs_array(csv->nrows, sizeof(*rows.rows))};
+	struct choice c = {.in = in, .report = report};
+	struct hs_rows rows = {.rows = hs_array(in->csv->nrows, sizeof(*rows.rows))};
 	int rc = rows.rows ? 0 : hs_err_nomem(reterr, "choosing rows");
-	for (size_t row = 0; row < csv->nrows && rc >= 0; row++) {
+	for (size_t row = 0; row < in->csv->nrows && rc >= 0; row++) {
 		rc = judge(&c, row);
 		if (rc == 1)
 			rows.rows[rows.n++] = (uint32_t)row;

@@ -42,8 +42,11 @@ static struct hs_span cell_at(const struct reading *r, size_t row, size_t column
 static int split(struct reading *r, struct hs_span data, struct hs_err *reterr)
 {
 	const struct hs_source_options *o = &r->options;
-	struct hs_csv_options csv = {.file_name = o->file_name, .delimiter = o->delimiter, .no_header = o->no_header,
-				     .delimiter_given = o->delimiter_given, .bad_rows = o->bad_rows};
+	struct hs_csv_options csv = {.file_name = o->file_name,
+				     .delimiter = o->delimiter,
+				     .no_header = o->no_header,
+				     .delimiter_given = o->delimiter_given,
+				     .bad_rows = o->bad_rows};
 	int rc = hs_charset_decode(data, o->charset, o->file_name, &r->owner->decoded, reterr);
 	if (rc == 0)
 		rc = hs_csv_read(r->owner->decoded.text, &csv, &r->owner->csv, reterr);
@@ -84,7 +87,8 @@ static int text_too_long(const struct reading *r, size_t row, size_t len, struct
 	hs_err_set(reterr, HSFEED_ETOOLONG, "%s: line %u, column %s: a text of %zu bytes; the longest may have %u",
 		   r->options.file_name, r->owner->csv.lines[row], hs_quote(r->s->text_column).text, len,
 		   HS_TEXT_MAX_BYTES);
-	return hs_err_hint(reterr, "shorten the text; if it should be many rows, look for a quote that is never closed before it");
+	return hs_err_hint(
+		reterr, "shorten the text; if it should be many rows, look for a quote that is never closed before it");
 }
 
 static int clean_text(struct reading *r, size_t row, struct hs_span *ret, struct hs_err *reterr)
@@ -150,8 +154,13 @@ static int convert_labels(struct reading *r, struct hs_span *const *values, stru
 {
 	struct hs_source *s = r->s;
 	struct hs_labels labels = {0};
-	struct hs_labels_input in = {.options = &r->options, .nrows = r->rows.n, .ncolumns = s->nlabels, .names = names,
-				     .values = values, .numeric = numeric, .lines = s->lines};
+	struct hs_labels_input in = {.options = &r->options,
+				     .nrows = r->rows.n,
+				     .ncolumns = s->nlabels,
+				     .names = names,
+				     .values = values,
+				     .numeric = numeric,
+				     .lines = s->lines};
 	for (size_t i = 0; i < s->nlabels; i++) {
 		names[i] = s->labels[i].name;
 		numeric[i] = r->types[1 + i].numeric || r->types[1 + i].pieces[0] == HS_TYPE_PYLONG;
@@ -237,7 +246,8 @@ static int read_all(struct reading *r, struct hs_span data, struct hs_err *reter
 	if (rc < 0)
 		return rc;
 	fill_report(r);
-	rc = hs_rows_choose(&r->owner->csv, &r->columns, r->types, &r->options, &r->rows, &r->s->report, reterr);
+	struct hs_rows_input rows = {&r->owner->csv, &r->columns, r->types, &r->options};
+	rc = hs_rows_choose(&rows, &r->rows, &r->s->report, reterr);
 	if (rc == 0)
 		rc = make_texts(r, reterr);
 	if (rc == 0)
@@ -247,7 +257,8 @@ static int read_all(struct reading *r, struct hs_span data, struct hs_err *reter
 	return rc;
 }
 
-int hs_source_read(struct hs_span data, const struct hs_source_options *options, struct hs_source *ret, struct hs_err *reterr)
+int hs_source_read(struct hs_span data, const struct hs_source_options *options, struct hs_source *ret,
+		   struct hs_err *reterr)
 {
 	struct hs_source s = {0};
 	struct reading r = {.options = *options, .s = &s};

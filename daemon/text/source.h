@@ -11,9 +11,9 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-#define HS_TEXT_ENGINE 1           // changes only when some source would give other rows, texts or labels
+#define HS_TEXT_ENGINE    1        // changes only when some source would give other rows, texts or labels
 #define HS_TEXT_MAX_BYTES 1048576u // a longer text is an error naming its line
-#define HS_REPORT_LINES 20         // line numbers kept per reason
+#define HS_REPORT_LINES   20       // line numbers kept per reason
 
 enum hs_na { HS_NA_PANDAS, HS_NA_PANDAS1, HS_NA_EMPTY };
 enum hs_bad_rows { HS_BAD_ROWS_ERROR, HS_BAD_ROWS_SKIP };
@@ -34,23 +34,24 @@ int hs_clean_parse(const char *arg, struct hs_clean_step **steps, size_t *nsteps
 int hs_clean_apply(const struct hs_clean_step *steps, size_t nsteps, struct hs_span text, struct hs_buf *out);
 
 struct hs_source_options {
-	const char *file_name;           // for sentences only
-	int delimiter;                   // a byte, or 0: choose comma, tab or semicolon from the first line
-	bool delimiter_given;            // false: a one-column header full of tabs or semicolons is an error naming the option
-	bool no_header;                  // columns are then named "0", "1", ...
-	const char *charset;             // NULL or "utf-8", else an iconv name
+	const char *file_name; // for sentences only
+	int delimiter;         // a byte, or 0: choose comma, tab or semicolon from the first line
+	bool delimiter_given;  // false: a one-column header full of tabs or semicolons is an error naming the option
+	bool no_header;        // columns are then named "0", "1", ...
+	const char *charset;   // NULL or "utf-8", else an iconv name
 	enum hs_na na;
-	bool na_given;                   // false: NA *words* that would drop over 1 % of rows are HSFEED_ENAWORDS
+	bool na_given; // false: NA *words* that would drop over 1 % of rows are HSFEED_ENAWORDS
 	enum hs_bad_rows bad_rows;
-	const char *text_column;         // NULL: the first of Comments, comments, Comment, comment, text, Text, content, comment_text
+	const char *text_column; // NULL: the first of Comments, comments, Comment, comment, text, Text, content,
+				 // comment_text
 	const char *const *label_columns; // nlabel_columns names; 0: no labels
 	size_t nlabel_columns;
 	enum hs_label_type label_type;
-	const char *positive;            // this value becomes 1, every other 0; NULL: none
+	const char *positive; // this value becomes 1, every other 0; NULL: none
 	const struct hs_clean_step *steps;
 	size_t nsteps;
-	bool drop_empty;                 // drop texts that are empty after cleaning
-	unsigned nthreads;               // 0: one
+	bool drop_empty;   // drop texts that are empty after cleaning
+	unsigned nthreads; // 0: one
 };
 
 struct hs_row_count {
@@ -65,26 +66,26 @@ struct hs_word_count { // a missing-value word other than the empty cell, in a t
 };
 
 struct hs_source_report {
-	uint64_t rows_read;                 // data records of the file, before anything is dropped
-	struct hs_row_count missing_text;   // dropped
-	struct hs_row_count missing_label;  // dropped (and not already for the text)
+	uint64_t rows_read;                  // data records of the file, before anything is dropped
+	struct hs_row_count missing_text;    // dropped
+	struct hs_row_count missing_label;   // dropped (and not already for the text)
 	struct hs_row_count too_many_fields; // dropped, with HS_BAD_ROWS_SKIP
-	struct hs_row_count short_rows;     // padded with missing cells, kept
-	struct hs_row_count empty_texts;    // after cleaning; kept, or dropped with drop_empty
-	struct hs_word_count *words;        // heap
+	struct hs_row_count short_rows;      // padded with missing cells, kept
+	struct hs_row_count empty_texts;     // after cleaning; kept, or dropped with drop_empty
+	struct hs_word_count *words;         // heap
 	size_t nwords;
-	bool bom;                           // a byte order mark was skipped
+	bool bom; // a byte order mark was skipped
 };
 
-struct hs_source_column {      // a column that is neither text nor label
+struct hs_source_column { // a column that is neither text nor label
 	struct hs_span name;
 	struct hs_span *cells; // nrows; the cell's text, {NULL, 0} when missing
 };
 
 struct hs_source_label {
 	struct hs_span name;
-	// With classes, class ids index `values`, sorted as pandas/numpy would sort the column's values (numbers by value,
-	// strings by code point). With floats, `values` is empty.
+	// With classes, class ids index `values`, sorted as pandas/numpy would sort the column's values (numbers by
+	// value, strings by code point). With floats, `values` is empty.
 	struct hs_span *values;
 	size_t nvalues;
 };
@@ -109,9 +110,10 @@ struct hs_source {
 };
 
 // hs_source_read parses and cleans a whole source. `data` stays borrowed until hs_source_fini.
-// Returns 0, -ENOMEM, or HSFEED_EBADCSV, EBADCHARSET, EBADCOLUMN, EBADLABEL, ENAWORDS, ENOTCSV, ETOOLONG, ENOROWS with a
-// sentence "FILE: line L[, column C]: ..." and a hint that names the option.
-int hs_source_read(struct hs_span data, const struct hs_source_options *options, struct hs_source *ret, struct hs_err *reterr);
+// Returns 0, -ENOMEM, or HSFEED_EBADCSV, EBADCHARSET, EBADCOLUMN, EBADLABEL, ENAWORDS, ENOTCSV, ETOOLONG, ENOROWS with
+// a sentence "FILE: line L[, column C]: ..." and a hint that names the option.
+int hs_source_read(struct hs_span data, const struct hs_source_options *options, struct hs_source *ret,
+		   struct hs_err *reterr);
 void hs_source_fini(struct hs_source *s); // safe on a zeroed one
 
 #endif

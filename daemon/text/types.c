@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Type inference of pandas 3.1's C parser (pandas/_libs/parsers.pyx, _convert_tokens): int64, then float64, then bool,
 // then the words themselves; the first that takes every word that is not missing wins. An integer too large for int64
-// ends the search: uint64 if every word fits; else, when a large word stands beside a negative or a missing one, the words
-// as they are; else Python integers; else again the words as they are.
+// ends the search: uint64 if every word fits; else, when a large word stands beside a negative or a missing one, the
+// words as they are; else Python integers; else again the words as they are.
 //
-// Older pandas differ: 1.5 rounds floats of 16 and more digits less well, calls 1e400 a word, and has no Python integers.
+// Older pandas differ: 1.5 rounds floats of 16 and more digits less well, calls 1e400 a word, and has no Python
+// integers.
 #include "text/types.h"
 
 #include <errno.h>
@@ -169,7 +170,9 @@ int hs_types_infer(const struct hs_csv *csv, size_t column, enum hs_na na, struc
 	int rc = t.pieces && t.ints_as_floats ? 0 : -ENOMEM;
 	for (size_t i = 0; i < t.npieces && rc == 0; i++) {
 		size_t first = i * t.piece_rows, left = csv->nrows - first;
-		struct piece p = {.cells = csv->cells + first * csv->width + column, .stride = csv->width, .na = na,
+		struct piece p = {.cells = csv->cells + first * csv->width + column,
+				  .stride = csv->width,
+				  .na = na,
 				  .n = left < t.piece_rows ? left : t.piece_rows};
 		rc = infer_piece(&p, &t.pieces[i], &t.ints_as_floats[i]);
 	}
@@ -235,7 +238,8 @@ static int float_text(struct hs_span cell, bool is_int, struct hs_arena *arena, 
 	return hs_arena_copy(arena, repr, ret);
 }
 
-int hs_types_text(const struct hs_types *t, size_t row, struct hs_span cell, struct hs_arena *arena, struct hs_span *ret)
+int hs_types_text(const struct hs_types *t, size_t row, struct hs_span cell, struct hs_arena *arena,
+		  struct hs_span *ret)
 {
 	size_t piece = row / t->piece_rows;
 	bool yes = false;

@@ -37,11 +37,12 @@ CASES = {
     "blank.csv": b"\n\r\n \n",
     "header_only.csv": b"text,label\n",
     "names.csv": b"a,a,a.1,a,,b,,Unnamed: 4\n1,2,3,4,5,6,7,8\n",
-    "missing_words.csv": ("text,label\n" + "".join(f"{w},1\n" for w in sorted(pd._libs.parsers.STR_NA_VALUES)) +
-                          "none,1\nNan,1\n NA,1\n\"NA\",1\n").encode(),
+    "missing_words.csv": ("text,label\n" + "".join(f"{w},1\n" for w in sorted(pd._libs.parsers.STR_NA_VALUES))
+                          + "none,1\nNan,1\n NA,1\n\"NA\",1\n").encode(),
     "integers.csv": b"a,b,c,d,e\n007,+1, 2,-0,9223372036854775807\n1,2,3 ,4,-9223372036854775808\n",
     "integers_missing.csv": b"a,b,c\n007,9007199254740993,-0\n,,\n1,1,1\n",
-    "integers_large.csv": b"a,b,c,d\n9223372036854775808,99999999999999999999,9223372036854775808,-9223372036854775809\n"
+    "integers_large.csv": b"a,b,c,d\n"
+                          b"9223372036854775808,99999999999999999999,9223372036854775808,-9223372036854775809\n"
                           b"1,NA,NA,1_0\n",
     "floats.csv": b"a,b,c,d,e\n1.0,.5,1e16,1e-5,0.1234567890123456789\n2,5.,123456789.125,1E22,-0.0\n",
     "floats_odd.csv": b"a,b,c,d\n1e400,inf,1e,0x10\n1,-Infinity,2,1\n",
@@ -66,7 +67,8 @@ def described(frame):
         data.append({"dtype": str(column.dtype), "values": [pair[0] for pair in pairs]})
         words.append([pair[1] for pair in pairs])
     index = None if isinstance(frame.index, pd.RangeIndex) else True
-    return {"columns": [str(c) for c in frame.columns], "rows": len(frame), "index": index, "data": data, "as_str": words}
+    names = [str(name) for name in frame.columns]
+    return {"columns": names, "rows": len(frame), "index": index, "data": data, "as_str": words}
 
 
 def run(data, sep):

@@ -70,7 +70,8 @@ def pandas_table(pd, data, **options):
         return ("index",) if len(frame) else ("no_rows",)
     if len(frame) == 0:
         return ("no_rows",)
-    return ("table", [str(name) for name in frame.columns], [column_words(frame.iloc[:, i]) for i in range(frame.shape[1])])
+    columns = [column_words(frame.iloc[:, i]) for i in range(frame.shape[1])]
+    return ("table", [str(name) for name in frame.columns], columns)
 
 
 def our_table(answer):

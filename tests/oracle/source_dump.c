@@ -178,8 +178,11 @@ static int put_column(const struct hs_csv *csv, size_t column, enum hs_na na)
 static void answer_table(const struct request *r)
 {
 	const struct hs_source_options *o = &r->options;
-	struct hs_csv_options options = {.file_name = o->file_name, .delimiter = o->delimiter, .no_header = o->no_header,
-					 .delimiter_given = true, .bad_rows = o->bad_rows};
+	struct hs_csv_options options = {.file_name = o->file_name,
+					 .delimiter = o->delimiter,
+					 .no_header = o->no_header,
+					 .delimiter_given = true,
+					 .bad_rows = o->bad_rows};
 	struct hs_decoded decoded = {0};
 	struct hs_csv csv = {0};
 	struct hs_err err;
@@ -226,7 +229,8 @@ static void answer_source(const struct request *r)
 		return;
 	}
 	const struct hs_source_report *p = &s.report;
-	printf("{\"rows_read\": %llu, \"missing_text\": %llu, \"missing_label\": %llu, \"too_many\": %llu, \"short\": %llu, ",
+	printf("{\"rows_read\": %llu, \"missing_text\": %llu, \"missing_label\": %llu, \"too_many\": %llu, \"short\": "
+	       "%llu, ",
 	       (unsigned long long)p->rows_read, (unsigned long long)p->missing_text.rows,
 	       (unsigned long long)p->missing_label.rows, (unsigned long long)p->too_many_fields.rows,
 	       (unsigned long long)p->short_rows.rows);

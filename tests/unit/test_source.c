@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a good source becomes. Parity with pandas is proven in tests/oracle/test_pandas.py; here is what pandas has no word for.
+// What a good source becomes. Parity with pandas is proven in tests/oracle/test_pandas.py; here is what pandas has no
+// word for.
 #include "text_help.h"
 
 #include "text/clean.h"
@@ -11,7 +12,8 @@
 static void source_lines_are_the_editors(void **state)
 {
 	(void)state;
-	struct fixture f = read_source(SPAN("\n\ntext,label\r\n\"a\r\nb\rc\nd\",1\r\r\nx,0\r\n  \ny,1"), OPTIONS(.na = HS_NA_PANDAS));
+	struct fixture f = read_source(SPAN("\n\ntext,label\r\n\"a\r\nb\rc\nd\",1\r\r\nx,0\r\n  \ny,1"),
+				       OPTIONS(.na = HS_NA_PANDAS));
 	assert_int_equal(f.s.nrows, 3);
 	assert_int_equal(f.s.lines[0], 4);
 	assert_int_equal(f.s.lines[1], 9);
@@ -22,8 +24,9 @@ static void source_lines_are_the_editors(void **state)
 static void source_counts_dropped_rows_by_reason_with_their_lines(void **state)
 {
 	(void)state;
-	struct fixture f = read_source(SPAN("text,label,source\nhello,1,a\n,0,b\nNA,,c\nx,,d\ny,null,e\nz\n1,2,3,4\nok,0,NA\n"),
-				       OPTIONS(.na_given = true, .bad_rows = HS_BAD_ROWS_SKIP));
+	struct fixture f =
+		read_source(SPAN("text,label,source\nhello,1,a\n,0,b\nNA,,c\nx,,d\ny,null,e\nz\n1,2,3,4\nok,0,NA\n"),
+			    OPTIONS(.na_given = true, .bad_rows = HS_BAD_ROWS_SKIP));
 	const struct hs_source_report *r = &f.s.report;
 	assert_int_equal(f.s.nrows, 2);
 	assert_int_equal(f.s.ncolumns, 3);
@@ -84,8 +87,13 @@ static void source_one_percent_of_word_rows_is_still_dropped_silently(void **sta
 static void source_finds_the_delimiter_of_the_first_line(void **state)
 {
 	(void)state;
-	static const struct { const char *data; int delimiter; } cases[] = {
-		{"text,label\na,1\n", ','}, {"text\tlabel\na\t1\n", '\t'}, {"text;label\na;1\n", ';'},
+	static const struct {
+		const char *data;
+		int delimiter;
+	} cases[] = {
+		{"text,label\na,1\n", ','},
+		{"text\tlabel\na\t1\n", '\t'},
+		{"text;label\na;1\n", ';'},
 		{"\n\"x,y,z\";label;text\n1;1;a\n", ';'},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -102,8 +110,9 @@ static void source_without_a_header_names_its_columns_by_number(void **state)
 {
 	(void)state;
 	static const char *const one[] = {"1"};
-	struct fixture f = read_source(SPAN("hello\t1\tx\nworld\t0\n"), OPTIONS(.delimiter = '\t', .no_header = true,
-				       .text_column = "0", .label_columns = one, .nlabel_columns = 1));
+	struct fixture f = read_source(SPAN("hello\t1\tx\nworld\t0\n"),
+				       OPTIONS(.delimiter = '\t', .no_header = true, .text_column = "0",
+					       .label_columns = one, .nlabel_columns = 1));
 	assert_int_equal(f.s.nrows, 2);
 	assert_int_equal(f.s.lines[0], 1);
 	assert_span(f.s.texts[0], "hello");
@@ -117,7 +126,9 @@ static void source_converts_other_charsets(void **state)
 	struct fixture f = read_source(SPAN("text,label\ncaf\xE9 \x93x\x94,1\n"), OPTIONS(.charset = "cp1252"));
 	assert_span(f.s.texts[0], "caf\u00e9 \u201cx\u201d");
 	fixture_fini(&f);
-	f = read_source(SPAN("\xFF\xFEt\0e\0x\0t\0,\0l\0a\0b\0e\0l\0\n\0\x95\x09,\0" "1\0\n\0"), OPTIONS(.charset = "UTF-16"));
+	f = read_source(SPAN("\xFF\xFEt\0e\0x\0t\0,\0l\0a\0b\0e\0l\0\n\0\x95\x09,\0"
+			     "1\0\n\0"),
+			OPTIONS(.charset = "UTF-16"));
 	assert_span(f.s.texts[0], "\u0995");
 	fixture_fini(&f);
 	f = read_source(SPAN("\xEF\xBB\xBFtext,label\nx,1\n"), OPTIONS(.charset = "UTF-8"));
@@ -168,8 +179,8 @@ static void source_a_file_of_one_column_is_one(void **state)
 	assert_int_equal(f.s.nrows, 2);
 	assert_int_equal(f.s.lines[1], 4);
 	fixture_fini(&f);
-	f = read_source(SPAN("a;text\nhello\n"), OPTIONS(.label_columns = no_labels, .delimiter_given = true,
-							  .text_column = "a;text"));
+	f = read_source(SPAN("a;text\nhello\n"),
+			OPTIONS(.label_columns = no_labels, .delimiter_given = true, .text_column = "a;text"));
 	assert_span(f.s.texts[0], "hello");
 	fixture_fini(&f);
 }
@@ -192,7 +203,7 @@ static void labels_of_zero_and_one_are_told_by_value(void **state)
 	(void)state;
 	static const float want[] = {1, 0};
 	static const char *const sources[] = {
-		"text,label\na,1\nb,0\n", "text,label\na,1.0\nb,0\n", "text,label\na,True\nb,FALSE\n",
+		"text,label\na,1\nb,0\n",       "text,label\na,1.0\nb,0\n",  "text,label\na,True\nb,FALSE\n",
 		"text,label\na, 01\nb,0\nc,\n", "text,label\na,True\nb,0\n", "text,label\na,\"1\"\nb,\"0\"\n",
 	};
 	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++)
@@ -217,14 +228,19 @@ static void labels_of_other_values_are_classes_sorted_by_value(void **state)
 {
 	(void)state;
 	struct hs_source_options o = OPTIONS(.na_given = true);
-	assert_classes("text,label\na,10\nb,9\nc,-1\nd,9\n", o, (uint32_t[]){2, 1, 0, 1}, (const char *[]){"-1", "9", "10", NULL});
-	assert_classes("text,label\na,10\nb,9\nc,x\n", o, (uint32_t[]){0, 1, 2}, (const char *[]){"10", "9", "x", NULL});
+	assert_classes("text,label\na,10\nb,9\nc,-1\nd,9\n", o, (uint32_t[]){2, 1, 0, 1},
+		       (const char *[]){"-1", "9", "10", NULL});
+	assert_classes("text,label\na,10\nb,9\nc,x\n", o, (uint32_t[]){0, 1, 2},
+		       (const char *[]){"10", "9", "x", NULL});
 	assert_classes("text,label\na,2\nb,\nc,10\n", o, (uint32_t[]){0, 1}, (const char *[]){"2.0", "10.0", NULL});
-	assert_classes("text,label\na,\u0996\nb,z\nc,Z\n", o, (uint32_t[]){2, 1, 0}, (const char *[]){"Z", "z", "\u0996", NULL});
-	assert_classes("text,label\na,99999999999999999999\nb,99999999999999999998\nc,-99999999999999999999\nd,5\n", o,
-		       (uint32_t[]){3, 2, 0, 1},
-		       (const char *[]){"-99999999999999999999", "5", "99999999999999999998", "99999999999999999999", NULL});
-	assert_classes("text,label\na,-0.0\nb,0.0\nc,2.5\n", o, (uint32_t[]){0, 0, 1}, (const char *[]){"-0.0", "2.5", NULL});
+	assert_classes("text,label\na,\u0996\nb,z\nc,Z\n", o, (uint32_t[]){2, 1, 0},
+		       (const char *[]){"Z", "z", "\u0996", NULL});
+	assert_classes(
+		"text,label\na,99999999999999999999\nb,99999999999999999998\nc,-99999999999999999999\nd,5\n", o,
+		(uint32_t[]){3, 2, 0, 1},
+		(const char *[]){"-99999999999999999999", "5", "99999999999999999998", "99999999999999999999", NULL});
+	assert_classes("text,label\na,-0.0\nb,0.0\nc,2.5\n", o, (uint32_t[]){0, 0, 1},
+		       (const char *[]){"-0.0", "2.5", NULL});
 }
 
 static void labels_can_be_forced_to_be_classes_or_floats(void **state)
@@ -287,7 +303,8 @@ static void clean_parse_takes_names_and_a_removal_that_takes_the_rest(void **sta
 	assert_int_equal(hs_clean_parse("urls,lower", &steps, &n, &err), HSFEED_EBADREQUEST);
 	assert_int_equal(n, 5);
 	assert_string_equal(err.message, "clean: there is no step \"lower\"");
-	assert_string_equal(err.hint, "the steps are urls, whitespace, latin, data.py (urls,whitespace) and remove:TEXT");
+	assert_string_equal(err.hint,
+			    "the steps are urls, whitespace, latin, data.py (urls,whitespace) and remove:TEXT");
 	assert_int_equal(hs_clean_parse("remove:", &steps, &n, &err), HSFEED_EBADREQUEST);
 	assert_string_equal(err.message, "clean: remove: needs the text to remove behind it");
 	assert_int_equal(hs_clean_parse("remove:\xA6", &steps, &n, &err), HSFEED_EBADREQUEST);
@@ -317,9 +334,21 @@ static void clean_text_copies_only_what_changes_inside(void **state)
 static void scan_utf8_agrees_with_the_plain_check_at_every_place(void **state)
 {
 	(void)state;
-	static const char *const bad[] = {"\xC0\x80", "\xC1\xBF", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80",
-					  "\xF5\x80\x80\x80", "\x80", "\xE0\xA6", "\xF0\x9F\x98", "\xC3", "\xFF", "\xE0\xA6\x95\x95"};
-	static const char *const good[] = {"\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xED\x9F\xBF", "\xEE\x80\x80", "\xEF\xBF\xBF",
+	static const char *const bad[] = {"\xC0\x80",
+					  "\xC1\xBF",
+					  "\xE0\x9F\xBF",
+					  "\xED\xA0\x80",
+					  "\xF0\x8F\xBF\xBF",
+					  "\xF4\x90\x80\x80",
+					  "\xF5\x80\x80\x80",
+					  "\x80",
+					  "\xE0\xA6",
+					  "\xF0\x9F\x98",
+					  "\xC3",
+					  "\xFF",
+					  "\xE0\xA6\x95\x95"};
+	static const char *const good[] = {"\xC2\x80",         "\xDF\xBF",         "\xE0\xA0\x80",
+					   "\xED\x9F\xBF",     "\xEE\x80\x80",     "\xEF\xBF\xBF",
 					   "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF", "\xE0\xA6\x95\xE0\xA6\xBE"};
 	char text[96];
 	for (size_t at = 0; at < 90; at++) {
@@ -347,7 +376,8 @@ static void scan_utf8_agrees_with_the_plain_check_at_every_place(void **state)
 static void scan_utf8_agrees_with_the_plain_check_on_noise(void **state)
 {
 	(void)state;
-	static const unsigned char bytes[] = {'x', 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC1, 0xC2, 0xDF, 0xE0, 0xE1, 0xED, 0xEF, 0xF0, 0xF4, 0xF5};
+	static const unsigned char bytes[] = {'x',  0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC1, 0xC2,
+					      0xDF, 0xE0, 0xE1, 0xED, 0xEF, 0xF0, 0xF4, 0xF5};
 	uint32_t random = 1;
 	for (int round = 0; round < 200000; round++) {
 		char text[80];
@@ -358,8 +388,13 @@ static void scan_utf8_agrees_with_the_plain_check_on_noise(void **state)
 		}
 		size_t want = sizeof(text);
 		const unsigned char *u = (const unsigned char *)text;
-		for (size_t i = 0; i < sizeof(text);) { // straight from the table of well-formed sequences (Unicode 3-7)
-			size_t n = u[i] < 0x80 ? 1 : u[i] >= 0xC2 && u[i] < 0xE0 ? 2 : u[i] >= 0xE0 && u[i] < 0xF0 ? 3 : u[i] >= 0xF0 && u[i] < 0xF5 ? 4 : 0;
+		for (size_t i = 0;
+		     i < sizeof(text);) { // straight from the table of well-formed sequences (Unicode 3-7)
+			size_t n = u[i] < 0x80                   ? 1
+				   : u[i] >= 0xC2 && u[i] < 0xE0 ? 2
+				   : u[i] >= 0xE0 && u[i] < 0xF0 ? 3
+				   : u[i] >= 0xF0 && u[i] < 0xF5 ? 4
+								 : 0;
 			bool ok = n > 0 && i + n <= sizeof(text);
 			for (size_t k = 1; ok && k < n; k++)
 				ok = u[i + k] >= 0x80 && u[i + k] < 0xC0;
@@ -379,7 +414,8 @@ static void scan_utf8_agrees_with_the_plain_check_on_noise(void **state)
 static void types_pieces_are_as_long_as_pandas_pieces(void **state)
 {
 	(void)state;
-	static const size_t want[][2] = {{1, 524288}, {2, 262144}, {3, 262144}, {4, 131072}, {7, 131072}, {30, 32768}, {2000000, 1}};
+	static const size_t want[][2] = {{1, 524288}, {2, 262144}, {3, 262144}, {4, 131072},
+					 {7, 131072}, {30, 32768}, {2000000, 1}};
 	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++)
 		assert_int_equal(hs_types_piece_rows(want[i][0]), want[i][1]);
 }

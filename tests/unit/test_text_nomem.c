@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reading a source with the first, second, third, ... allocation failing: an error each time, nothing lost, nothing touched.
-// Linked with -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc.
+// Reading a source with the first, second, third, ... allocation failing: an error each time, nothing lost, nothing
+// touched. Linked with -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc.
 #include "text_help.h"
 
 #include <errno.h>
@@ -65,12 +65,13 @@ static void source_read_survives_every_failing_allocation(void **state)
 	(void)state;
 	static const char *const two[] = {"label", "b"};
 	static const struct hs_clean_step steps[] = {{HS_CLEAN_URLS, {NULL, 0}}, {HS_CLEAN_WHITESPACE, {NULL, 0}}};
-	static const char data[] = "text,label,b,b,\n\"say \"\"hi\"\"  http://x\",1,0,x,\n,1,1,,\nNA,1,1,,\nlast,02,1.5,y,z\n";
+	static const char data[] =
+		"text,label,b,b,\n\"say \"\"hi\"\"  http://x\",1,0,x,\n,1,1,,\nNA,1,1,,\nlast,02,1.5,y,z\n";
 	assert_true(failures_until_it_works(SPAN(data), OPTIONS(.steps = steps, .nsteps = 2, .na_given = true)) > 15);
 	static const char unique[] = "text,label,b\nx,1,0\n\"y\",02,1.5\n";
 	assert_true(failures_until_it_works(SPAN(unique), OPTIONS(.label_columns = two, .nlabel_columns = 2)) > 15);
-	assert_true(failures_until_it_works(SPAN(data), OPTIONS(.no_header = true, .text_column = "0", .label_columns = no_labels,
-								 .na_given = true)) > 10);
+	assert_true(failures_until_it_works(SPAN(data), OPTIONS(.no_header = true, .text_column = "0",
+								.label_columns = no_labels, .na_given = true)) > 10);
 }
 
 static void source_read_survives_failing_allocations_with_many_classes_and_long_numbers(void **state)
