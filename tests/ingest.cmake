@@ -15,5 +15,10 @@ hs_ingest_test(test_ingest)
 hs_ingest_test(test_ingest_refusals)
 hs_ingest_test(test_ingest_stored)
 
+hs_test(test_ingest_faults fault/test_ingest_faults.c ingest_parent)
+target_sources(test_ingest_faults PRIVATE unit/ingest_fixture.c)
+target_link_options(test_ingest_faults PRIVATE
+                    LINKER:--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=strndup)
+
 add_executable(bench_ingest bench/bench_ingest.c)
 target_link_libraries(bench_ingest PRIVATE ingest_parent)

@@ -112,6 +112,19 @@ void ix_put_place(struct pn_job *job, const char *name)
 	hs_w_uint(pn_key(job, "owner"), 1000);
 }
 
+const char *ix_long_source(unsigned nrows)
+{
+	struct hs_buf text = {.len = 0};
+	hs_buf_printf(&text, "Text,Kind\n");
+	for (unsigned i = 0; i < nrows; i++)
+		hs_buf_printf(&text, "the river %s is long%s,%s\n", i % 3 ? "bird" : "mountain",
+			      i % 7 ? "" : " and cold", i % 5 ? "plain" : "odd");
+	assert_int_equal(hs_buf_append(&text, "", 1), 0);
+	const char *path = ix_source("long.csv", (const char *)text.data);
+	hs_buf_fini(&text);
+	return path;
+}
+
 struct pn_job ix_ingest_job(const struct ix_spec *s)
 {
 	struct pn_job job;
@@ -119,6 +132,7 @@ struct pn_job ix_ingest_job(const struct ix_spec *s)
 	ix_put_place(&job, "birds");
 	pn_str(&job, "file_name", s->file_name ? s->file_name : "birds.csv");
 	hs_w_uint(pn_key(&job, "source"), pn_attach(&job, s->path));
+	hs_w_uint(pn_key(&job, "threads"), s->threads);
 	ix_put_options(&job, s);
 	ix_put_tokenizers(&job, s);
 	return job;

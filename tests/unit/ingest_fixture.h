@@ -16,6 +16,7 @@ int ix_remove_folders(void **state); // group teardown
 int ix_empty_tmp(void **state);      // each test's setup
 unsigned ix_files_in(const char *folder);
 const char *ix_source(const char *name, const char *text); // writes a file; its path, until the next call
+const char *ix_long_source(unsigned nrows);                // Text,Kind: short rows, two kinds
 
 // An ingest as a test writes it down.
 struct ix_spec {
@@ -23,6 +24,7 @@ struct ix_spec {
 	const char *labels;              // one column; NULL: none
 	const char *const (*options)[2]; // further str options; ends with NULL
 	const char *normalize;
+	uint64_t threads;     // 0: all cores
 	const char *roles[3]; // all with TOKENIZER; ends with NULL; none: "text"
 };
 

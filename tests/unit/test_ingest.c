@@ -113,6 +113,66 @@ static void unknown_tokens_and_long_rows_are_counted(void **state)
 	pn_fini(&a);
 }
 
+static void string_labels_become_classes_with_their_counts(void **state)
+{
+	struct ix_spec s = {.path = ix_long_source(50), .labels = "Kind"};
+	struct pn_answer a = ix_ingest(&s);
+	(void)state;
+	ix_expect_done(&a);
+	struct hs_file *file = ix_open_made(ix_version_of(&a));
+	struct hs_version *v = ix_open_version(file);
+	struct hs_rbuf label = pn_item(pn_get(ix_header_of(file), "labels"), 0), values = pn_get(label, "values");
+	assert_int_equal(v->label_type, HS_LABELS_CLASS);
+	assert_true(hs_span_is(pn_text(label, "type"), "class"));
+	assert_memory_equal(pn_item(values, 0).p, "\xA3odd", 4);
+	assert_memory_equal(pn_item(values, 1).p, "\xA5plain", 6);
+	assert_int_equal(pn_item(pn_get(label, "counts"), 0).p[0], 10);
+	assert_int_equal(pn_item(pn_get(label, "counts"), 1).p[0], 40);
+	assert_int_equal(((const uint32_t *)v->labels[0])[0], 0);
+	assert_int_equal(((const uint32_t *)v->labels[0])[1], 1);
+	hs_version_close(v);
+	hs_file_close(file);
+	pn_fini(&a);
+}
+
+static void the_ids_do_not_depend_on_the_number_of_threads(void **state)
+{
+	struct ix_spec s = {.path = ix_long_source(20000), .labels = "Kind", .threads = 1};
+	struct pn_answer one = ix_ingest(&s);
+	(void)state;
+	ix_expect_done(&one);
+	struct hs_file *first = ix_open_made(ix_encoding_of(&one, 0));
+	hs_ingest_sweep(ix_tmp, "t"); // the open file stays readable
+	s.threads = 7;
+	struct pn_answer seven = ix_ingest(&s);
+	ix_expect_done(&seven);
+	struct hs_file *second = ix_open_made(ix_encoding_of(&seven, 0));
+	struct hs_encoding *a = ix_open_encoding(first), *b = ix_open_encoding(second);
+	assert_int_equal(a->ngroups, 3);
+	assert_int_equal(a->tokens_total, b->tokens_total);
+	for (size_t g = 0; g < 3; g++) {
+		size_t n = g < 2 ? HS_GROUP_ROWS : 20000 - 2 * HS_GROUP_ROWS;
+		assert_memory_equal(a->offsets[g], b->offsets[g], (n + 1) * 4);
+		assert_memory_equal(a->tokens[g], b->tokens[g], a->offsets[g][n] * a->width / 8);
+	}
+	hs_encoding_close(a);
+	hs_encoding_close(b);
+	hs_file_close(first);
+	hs_file_close(second);
+	pn_fini(&one);
+	pn_fini(&seven);
+}
+
+static void progress_is_told_but_not_for_every_row(void **state)
+{
+	struct ix_spec s = {.path = ix_long_source(20000)};
+	struct pn_answer a = ix_ingest(&s);
+	(void)state;
+	ix_expect_done(&a);
+	assert_in_range(a.nprogress, 5, 60); // read, parse, tokenize, write; a slow machine adds ten a second
+	pn_fini(&a);
+}
+
 #define DECOMPOSED                                                                                                     \
 	"e\xCC\x81t"                                                                                                   \
 	"e\xCC\x81" // "ete" with acute accents of their own
@@ -265,6 +325,9 @@ int main(int argc, char **argv)
 		TEST(an_ingest_writes_ids_without_special_tokens),
 		TEST(the_report_counts_what_was_dropped_and_what_repeats),
 		TEST(unknown_tokens_and_long_rows_are_counted),
+		TEST(string_labels_become_classes_with_their_counts),
+		TEST(the_ids_do_not_depend_on_the_number_of_threads),
+		TEST(progress_is_told_but_not_for_every_row),
 		TEST(nfc_is_advised_where_it_halves_the_unknown_tokens),
 		TEST(nfc_is_not_advised_for_words_it_does_not_help),
 		TEST(what_is_given_and_what_is_guessed_alike_are_one_version),

@@ -103,6 +103,27 @@ static void why_names_the_option_that_changed(void **state)
 	pn_fini(&other);
 }
 
+static void why_of_nothing_stored_tells_the_ids_alone(void **state)
+{
+	struct ix_spec s = {.path = ix_source("a.csv", ix_six_rows)};
+	struct pn_job job;
+	struct pn_answer a = {.pid = 0};
+	struct hs_rbuf current;
+	(void)state;
+	pn_begin(&job, "why");
+	pn_str(&job, "file_name", "birds.csv");
+	hs_w_uint(pn_key(&job, "source"), pn_attach(&job, s.path));
+	ix_put_tokenizers(&job, &s);
+	pn_run(&a, &job);
+	ix_expect_done(&a);
+	assert_int_equal(pn_text(a.result, "version").len, 32);
+	assert_false(hs_r_find(a.result, "current", &current));
+	assert_int_equal(pn_count(pn_get(a.result, "changes")), 0);
+	assert_int_equal(pn_text(pn_item(pn_get(a.result, "roles"), 0), "id").len, 32);
+	assert_int_equal(ix_files_in(ix_tmp), 0);
+	pn_fini(&a);
+}
+
 static void flip(const char *path)
 {
 	char byte;
@@ -164,6 +185,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		TEST(add_makes_what_the_ingest_would_have_made),
 		TEST(why_names_the_option_that_changed),
+		TEST(why_of_nothing_stored_tells_the_ids_alone),
 		TEST(verify_finds_a_flipped_bit_and_a_file_that_took_anothers_place),
 	};
 	return cmocka_run_group_tests(tests, ix_make_folders, ix_remove_folders);
