@@ -2,8 +2,9 @@
 // Loading and committing the catalog.
 //
 // Each record has a checksum, but a damaged tree can also hide records or bring old ones back. So every transaction writes a
-// main record with its number and the sum over all other records, and loading compares both; and as a damaged transaction number
-// in a meta page could make LMDB fall back by one transaction, the other meta page's tree is asked whether it is the younger one.
+// main record with its number and the sum over all other records, and loading compares both. A damaged number in a meta page could
+// still make LMDB fall back by one whole transaction: so the number of the last one is also noted beside (catalog/last) once it is
+// durable. The note itself is not synced; after a power cut it may be older than the catalog, never younger.
 #include "store/catalog.h"
 
 #include <errno.h>
@@ -15,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/crc32c.h"
 #include "store/disk.h"
 #include "store/pages.h"
 
@@ -158,6 +160,61 @@ void hs_catalog_fini(struct hs_catalog *c)
 	*c = (struct hs_catalog){0};
 }
 
+// ---- the note of the last transaction ----
+
+#define NOTE_BYTES 12u // u64 transaction, u32 CRC-32C of it
+
+static char *note_path(const struct hs_catalog *c)
+{
+	return hs_disk_path("%.*slast", (int)(strlen(c->path) - strlen("data.mdb")), c->path);
+}
+
+static void write_note(const struct hs_catalog *c)
+{
+	uint8_t note[NOTE_BYTES];
+	uint64_t txn = c->txn;
+	for (int i = 0; i < 8; i++)
+		note[i] = (uint8_t)(txn >> (8 * i));
+	uint32_t crc = hs_crc32c(0, note, 8);
+	for (int i = 0; i < 4; i++)
+		note[8 + i] = (uint8_t)(crc >> (8 * i));
+	char *path = note_path(c);
+	int fd = path ? open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
+	if (fd >= 0) { // a note that cannot be written protects less; the transaction stands
+		ssize_t n = pwrite(fd, note, sizeof(note), 0);
+		(void)n;
+		close(fd);
+	}
+	free(path);
+}
+
+// 0 where there is none, or a damaged one.
+static uint64_t read_note(const struct hs_catalog *c)
+{
+	uint8_t note[NOTE_BYTES];
+	uint64_t txn = 0;
+	uint32_t crc = 0;
+	char *path = note_path(c);
+	int fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
+	int rc = fd < 0 ? -1 : hs_disk_read(fd, note, sizeof(note), 0);
+	if (fd >= 0)
+		close(fd);
+	free(path);
+	for (int i = 0; rc == 0 && i < 8; i++)
+		txn |= (uint64_t)note[i] << (8 * i);
+	for (int i = 0; rc == 0 && i < 4; i++)
+		crc |= (uint32_t)note[8 + i] << (8 * i);
+	return rc == 0 && hs_crc32c(0, note, 8) == crc ? txn : 0;
+}
+
+void hs_catalog_forget_note(const struct hs_catalog *c)
+{
+	char *path = note_path(c);
+	if (path)
+		unlink(path);
+	free(path);
+}
+
 // ---- loading ----
 
 static const char *visit_record(void *arg, const struct hs_pages_item *item)
@@ -170,19 +227,6 @@ static void fini_loading(struct hs_cat_loading *l)
 {
 	free(l->names);
 	l->names = NULL;
-}
-
-// Does the other meta page hold a younger tree than the one that claims to be the newest? Its pages may have been used again
-// since, so nothing found there is a fault by itself.
-static bool other_is_younger(const struct hs_pages *pages, uint64_t txn)
-{
-	struct hs_catalog scratch = {0};
-	struct hs_cat_loading other = {.catalog = &scratch};
-	hs_pages_walk(pages, !pages->newest, visit_record, &other);
-	bool younger = other.have_main && other.stated_txn > txn;
-	fini_loading(&other);
-	hs_catalog_fini(&scratch);
-	return younger;
 }
 
 static bool has_file(const struct hs_catalog *c, uint32_t owner, enum hs_file_kind kind, const struct hs_id *id)
@@ -224,8 +268,6 @@ static const char *read_tree(struct hs_catalog *c, const void *map, size_t len)
 		fault = "its main record is missing";
 	if (!fault && (l.stated_txn != pages.metas[pages.newest].txn || l.stated_sum != l.sum || l.stated_records != l.nrecords))
 		fault = "its main record does not fit its other records";
-	if (!fault && other_is_younger(&pages, l.stated_txn))
-		fault = "its meta pages are exchanged";
 	if (!fault)
 		fault = resolve(&l);
 	c->txn = l.stated_txn;
@@ -235,6 +277,9 @@ static const char *read_tree(struct hs_catalog *c, const void *map, size_t len)
 	return fault;
 }
 
+static const char rebuild_hint[] =
+	"hsfeedd --rebuild-catalog makes it anew from the files' headers; the damaged one goes to lost/";
+
 static int load_file(struct hs_catalog *c, int fd, size_t len, struct hs_err *reterr)
 {
 	// A private copy, not a map: the file may sit on a bad sector, and LMDB will write to it later.
@@ -243,17 +288,27 @@ static int load_file(struct hs_catalog *c, int fd, size_t len, struct hs_err *re
 		return hs_err_nomem(reterr, "reading the catalog");
 	int rc = hs_disk_read(fd, data, len, 0);
 	const char *fault = rc < 0 ? NULL : read_tree(c, data, len);
+	if (!fault && rc == 0 && c->txn < read_note(c))
+		fault = "it lacks transactions that were made";
 	free(data);
 	if (rc < 0)
 		return hs_disk_fail(reterr, rc, c->path, "read it");
 	if (!fault)
 		return 0;
-	if (strcmp(fault, "out of memory") == 0)
+	if (fault == hs_pages_no_memory)
 		return hs_err_nomem(reterr, "reading the catalog");
-	hs_err_set(reterr, fault == hs_cat_newer_format ? HSFEED_EFOREIGN : HSFEED_ECORRUPT, "%s: %s", c->path, fault);
-	if (fault == hs_cat_newer_format)
-		return hs_err_hint(reterr, "use the hsfeedd that wrote it, or a newer one");
-	return hs_err_hint(reterr, "hsfeedd --rebuild-catalog makes it anew from the files' headers; the damaged one goes to lost/");
+	bool newer = fault == hs_cat_newer_format;
+	int code = newer ? HSFEED_EFOREIGN : HSFEED_ECORRUPT;
+	hs_err_set(reterr, code, "%s: %s", c->path, fault);
+	hs_err_hint(reterr, "%s", newer ? "use the hsfeedd that wrote it, or a newer one" : rebuild_hint);
+	return code;
+}
+
+static int cut_off(const struct hs_catalog *c, struct hs_err *reterr)
+{
+	hs_err_set(reterr, HSFEED_ECORRUPT, "%s: it is cut off", c->path);
+	hs_err_hint(reterr, "%s", rebuild_hint);
+	return HSFEED_ECORRUPT;
 }
 
 int hs_catalog_load(struct hs_catalog *c, const char *folder, struct hs_err *reterr)
@@ -268,8 +323,8 @@ int hs_catalog_load(struct hs_catalog *c, const char *folder, struct hs_err *ret
 	int rc = fd < 0 || fstat(fd, &st) < 0 ? -errno : 0;
 	if (rc < 0)
 		hs_disk_fail(reterr, rc, c->path, "read it");
-	else if (st.st_size == 0) // made, never written: there was no first transaction
-		rc = 1;
+	else if (st.st_size < 2 * sysconf(_SC_PAGESIZE)) // not even both meta pages: there was no first transaction
+		rc = read_note(c) > 0 ? cut_off(c, reterr) : 1;
 	else
 		rc = load_file(c, fd, (size_t)st.st_size, reterr);
 	if (fd >= 0)
@@ -373,6 +428,16 @@ static int grow_map(struct hs_catalog *c)
 	return rc;
 }
 
+// A failed write of the meta page makes LMDB refuse all that follows.
+static bool takes_changes(const struct hs_catalog *c)
+{
+	MDB_txn *txn;
+	if (mdb_txn_begin(c->env, NULL, 0, &txn) != 0)
+		return false;
+	mdb_txn_abort(txn);
+	return true;
+}
+
 // After a failed commit: did the meta page get the new number? And may the next transaction trust what the kernel holds?
 static int judge_failure(struct commit *m, int mdb_rc, bool *ret_landed, struct hs_err *reterr)
 {
@@ -384,7 +449,7 @@ static int judge_failure(struct commit *m, int mdb_rc, bool *ret_landed, struct 
 	bool landed = m->committing && (mdb_env_info(c->env, &info) != 0 || info.me_last_txnid >= m->number);
 	if (ret_landed)
 		*ret_landed = landed;
-	c->broken = landed || (code != -ENOSPC && code != -EDQUOT && code != -ENOMEM);
+	c->broken = landed || (code != -ENOSPC && code != -EDQUOT && code != -ENOMEM) || !takes_changes(c);
 	if (c->broken)
 		hs_err_hint(reterr, "the catalog takes no more changes until hsfeedd is started again; what is open is still served");
 	return code;
@@ -404,7 +469,8 @@ int hs_catalog_commit(struct hs_catalog *c, const struct hs_cat_ops *ops, bool *
 		*ret_landed = false;
 	if (c->broken) {
 		hs_err_set(reterr, -EIO, "%s: an earlier write to it failed", c->path);
-		return hs_err_hint(reterr, "start hsfeedd again");
+		hs_err_hint(reterr, "start hsfeedd again");
+		return -EIO;
 	}
 	if (ops->failed)
 		return hs_err_nomem(reterr, "changing the catalog");
@@ -421,5 +487,6 @@ int hs_catalog_commit(struct hs_catalog *c, const struct hs_cat_ops *ops, bool *
 	c->txn = m.number;
 	c->sum = m.sum;
 	c->nrecords = m.nrecords;
+	write_note(c);
 	return 0;
 }

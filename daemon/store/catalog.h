@@ -66,6 +66,8 @@ int hs_catalog_load(struct hs_catalog *c, const char *folder, struct hs_err *ret
 // hs_catalog_start opens the environment for writing.
 int hs_catalog_start(struct hs_catalog *c, struct hs_err *reterr);
 void hs_catalog_fini(struct hs_catalog *c);
+// hs_catalog_forget_note removes the note of the last transaction: the next catalog begins anew.
+void hs_catalog_forget_note(const struct hs_catalog *c);
 
 // ---- changes ----
 

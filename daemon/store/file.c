@@ -125,6 +125,8 @@ static int check_structure(struct hs_file *f, int fd, struct hs_err *reterr)
 	if (!fault)
 		fault = hs_pages_walk(&pages, pages.newest, check_item, &f->nvalues);
 	munmap(map, f->bytes);
+	if (fault == hs_pages_no_memory)
+		return hs_err_nomem(reterr, "checking a file");
 	return fault ? hs_file_damaged(f, reterr, "%s", fault) : 0;
 }
 
@@ -229,7 +231,8 @@ static int read_header(struct hs_file *f, struct hs_err *reterr)
 	if (format != HS_FORMAT) {
 		hs_err_set(reterr, HSFEED_EFOREIGN, "%s: it is of format %llu; this hsfeedd reads format %d", f->path,
 			   (unsigned long long)format, HS_FORMAT);
-		return hs_err_hint(reterr, "use the hsfeedd that wrote it, or a newer one");
+		hs_err_hint(reterr, "use the hsfeedd that wrote it, or a newer one");
+		return HSFEED_EFOREIGN;
 	}
 	if (!hs_r_get_uint(map, "kind", &kind) || (kind != HS_FILE_VERSION && kind != HS_FILE_ENCODING))
 		return hs_file_damaged(f, reterr, "its header names no known kind");

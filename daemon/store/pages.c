@@ -24,6 +24,8 @@
 enum { PAGE_BRANCH = 1, PAGE_LEAF = 2, PAGE_OVERFLOW = 4, PAGE_META = 8 };
 #define NODE_BIGDATA 1u
 
+const char hs_pages_no_memory[] = "out of memory";
+
 static uint16_t get16(const uint8_t *p)
 {
 	return (uint16_t)(p[0] | p[1] << 8);
@@ -291,7 +293,7 @@ const char *hs_pages_walk(const struct hs_pages *p, unsigned meta, hs_pages_visi
 	struct walk w = {.pages = p, .end = m->last_page + 1, .visit = visit, .arg = arg};
 	w.seen = calloc(1, w.end / 8 + 1);
 	if (!w.seen)
-		return "out of memory";
+		return hs_pages_no_memory;
 	const char *fault = walk_tree(&w, m->dbs[1]);
 	w.free_list = true;
 	if (!fault)

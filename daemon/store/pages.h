@@ -35,6 +35,7 @@ const char *hs_pages_open(struct hs_pages *p, const void *map, uint64_t len, uns
 // hs_pages_walk walks the tree of one meta page in key order, then the free list: every page within the file and used once, every
 // node within its page, keys ascending, depth and counts as stated, no free page in use. visit returns NULL to go on.
 typedef const char *hs_pages_visit(void *arg, const struct hs_pages_item *item);
+extern const char hs_pages_no_memory[]; // the one fault that is not the file's
 const char *hs_pages_walk(const struct hs_pages *p, unsigned meta, hs_pages_visit *visit, void *arg);
 
 #endif

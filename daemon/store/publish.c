@@ -52,7 +52,8 @@ void hs_published_fini(struct hs_published *p)
 static int bad_request(struct hs_err *reterr, const char *what, const char *text)
 {
 	hs_err_set(reterr, HSFEED_EBADREQUEST, "\"%.160s\" is not a %s", text ? text : "", what);
-	return hs_err_hint(reterr, "letters, digits, '.', '_' and '-', beginning with a letter or digit, at most %d", HS_NAME_MAX);
+	hs_err_hint(reterr, "letters, digits, '.', '_' and '-', beginning with a letter or digit, at most %d", HS_NAME_MAX);
+	return HSFEED_EBADREQUEST;
 }
 
 static int check_names(const struct hs_publish *what, struct hs_err *reterr)
@@ -71,27 +72,24 @@ static int check_names(const struct hs_publish *what, struct hs_err *reterr)
 	return 0;
 }
 
-static const char *check_version(const struct hs_file *f, struct hs_err *reterr)
+static int check_contents(const struct hs_file *f, struct hs_cat_file *fresh, struct hs_err *reterr)
 {
 	struct hs_version *v;
-	if (hs_version_open(f, &v, reterr) < 0)
-		return "";
-	hs_version_close(v);
-	return NULL;
-}
-
-static const char *check_encoding(const struct hs_file *f, struct hs_cat_file *fresh, struct hs_err *reterr)
-{
 	struct hs_encoding *e;
-	if (hs_encoding_open(f, &e, reterr) < 0)
-		return "";
-	fresh->version = e->version;
-	hs_encoding_close(e);
-	return NULL;
+	int rc = fresh->kind == HS_FILE_VERSION ? hs_version_open(f, &v, reterr) : hs_encoding_open(f, &e, reterr);
+	if (rc < 0)
+		return rc;
+	if (fresh->kind == HS_FILE_VERSION) {
+		hs_version_close(v);
+	} else {
+		fresh->version = e->version;
+		hs_encoding_close(e);
+	}
+	return 0;
 }
 
-// What the header says must be what the ingest claims: NULL, a fault, or "" when reterr is set already.
-static const char *judge_file(const struct hs_file *f, struct hs_cat_file *fresh, struct hs_err *reterr)
+// What the header says must be what the ingest claims: NULL, or a fault.
+static const char *judge_header(const struct hs_file *f, const struct hs_cat_file *fresh)
 {
 	struct hs_span h = hs_file_header(f);
 	struct hs_rbuf map = {(const uint8_t *)h.ptr, (const uint8_t *)h.ptr + h.len};
@@ -107,10 +105,7 @@ static const char *judge_file(const struct hs_file *f, struct hs_cat_file *fresh
 		return "its header has no name or no time";
 	if (fresh->kind == HS_FILE_ENCODING && (!hs_r_get_str(map, "role", &name, &len) || !hs_name_valid(name, len)))
 		return "its header has no role";
-	fresh->bytes = hs_file_bytes(f);
-	fresh->rows = hs_file_rows(f);
-	fresh->crc_root = hs_file_crc_root(f);
-	return fresh->kind == HS_FILE_VERSION ? check_version(f, reterr) : check_encoding(f, fresh, reterr);
+	return NULL;
 }
 
 static int check_new(const struct publish *p, struct part *part, struct hs_err *reterr)
@@ -125,9 +120,11 @@ static int check_new(const struct publish *p, struct part *part, struct hs_err *
 	int rc = hs_file_open(part->want->tmp_path, 0, &f, reterr);
 	if (rc < 0)
 		return rc;
-	const char *fault = judge_file(f, part->fresh, reterr);
-	if (fault)
-		rc = *fault ? hs_file_damaged(f, reterr, "%s", fault) : reterr ? reterr->code : HSFEED_ECORRUPT;
+	const char *fault = judge_header(f, part->fresh);
+	rc = fault ? hs_file_damaged(f, reterr, "%s", fault) : check_contents(f, part->fresh, reterr);
+	part->fresh->bytes = hs_file_bytes(f);
+	part->fresh->rows = hs_file_rows(f);
+	part->fresh->crc_root = hs_file_crc_root(f);
 	hs_file_close(f);
 	return rc;
 }
@@ -149,7 +146,8 @@ static int find_known(struct publish *p, struct part *part, struct hs_err *reter
 	if (part->known || part->same || part->want->tmp_path)
 		return 0;
 	hs_err_set(reterr, HSFEED_ENOTFOUND, "the stored %s was removed meanwhile", part->kind == HS_FILE_VERSION ? "version" : "encoding");
-	return hs_err_hint(reterr, "ingest again");
+	hs_err_hint(reterr, "ingest again");
+	return HSFEED_ENOTFOUND;
 }
 
 static const struct hs_cat_file *facts(const struct part *part)

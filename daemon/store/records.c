@@ -5,6 +5,7 @@
 
 #include "base/crc32c.h"
 #include "store/catalog.h"
+#include "store/pages.h"
 #include "wire/wire.h"
 
 #define VALUE_PREFIX 4u
@@ -210,7 +211,7 @@ static const char *read_file(struct hs_cat_loading *l, struct hs_span key, struc
 	struct hs_cat_file *f = hs_array(1, sizeof(*f));
 	if (!f || hs_catalog_reserve(l->catalog, 1, 0) < 0) {
 		free(f);
-		return "out of memory";
+		return hs_pages_no_memory;
 	}
 	f->kind = (enum hs_file_kind)key.ptr[5];
 	f->owner = key_owner(key);
@@ -235,15 +236,17 @@ static bool copy_name(struct hs_span text, char ret[HS_NAME_MAX + 1])
 	return true;
 }
 
-static bool read_roles(struct hs_rbuf map, struct hs_cat_version *v)
+static bool read_roles(struct hs_rbuf map, struct hs_cat_version *v, bool *ret_no_memory)
 {
 	struct hs_rbuf list;
 	struct hs_wire_value head, role, id;
 	if (!hs_r_find(map, "roles", &list) || !hs_r_next(&list, &head) || head.type != HS_WIRE_ARRAY)
 		return false;
 	v->roles = hs_array(head.as.count, sizeof(*v->roles));
-	if (!v->roles)
+	if (!v->roles) {
+		*ret_no_memory = true;
 		return false;
+	}
 	for (uint32_t i = 0; i < head.as.count; i++) {
 		struct hs_wire_value pair;
 		if (!hs_r_next(&list, &pair) || pair.type != HS_WIRE_ARRAY || pair.as.count != 2 || !hs_r_next(&list, &role) ||
@@ -263,14 +266,16 @@ static const char *read_version(struct hs_cat_loading *l, struct hs_span key, st
 	struct hs_cat_version *v = hs_array(1, sizeof(*v));
 	if (!v || hs_catalog_reserve(l->catalog, 0, 1) < 0) {
 		free(v);
-		return "out of memory";
+		return hs_pages_no_memory;
 	}
+	bool no_memory = false;
 	bool ok = key.len > 5 + 33 && key.ptr[key.len - 33] == '\0' &&
 		  copy_name((struct hs_span){key.ptr + 5, key.len - 5 - 33}, v->name) &&
-		  hs_r_get_int(map, "created_ms", &v->created_ms) && hs_r_get_uint(map, "seq", &v->seq) && read_roles(map, v);
+		  hs_r_get_int(map, "created_ms", &v->created_ms) && hs_r_get_uint(map, "seq", &v->seq) &&
+		  read_roles(map, v, &no_memory);
 	if (!ok) {
 		hs_cat_version_free(v);
-		return "a version's record cannot be understood";
+		return no_memory ? hs_pages_no_memory : "a version's record cannot be understood";
 	}
 	v->owner = key_owner(key);
 	memcpy(v->id.bytes, key.ptr + key.len - 32, 32);
@@ -281,7 +286,7 @@ static const char *read_version(struct hs_cat_loading *l, struct hs_span key, st
 static const char *read_name(struct hs_cat_loading *l, struct hs_span key, struct hs_rbuf map)
 {
 	if (hs_grow(&l->names, &l->names_cap, l->nnames + 1, sizeof(*l->names)) < 0)
-		return "out of memory";
+		return hs_pages_no_memory;
 	struct hs_cat_name *n = &l->names[l->nnames];
 	struct hs_rbuf access;
 	struct hs_wire_value head;

@@ -51,7 +51,8 @@ static bool name_is_known(const char *name)
 static int foreign(const char *path, const char *what, const char *name, struct hs_err *reterr)
 {
 	hs_err_set(reterr, HSFEED_EFOREIGN, "%s: %s%s", path, what, name);
-	return hs_err_hint(reterr, "name an empty or a new folder with --state, so that nothing of anybody else's is touched");
+	hs_err_hint(reterr, "name an empty or a new folder with --state, so that nothing of anybody else's is touched");
+	return HSFEED_EFOREIGN;
 }
 
 static int look_for_strangers(const char *path, struct hs_err *reterr)
@@ -77,7 +78,8 @@ static int refuse_remote(const char *path, struct hs_err *reterr)
 	if (!name)
 		return 0;
 	hs_err_set(reterr, HSFEED_EREMOTEFS, "%s: it is on a remote file system (%s); maps and locks cannot be trusted there", path, name);
-	return hs_err_hint(reterr, "name a folder on a local disk: --state /local/disk/hsfeed");
+	hs_err_hint(reterr, "name a folder on a local disk: --state /local/disk/hsfeed");
+	return HSFEED_EREMOTEFS;
 }
 
 // ---- the lock ----
@@ -91,7 +93,8 @@ static int locked_by_other(int fd, const char *path, struct hs_err *reterr)
 		hs_err_set(reterr, HSFEED_ELOCKED, "%s: another hsfeedd (process %ld) holds it", path, strtol(pid + 4, NULL, 10));
 	else
 		hs_err_set(reterr, HSFEED_ELOCKED, "%s: another hsfeedd holds it", path);
-	return hs_err_hint(reterr, "use that daemon, stop it first, or name another folder with --state");
+	hs_err_hint(reterr, "use that daemon, stop it first, or name another folder with --state");
+	return HSFEED_ELOCKED;
 }
 
 static int write_lock_line(int fd)
@@ -115,7 +118,8 @@ static int judge_lock(int fd, const char *path, struct hs_err *reterr)
 		return 0;
 	if (n > 0 && strncmp(text, "hsfeed state ", 13) == 0 && strncmp(LOCK_LINE, text, (size_t)n) != 0) {
 		hs_err_set(reterr, HSFEED_EFOREIGN, "%s: it is a state folder of an hsfeedd with another layout", path);
-		return hs_err_hint(reterr, "use the hsfeedd that wrote it, or a newer one");
+		hs_err_hint(reterr, "use the hsfeedd that wrote it, or a newer one");
+		return HSFEED_EFOREIGN;
 	}
 	return look_for_strangers(path, reterr);
 }
@@ -150,7 +154,8 @@ static int mend_mode(const struct hs_state *s, const char *path, const struct st
 {
 	if (st->st_uid != geteuid()) {
 		hs_err_set(reterr, -EPERM, "%s: it belongs to user %u, and hsfeedd runs as user %u", path, st->st_uid, geteuid());
-		return hs_err_hint(reterr, "start hsfeedd as that user, or name another folder with --state");
+		hs_err_hint(reterr, "start hsfeedd as that user, or name another folder with --state");
+		return -EPERM;
 	}
 	if ((st->st_mode & 07777) == 0700)
 		return 0;

@@ -39,7 +39,8 @@ static int check_lmdb(struct hs_err *reterr)
 		return 0;
 	hs_err_set(reterr, HSFEED_EUNSUPPORTED, "the LMDB library here is %s; hsfeedd was built with %s and reads its files only", text,
 		   MDB_VERSION_STRING);
-	return hs_err_hint(reterr, "install liblmdb %d.%d, or build hsfeedd again", MDB_VERSION_MAJOR, MDB_VERSION_MINOR);
+	hs_err_hint(reterr, "install liblmdb %d.%d, or build hsfeedd again", MDB_VERSION_MAJOR, MDB_VERSION_MINOR);
+	return HSFEED_EUNSUPPORTED;
 }
 
 static int count_file(void *arg, const struct hs_state_found *found, struct hs_err *reterr)
@@ -56,7 +57,8 @@ static int refuse_without_catalog(struct hs_store *s, struct hs_err *reterr)
 	if (rc < 0 || n == 0)
 		return rc;
 	hs_err_set(reterr, HSFEED_ENOCATALOG, "%s: there are %u file(s) of versions and encodings, but no catalog", s->state.path, n);
-	return hs_err_hint(reterr, "hsfeedd --rebuild-catalog makes it anew from the files' headers");
+	hs_err_hint(reterr, "hsfeedd --rebuild-catalog makes it anew from the files' headers");
+	return HSFEED_ENOCATALOG;
 }
 
 static int sweep_file(void *arg, const struct hs_state_found *found, struct hs_err *reterr)
@@ -111,6 +113,8 @@ static int set_aside_catalog(struct hs_store *s, const char *folder, struct hs_e
 static int begin_catalog(struct hs_store *s, const char *folder, bool rebuild, struct hs_err *reterr)
 {
 	struct hs_cat_ops none = {0};
+	hs_catalog_forget_note(&s->catalog);
+	unlink(s->catalog.path); // LMDB would not open what a first start left half made; there is nothing in it
 	int rc = hs_catalog_start(&s->catalog, reterr);
 	if (rc == 0)
 		rc = rebuild ? hs_store_rebuild(s, reterr) : hs_catalog_commit(&s->catalog, &none, NULL, reterr);
@@ -223,7 +227,8 @@ static int copy_entry(const struct hs_store *s, const struct hs_cat_version *v, 
 int hs_store_no_dataset(struct hs_err *reterr, const char *spec)
 {
 	hs_err_set(reterr, HSFEED_ENOTFOUND, "there is no dataset \"%s\"", spec);
-	return hs_err_hint(reterr, "hsfeed datasets lists what there is");
+	hs_err_hint(reterr, "hsfeed datasets lists what there is");
+	return HSFEED_ENOTFOUND;
 }
 
 struct prefix {
@@ -244,7 +249,8 @@ static int parse_spec(const char *spec, char ret_name[HS_NAME_MAX + 1], struct p
 	}
 	if (!ok) {
 		hs_err_set(reterr, HSFEED_EBADREQUEST, "\"%.160s\" does not name a dataset", spec);
-		return hs_err_hint(reterr, "write NAME, or NAME@ and at least %d of the version's first hex digits", MIN_PREFIX);
+		hs_err_hint(reterr, "write NAME, or NAME@ and at least %d of the version's first hex digits", MIN_PREFIX);
+		return HSFEED_EBADREQUEST;
 	}
 	memcpy(ret_name, spec, len);
 	ret_name[len] = '\0';
@@ -282,7 +288,8 @@ int hs_store_match(const struct hs_store *store, uint32_t owner, const char *spe
 			hs_err_set(reterr, HSFEED_ENOTFOUND, "dataset \"%s\" has no version that begins with %s", name, prefix.digits);
 		else
 			hs_err_set(reterr, HSFEED_ENOTFOUND, "%u versions of dataset \"%s\" begin with %s", matches, name, prefix.digits);
-		return hs_err_hint(reterr, "hsfeed versions %s lists them", name);
+		hs_err_hint(reterr, "hsfeed versions %s lists them", name);
+		return HSFEED_ENOTFOUND;
 	}
 	*ret = found ? found : current;
 	return 0;

@@ -27,7 +27,8 @@ static int not_published(enum hs_file_kind kind, const struct hs_id *id, struct 
 	char hex[HS_ID_HEX];
 	hs_id_hex(id, hex);
 	hs_err_set(reterr, HSFEED_ENOTFOUND, "there is no %s %.12s", kind == HS_FILE_VERSION ? "version" : "encoding", hex);
-	return hs_err_hint(reterr, "it was removed, or never ingested under this user");
+	hs_err_hint(reterr, "it was removed, or never ingested under this user");
+	return HSFEED_ENOTFOUND;
 }
 
 static int open_it(struct hs_store *store, const struct hs_cat_file *want, struct hs_file **ret, struct hs_err *reterr)

@@ -235,7 +235,8 @@ static int compare_with_puts(struct hs_file_writer *w, const struct hs_file *f, 
 	if (same)
 		return 0;
 	hs_err_set(reterr, HSFEED_ECORRUPT, "%s: what was read back is not what was written", w->path);
-	return hs_err_hint(reterr, "the disk or the memory may be failing: see the kernel's log (dmesg)");
+	hs_err_hint(reterr, "the disk or the memory may be failing: see the kernel's log (dmesg)");
+	return HSFEED_ECORRUPT;
 }
 
 static int write_crc(struct hs_file_writer *w, uint64_t *ret_bytes, struct hs_err *reterr)
