@@ -93,7 +93,8 @@ def test_random_shares_equal_distributed_sampler(plan):
             sampler = DistributedSampler(range(n), world, rank, shuffle=shuffle, seed=seed, drop_last=drop)
             sampler.set_epoch(epoch)
             batch, drop_batch = rng.choice([1, 2, 3, 32]), rng.random() < 0.5
-            samples, batches, _, sizes, places = plan.deal(n, 0, rank, world, "drop" if drop else "pad", batch, drop_batch)
+            shard = "drop" if drop else "pad"
+            samples, batches, _, sizes, places = plan.deal(n, 0, rank, world, shard, batch, drop_batch)
             theirs = list(sampler)
             assert [order[i] for i in places] == theirs and samples == len(sampler), (n, world, rank, seed, drop)
             grouped = list(BatchSampler(theirs, batch, drop_batch))
