@@ -6,3 +6,4 @@ target_link_options(test_text_nomem PRIVATE -Wl,--wrap=malloc,--wrap=calloc,--wr
 
 add_executable(source_dump oracle/source_dump.c)
 target_link_libraries(source_dump PRIVATE hs_text)
+hs_test(fuzz_csv fuzz/fuzz_csv.c hs_text)

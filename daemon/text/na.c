@@ -24,21 +24,3 @@ bool hs_na_is_word(enum hs_na na, struct hs_span cell)
 			return na == HS_NA_PANDAS || padded[1] != 'o';
 	return false;
 }
-
-static const char *const names[] = {[HS_NA_PANDAS] = "pandas", [HS_NA_PANDAS1] = "pandas1", [HS_NA_EMPTY] = "empty"};
-
-const char *hs_na_name(enum hs_na na)
-{
-	return names[na];
-}
-
-int hs_na_parse(const char *name, enum hs_na *ret, struct hs_err *reterr)
-{
-	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strcmp(name, names[i]) == 0) {
-			*ret = (enum hs_na)i;
-			return 0;
-		}
-	}
-	return hs_err_set(reterr, HSFEED_EBADREQUEST, "na: %s is none of pandas, pandas1, empty", name);
-}

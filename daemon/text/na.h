@@ -16,7 +16,4 @@ static inline bool hs_na_is(enum hs_na na, struct hs_span cell)
 	return cell.len == 0 || (cell.len <= HS_NA_LONGEST && na != HS_NA_EMPTY && hs_na_is_word(na, cell));
 }
 
-const char *hs_na_name(enum hs_na na);                                     // "pandas", "pandas1", "empty"
-int hs_na_parse(const char *name, enum hs_na *ret, struct hs_err *reterr); // 0 or HSFEED_EBADREQUEST
-
 #endif

@@ -110,7 +110,7 @@ static void set_option(struct request *r, const char *key, const char *value)
 	else if (strcmp(key, "charset") == 0)
 		o->charset = value;
 	else if (strcmp(key, "na") == 0) {
-		must(hs_na_parse(value, &o->na, &err) == 0, "na");
+		o->na = strcmp(value, "pandas1") == 0 ? HS_NA_PANDAS1 : value[0] == 'e' ? HS_NA_EMPTY : HS_NA_PANDAS;
 		o->na_given = true;
 	} else if (strcmp(key, "bad_rows") == 0)
 		o->bad_rows = strcmp(value, "skip") == 0 ? HS_BAD_ROWS_SKIP : HS_BAD_ROWS_ERROR;
