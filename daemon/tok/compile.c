@@ -268,15 +268,13 @@ static int make_trie(struct hs_tok *tok, const struct alphabet *a)
 	return rc;
 }
 
-static int refuse_empty(const struct hs_tok_spec *spec, const struct hs_tok_added *token, struct hs_err *reterr)
+static struct hs_json_shown show(const struct hs_tok_spec *spec, const struct hs_tok_added *token)
 {
 	char text[64];
 	size_t len = token->content.len < sizeof(text) ? token->content.len : sizeof(text) - 1;
 	memcpy(text, spec->added_text.data + token->at, len);
 	text[len] = '\0';
-	return hs_err_set(reterr, HSFEED_EUNSUPPORTED,
-			  "added token \"%s\" (id %u) is matched in normalized text, but the normalizer leaves nothing of it",
-			  hs_json_shown(text).text, token->id);
+	return hs_json_shown(text);
 }
 
 // All patterns of one matcher as byte codes, one after another; ends[i] is where the i-th stops.
@@ -313,9 +311,28 @@ static int collect_patterns(struct hs_tok *tok, bool normalized, struct hs_tok_w
 		if (normalized)
 			text = (struct hs_span){(const char *)work->text.data, work->text.len};
 		if (text.len == 0)
-			return refuse_empty(spec, token, reterr);
+			return hs_err_set(reterr, HSFEED_EUNSUPPORTED,
+					  "added token \"%s\" (id %u) is looked for in normalized text, but the normalizer "
+					  "leaves nothing of it", show(spec, token).text, token->id);
 		if (put_pattern(p, normalized ? &tok->normalized : &tok->literal, (const uint8_t *)text.ptr, text.len, i) < 0)
 			return -ENOMEM;
+	}
+	return 0;
+}
+
+// Two tokens that are one after normalization: which of their ids the library gives differs from run to run.
+static int refuse_twins(const struct hs_tok_spec *spec, const struct hs_trie *trie, const struct patterns *p,
+			struct hs_err *reterr)
+{
+	for (size_t i = 0; i < p->nkeys; i++) {
+		uint32_t node = 0;
+		for (uint32_t k = 0; k < p->keys[i].len; k++)
+			node = hs_trie_step(trie->nodes, node, p->keys[i].codes[k]);
+		const struct hs_tok_added *a = &spec->added[p->keys[i].value], *b = &spec->added[trie->nodes[node].value];
+		if (a != b)
+			return hs_err_set(reterr, HSFEED_EBADTOKENIZER,
+					  "added tokens \"%s\" (id %u) and \"%s\" (id %u) are the same once normalized",
+					  show(spec, a).text, a->id, show(spec, b).text, b->id);
 	}
 	return 0;
 }
@@ -323,6 +340,7 @@ static int collect_patterns(struct hs_tok *tok, bool normalized, struct hs_tok_w
 static int make_matcher(struct hs_tok *tok, bool normalized, struct hs_err *reterr)
 {
 	struct patterns p = {.keys = hs_array(tok->spec.nadded, sizeof(*p.keys))};
+	struct hs_trie *trie = normalized ? &tok->normalized.trie : &tok->literal.trie;
 	struct hs_tok_work work = {0};
 	int rc = p.keys ? collect_patterns(tok, normalized, &work, &p, reterr) : -ENOMEM;
 	size_t at = 0;
@@ -331,7 +349,9 @@ static int make_matcher(struct hs_tok *tok, bool normalized, struct hs_err *rete
 		at += p.keys[i].len;
 	}
 	if (rc == 0 && p.nkeys)
-		rc = hs_trie_create(p.keys, p.nkeys, 256, normalized ? &tok->normalized.trie : &tok->literal.trie);
+		rc = hs_trie_create(p.keys, p.nkeys, 256, trie);
+	if (rc == 0 && p.nkeys)
+		rc = refuse_twins(&tok->spec, trie, &p, reterr);
 	hs_tok_work_fini(&work);
 	free(p.codes);
 	free(p.keys);

@@ -45,7 +45,7 @@ struct hs_tok {
 };
 
 // hs_tok_compile fills everything from tok->spec. 0, -ENOMEM, or HSFEED_EUNSUPPORTED for an added token that the
-// normalizer leaves nothing of.
+// normalizer leaves nothing of, HSFEED_EBADTOKENIZER for two that it makes one.
 int hs_tok_compile(struct hs_tok *tok, struct hs_err *reterr);
 
 #endif

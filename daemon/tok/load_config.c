@@ -208,6 +208,21 @@ struct hs_span hs_tok_config_special(const struct hs_tok_config *config, const c
 	return (struct hs_span){0};
 }
 
+static int add_token(const struct hs_json_place *place, const struct hs_tok_added *token, struct hs_tok_spec *spec)
+{
+	int rc = hs_tok_spec_add_token(spec, token);
+	const char *shown = token->content.ptr;
+	if (rc == -ENOMEM)
+		return hs_err_nomem(place->reterr, "reading added tokens");
+	if (rc == -E2BIG)
+		return hs_json_bad(place, "added token \"%s\" is too long, gets an id over %u, or is one of more than %u",
+				   hs_json_shown(shown).text, HS_TOK_MAX_VOCAB - 1, HS_TOK_MAX_ADDED);
+	if (rc == -EEXIST)
+		return hs_json_bad(place, "added token \"%s\" gets the id of another added token: the vocabulary's ids have gaps",
+				   hs_json_shown(shown).text);
+	return rc;
+}
+
 int hs_tok_load_added(const struct hs_json_place *place, const json_t *object, struct hs_tok_spec *spec)
 {
 	struct hs_tok_added token = {0};
@@ -224,14 +239,7 @@ int hs_tok_load_added(const struct hs_json_place *place, const json_t *object, s
 	token.normalized = !token.special;
 	if (rc >= 0)
 		rc = hs_json_get_bool(place, object, "normalized", &token.normalized);
-	if (rc >= 0)
-		rc = hs_tok_spec_add_token(spec, &token);
-	if (rc == -ENOMEM)
-		return hs_err_nomem(place->reterr, "reading added tokens");
-	if (rc == -E2BIG)
-		return hs_json_bad(place, "added token \"%s\" is too long, or would get an id over %u",
-				   hs_json_shown(token.content.ptr).text, HS_TOK_MAX_VOCAB - 1);
-	return rc < 0 ? rc : 0;
+	return rc < 0 ? rc : add_token(place, &token, spec);
 }
 
 struct decoder_item {
@@ -291,10 +299,7 @@ static int add_special(const struct hs_json_place *place, const json_t *value, s
 		if (rc < 0)
 			return rc;
 	}
-	int rc = hs_tok_spec_add_token(spec, &token);
-	if (rc == -ENOMEM)
-		return hs_err_nomem(place->reterr, "reading special tokens");
-	return rc < 0 ? hs_json_bad(place, "a special token is too long, or would get an id over %u", HS_TOK_MAX_VOCAB - 1) : 0;
+	return add_token(place, &token, spec);
 }
 
 // "additional_special_tokens" (a list) and "extra_special_tokens" (a list, or an object by name).

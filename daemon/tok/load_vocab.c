@@ -57,6 +57,9 @@ static int need_id(const struct hs_json_place *place, const struct hs_tok_config
 static int resolve(const struct hs_json_place *place, const struct hs_tok_config *config, struct hs_tok_spec *spec)
 {
 	spec->clean_text = true;
+	spec->chinese = config->tokenize_chinese_chars;
+	spec->lowercase = config->do_lower_case;
+	spec->strip_accents = config->strip_accents_null ? spec->lowercase : config->strip_accents;
 	spec->max_chars = 100;
 	if (hs_buf_append(&spec->prefix, "##", 2) < 0 || hs_tok_spec_index(spec) < 0)
 		return hs_err_nomem(place->reterr, "reading a vocabulary");

@@ -128,8 +128,11 @@ int hs_tok_spec_add_token(struct hs_tok_spec *spec, const struct hs_tok_added *t
 	}
 	int64_t in_vocab = hs_tok_spec_find(spec, token->content);
 	uint64_t id = in_vocab >= 0 ? (uint64_t)in_vocab : spec->next_id;
-	if (id >= HS_TOK_MAX_VOCAB)
+	if (id >= HS_TOK_MAX_VOCAB || spec->nadded >= HS_TOK_MAX_ADDED)
 		return -E2BIG;
+	for (size_t i = 0; i < spec->nadded; i++)
+		if (spec->added[i].id == id)
+			return -EEXIST;
 	copy.id = (uint32_t)id;
 	copy.at = spec->added_text.len;
 	copy.content.ptr = NULL;

@@ -29,7 +29,7 @@ static int create(const struct hs_tok_files *files, struct hs_tok *tok, struct h
 	if (rc < 0)
 		return rc;
 	rc = hs_tok_compile(tok, reterr);
-	if (rc == HSFEED_EUNSUPPORTED)
+	if (rc == HSFEED_EUNSUPPORTED || rc == HSFEED_EBADTOKENIZER)
 		hs_err_context(reterr, "%s", files->name);
 	if (rc == 0)
 		rc = hs_tok_settings(&tok->spec, &tok->settings);

@@ -258,7 +258,8 @@ static void group_by_root(struct builder *b, size_t nkeys)
 		for (size_t i = 0; i < nkeys; i++)
 			if (b->keys[i].root == root)
 				b->spare[n++] = b->keys[i];
-	memcpy(b->keys, b->spare, n * sizeof(*b->keys));
+	if (n)
+		memcpy(b->keys, b->spare, n * sizeof(*b->keys));
 }
 
 static int build(struct builder *b, size_t nkeys)
