@@ -41,14 +41,30 @@ struct app {
 	const char *sockets[HS_MAX_SOCKETS + 1];
 };
 
-enum { OPT_CONFIG = 256, OPT_STATE, OPT_SOCKET, OPT_LEVEL, OPT_REBUILD, OPT_FOREGROUND, OPT_CHECK, OPT_DEFAULT, OPT_VERSION,
-       OPT_HELP };
+enum {
+	OPT_CONFIG = 256,
+	OPT_STATE,
+	OPT_SOCKET,
+	OPT_LEVEL,
+	OPT_REBUILD,
+	OPT_FOREGROUND,
+	OPT_CHECK,
+	OPT_DEFAULT,
+	OPT_VERSION,
+	OPT_HELP
+};
 static const struct option options[] = {
-	{"config", required_argument, NULL, OPT_CONFIG}, {"state", required_argument, NULL, OPT_STATE},
-	{"socket", required_argument, NULL, OPT_SOCKET}, {"log-level", required_argument, NULL, OPT_LEVEL},
-	{"rebuild-catalog", no_argument, NULL, OPT_REBUILD}, {"foreground", no_argument, NULL, OPT_FOREGROUND},
-	{"check-config", no_argument, NULL, OPT_CHECK}, {"default-config", no_argument, NULL, OPT_DEFAULT},
-	{"version", no_argument, NULL, OPT_VERSION}, {"help", no_argument, NULL, OPT_HELP}, {NULL, 0, NULL, 0},
+	{"config", required_argument, NULL, OPT_CONFIG},
+	{"state", required_argument, NULL, OPT_STATE},
+	{"socket", required_argument, NULL, OPT_SOCKET},
+	{"log-level", required_argument, NULL, OPT_LEVEL},
+	{"rebuild-catalog", no_argument, NULL, OPT_REBUILD},
+	{"foreground", no_argument, NULL, OPT_FOREGROUND},
+	{"check-config", no_argument, NULL, OPT_CHECK},
+	{"default-config", no_argument, NULL, OPT_DEFAULT},
+	{"version", no_argument, NULL, OPT_VERSION},
+	{"help", no_argument, NULL, OPT_HELP},
+	{NULL, 0, NULL, 0},
 };
 
 static void say_line(void *arg, const char *text)
@@ -166,7 +182,8 @@ static int choose_state(struct app *app, struct hs_err *reterr)
 	if (!app->config.state) {
 		int rc = hs_default_state(app->default_state, sizeof(app->default_state));
 		if (rc < 0) {
-			hs_err_set(reterr, rc, "there is no default state folder: neither XDG_STATE_HOME nor HOME is set");
+			hs_err_set(reterr, rc,
+				   "there is no default state folder: neither XDG_STATE_HOME nor HOME is set");
 			return hs_err_hint(reterr, "name one: --state DIR");
 		}
 		rc = hs_make_parents(app->default_state);
@@ -219,11 +236,19 @@ static int serve(struct app *app)
 		return fail(&err);
 	}
 	struct hs_server_options server = {
-		.state = app->config.state ? app->config.state : app->default_state, .rebuild_catalog = app->rebuild,
-		.sockets = app->sockets, .socket_mode = socket_mode(app), .listen_fd = listen_fd,
-		.threads = (unsigned)app->config.threads, .ingest_threads = (unsigned)app->config.ingest_threads,
-		.limits = app->config.limits, .on_ready = on_ready, .on_beat = on_beat, .on_stopping = on_stopping,
-		.beat_ms = hs_notify_watchdog_ms(), .arg = app,
+		.state = app->config.state ? app->config.state : app->default_state,
+		.rebuild_catalog = app->rebuild,
+		.sockets = app->sockets,
+		.socket_mode = socket_mode(app),
+		.listen_fd = listen_fd,
+		.threads = (unsigned)app->config.threads,
+		.ingest_threads = (unsigned)app->config.ingest_threads,
+		.limits = app->config.limits,
+		.on_ready = on_ready,
+		.on_beat = on_beat,
+		.on_stopping = on_stopping,
+		.beat_ms = hs_notify_watchdog_ms(),
+		.arg = app,
 	};
 	hs_log_set_level((enum hs_log_level)app->config.log_level);
 	return hs_server_run(&server, &err) < 0 ? fail(&err) : 0;

@@ -24,7 +24,7 @@ struct key {
 	const char *doc;
 };
 
-#define MIB (1024u * 1024u)
+#define MIB           (1024u * 1024u)
 #define LIMIT(member) offsetof(struct hs_config, limits.member)
 static const struct key keys[] = {
 	{"daemon", "state", PATH, offsetof(struct hs_config, state), 0, 0, 0,
@@ -42,16 +42,19 @@ static const struct key keys[] = {
 	{"daemon", "ingest_threads", NUMBER, offsetof(struct hs_config, ingest_threads), 0, 0, 1024,
 	 "Threads of an ingest. 0: all cores (at low priority)."},
 	{"limits", "connections", NUMBER, LIMIT(connections), 16384, 1, 1000000, "Connections in all."},
-	{"limits", "connections_per_user", NUMBER, LIMIT(connections_per_user), 8192, 1, 1000000, "Connections of one user."},
+	{"limits", "connections_per_user", NUMBER, LIMIT(connections_per_user), 8192, 1, 1000000,
+	 "Connections of one user."},
 	{"limits", "requests", NUMBER, LIMIT(requests), 32, 1, 4096,
 	 "Unanswered requests of one connection; more are left unread until some are answered."},
-	{"limits", "handles", NUMBER, LIMIT(handles), 32, 1, 1024, "Files that one connection holds for its next requests."},
+	{"limits", "handles", NUMBER, LIMIT(handles), 32, 1, 1024,
+	 "Files that one connection holds for its next requests."},
 	{"limits", "streams", NUMBER, LIMIT(streams), 64, 1, 4096, "Open streams of one connection."},
 	{"limits", "slots", NUMBER, LIMIT(slots), 64, 1, 1024, "Slots of one stream."},
 	{"limits", "slot_bytes_per_user", BYTES, LIMIT(slot_bytes_per_user), 1024ull * MIB, 1, INT64_MAX,
 	 "Memory for slots of all streams of one user."},
 	{"limits", "ingests", NUMBER, LIMIT(ingests), 2, 1, 1024, "Ingest processes at once; more wait."},
-	{"limits", "ingests_per_user", NUMBER, LIMIT(ingests_per_user), 1, 1, 1024, "Ingest processes at once of one user."},
+	{"limits", "ingests_per_user", NUMBER, LIMIT(ingests_per_user), 1, 1, 1024,
+	 "Ingest processes at once of one user."},
 	{"limits", "waiting_per_user", NUMBER, LIMIT(waiting_per_user), 32, 1, 4096, "Ingests of one user that wait."},
 	{"limits", "upload_bytes", BYTES, LIMIT(upload_bytes), 2048ull * MIB, 1, INT64_MAX,
 	 "Size of a file that comes over the socket instead of as a descriptor."},
@@ -91,7 +94,8 @@ void hs_config_fini(struct hs_config *c)
 static int set_path(struct hs_config *c, const struct key *key, const char *value, struct hs_err *reterr)
 {
 	if (value[0] != '/')
-		return hs_err_set(reterr, HSFEED_EBADCONFIG, "%s: must be an absolute path, not \"%.100s\"", key->name, value);
+		return hs_err_set(reterr, HSFEED_EBADCONFIG, "%s: must be an absolute path, not \"%.100s\"", key->name,
+				  value);
 	char *copy = strdup(value);
 	if (!copy)
 		return hs_err_nomem(reterr, "reading the configuration");
@@ -108,15 +112,19 @@ static int set_level(struct hs_config *c, const struct key *key, const char *val
 			*(uint64_t *)member(c, key) = i;
 			return 0;
 		}
-	return hs_err_set(reterr, HSFEED_EBADCONFIG, "%s: must be error, warning, info or debug, not \"%.100s\"", key->name,
-			  value);
+	return hs_err_set(reterr, HSFEED_EBADCONFIG, "%s: must be error, warning, info or debug, not \"%.100s\"",
+			  key->name, value);
 }
 
 static uint64_t unit_of(const struct key *key, const char *suffix)
 {
-	static const struct { const char *suffix; enum type type; uint64_t factor; } units[] = {
-		{"K", BYTES, 1024}, {"M", BYTES, MIB}, {"G", BYTES, 1024ull * MIB}, {"ms", MILLISECONDS, 1},
-		{"s", MILLISECONDS, 1000},
+	static const struct {
+		const char *suffix;
+		enum type type;
+		uint64_t factor;
+	} units[] = {
+		{"K", BYTES, 1024},      {"M", BYTES, MIB},         {"G", BYTES, 1024ull * MIB},
+		{"ms", MILLISECONDS, 1}, {"s", MILLISECONDS, 1000},
 	};
 	if (suffix[0] == '\0')
 		return 1;
@@ -135,12 +143,15 @@ static int set_number(struct hs_config *c, const struct key *key, const char *va
 	uint64_t unit = digits && errno == 0 ? unit_of(key, rest) : 0;
 	if (unit == 0)
 		return hs_err_set(reterr, HSFEED_EBADCONFIG, "%s: must be a%s number%s, not \"%.100s\"", key->name,
-				  key->type == MODE ? "n octal" : "", key->type == BYTES ? " (K, M, G may follow)" :
-				  key->type == MILLISECONDS ? " (ms or s may follow)" : "", value);
+				  key->type == MODE ? "n octal" : "",
+				  key->type == BYTES          ? " (K, M, G may follow)"
+				  : key->type == MILLISECONDS ? " (ms or s may follow)"
+							      : "",
+				  value);
 	if (n > key->max / unit || n * unit < key->min)
-		return hs_err_set(reterr, HSFEED_EBADCONFIG, key->type == MODE ? "%s: must be from %llo to %llo"
-				  : "%s: must be from %llu to %llu", key->name, (unsigned long long)key->min,
-				  (unsigned long long)key->max);
+		return hs_err_set(reterr, HSFEED_EBADCONFIG,
+				  key->type == MODE ? "%s: must be from %llo to %llo" : "%s: must be from %llu to %llu",
+				  key->name, (unsigned long long)key->min, (unsigned long long)key->max);
 	*(uint64_t *)member(c, key) = n * unit;
 	return 0;
 }
@@ -292,7 +303,8 @@ void hs_config_print(void (*line)(void *arg, const char *text), void *arg)
 {
 	const char *section = "";
 	char text[256], value[64];
-	line(arg, "# hsfeedd.conf: every key with its default; see hsfeedd.conf(5). `hsfeedd --check-config` checks this file.");
+	line(arg, "# hsfeedd.conf: every key with its default; see hsfeedd.conf(5). `hsfeedd --check-config` checks "
+		  "this file.");
 	for (size_t i = 0; i < NKEYS; i++) {
 		line(arg, "");
 		if (strcmp(section, keys[i].section) != 0) {

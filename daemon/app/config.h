@@ -19,8 +19,8 @@ struct hs_config {
 void hs_config_init(struct hs_config *c); // the defaults
 void hs_config_fini(struct hs_config *c);
 
-// hs_config_read reads a file over what is there. Each problem is told to `say` as "FILE:LINE: KEY: sentence" (it may be
-// NULL). 0, or HSFEED_EBADCONFIG with the first problem.
+// hs_config_read reads a file over what is there. Each problem is told to `say` as "FILE:LINE: KEY: sentence" (it may
+// be NULL). 0, or HSFEED_EBADCONFIG with the first problem.
 int hs_config_read(struct hs_config *c, const char *path, void (*say)(const char *problem), struct hs_err *reterr);
 
 // hs_config_set sets one key of a section, as the file would. 0 or HSFEED_EBADCONFIG.

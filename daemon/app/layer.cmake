@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 hs_layer(app daemon/app SOURCES app.c config.c notify.c paths.c USES hs_base hs_server PkgConfig::INIH)
 
-add_executable(hsfeedd main.c)
-target_link_libraries(hsfeedd PRIVATE hs_app hs_ingest)
-install(TARGETS hsfeedd RUNTIME DESTINATION ${CMAKE_INSTALL_SBINDIR})
 install(FILES ${CMAKE_SOURCE_DIR}/config/hsfeedd.conf DESTINATION ${CMAKE_INSTALL_SYSCONFDIR}/hsfeed)
 configure_file(${CMAKE_SOURCE_DIR}/systemd/hsfeedd.service.in ${CMAKE_BINARY_DIR}/hsfeedd.service @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/hsfeedd.service ${CMAKE_SOURCE_DIR}/systemd/hsfeedd.socket

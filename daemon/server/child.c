@@ -67,7 +67,8 @@ struct hs_child *hs_child_create(struct hs_request *req, const struct hs_child_k
 	child->uid = req->uid;
 	child->fd = -1;
 	snprintf(child->name, sizeof(child->name), "%s", name);
-	snprintf(child->prefix, sizeof(child->prefix), "%s%llu", kind->name, (unsigned long long)++server->child_serial);
+	snprintf(child->prefix, sizeof(child->prefix), "%s%llu", kind->name,
+		 (unsigned long long)++server->child_serial);
 	child->frame_mark = hs_w_frame_begin(&child->job);
 	hs_w_array(&child->job, 4);
 	hs_w_uint(&child->job, HS_WIRE_REQUEST);
@@ -124,7 +125,8 @@ static void end_child(struct hs_child *child, int rc)
 	if (child->phase == HS_WAITING)
 		child->user->waiting--;
 	if (rc < 0)
-		hs_log(HS_LOG_INFO, "uid %u: %s %s: %s", child->uid, child->kind->name, child->name, child->err.message);
+		hs_log(HS_LOG_INFO, "uid %u: %s %s: %s", child->uid, child->kind->name, child->name,
+		       child->err.message);
 	else
 		hs_log(HS_LOG_INFO, "uid %u: %s %s: done", child->uid, child->kind->name, child->name);
 	if (rc == 0 && child->kind->announce)
@@ -135,7 +137,8 @@ static void end_child(struct hs_child *child, int rc)
 	start_next(server);
 }
 
-static void submit(struct hs_child *child, struct hs_crew *crew, void (*run)(struct hs_chore *), void (*done)(struct hs_chore *))
+static void submit(struct hs_child *child, struct hs_crew *crew, void (*run)(struct hs_chore *),
+		   void (*done)(struct hs_chore *))
 {
 	child->chore.run = run;
 	child->chore.done = done;
@@ -154,7 +157,8 @@ static void on_swept(struct hs_chore *chore)
 	end_child(child, child->rc);
 }
 
-// A job that failed after its process began: what it left in tmp/ goes first, so that nothing is half done when the client hears of it.
+// A job that failed after its process began: what it left in tmp/ goes first, so that nothing is half done when the
+// client hears of it.
 static void fail_and_sweep(struct hs_child *child)
 {
 	child->phase = HS_FINISHING;
@@ -222,14 +226,15 @@ static void explain_death(struct hs_child *child)
 	}
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) {
 		hs_err_set(&child->err, HSFEED_ECHILD, "%s %s: the process was killed (SIGKILL)", what, child->name);
-		hs_err_hint(&child->err, "most likely memory ran out: see the kernel's log, free some memory, and try again");
+		hs_err_hint(&child->err,
+			    "most likely memory ran out: see the kernel's log, free some memory, and try again");
 	} else if (WIFSIGNALED(status)) {
-		hs_err_set(&child->err, HSFEED_ECHILD, "%s %s: the process died of signal %d (SIG%s)", what, child->name,
-			   WTERMSIG(status), sigabbrev_np(WTERMSIG(status)));
+		hs_err_set(&child->err, HSFEED_ECHILD, "%s %s: the process died of signal %d (SIG%s)", what,
+			   child->name, WTERMSIG(status), sigabbrev_np(WTERMSIG(status)));
 		hs_err_hint(&child->err, "this is a fault of hsfeed's: please report it, with the daemon's log");
 	} else {
-		hs_err_set(&child->err, HSFEED_ECHILD, "%s %s: the process ended with code %d and without a result", what,
-			   child->name, WEXITSTATUS(status));
+		hs_err_set(&child->err, HSFEED_ECHILD, "%s %s: the process ended with code %d and without a result",
+			   what, child->name, WEXITSTATUS(status));
 		hs_err_hint(&child->err, "the daemon's log may say more");
 	}
 }
@@ -334,8 +339,8 @@ static int check_queue(struct hs_child *child, struct hs_err *reterr)
 		n += c->held && c->uid == child->uid && c->phase <= HS_WAITING;
 	if (n < max)
 		return 0;
-	hs_err_set(reterr, HSFEED_ELIMIT, "%s %s: %llu of the user's jobs wait already, as many as may", child->kind->name,
-		   child->name, (unsigned long long)max);
+	hs_err_set(reterr, HSFEED_ELIMIT, "%s %s: %llu of the user's jobs wait already, as many as may",
+		   child->kind->name, child->name, (unsigned long long)max);
 	return hs_err_hint(reterr, "try again when some are done");
 }
 

@@ -99,8 +99,8 @@ static bool take_progress(struct hs_child *child, struct hs_rbuf params)
 	size_t len;
 	uint64_t done, total;
 	char stage[16];
-	if (!hs_r_get_str(params, "stage", &text, &len) || len >= sizeof(stage) || !hs_r_get_uint(params, "done", &done) ||
-	    !hs_r_get_uint(params, "total", &total))
+	if (!hs_r_get_str(params, "stage", &text, &len) || len >= sizeof(stage) ||
+	    !hs_r_get_uint(params, "done", &done) || !hs_r_get_uint(params, "total", &total))
 		return false;
 	memcpy(stage, text, len);
 	stage[len] = '\0';
@@ -257,7 +257,8 @@ static void on_read(struct hs_child *child)
 	if (keep_bytes(child, child->server->scratch, (size_t)n) < 0)
 		hs_child_kill(child, -ENOMEM, "out of memory while listening to its process");
 	else if (!take_frames(child) && !child->answered)
-		hs_child_kill(child, HSFEED_EINTERNAL, "its process said something that the daemon does not understand");
+		hs_child_kill(child, HSFEED_EINTERNAL,
+			      "its process said something that the daemon does not understand");
 	if (child->killed)
 		hs_child_ended(child);
 	else if (child->answered && child->phase == HS_RUNNING)

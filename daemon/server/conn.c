@@ -2,9 +2,9 @@
 // Reading: recvmsg into the server's one scratch buffer; whole frames are handled there, and only an incomplete rest is
 // kept with the connection, in a buffer that is freed when it is used up. So an idle connection holds no buffer.
 //
-// Descriptors: the kernel ends a recvmsg after bytes that carry descriptors, so that one read brings those of one sendmsg
-// at most, and they belong to a frame that ends in this read or is still incomplete after it. Whatever nobody took by
-// then came with the wrong frame.
+// Descriptors: the kernel ends a recvmsg after bytes that carry descriptors, so that one read brings those of one
+// sendmsg at most, and they belong to a frame that ends in this read or is still incomplete after it. Whatever nobody
+// took by then came with the wrong frame.
 #include "conn.h"
 
 #include <errno.h>
@@ -18,9 +18,9 @@
 #include "request.h"
 #include "stream.h"
 
-#define FIRST_BUFFER 512
+#define FIRST_BUFFER   512
 #define READS_PER_TURN 4
-#define MAX_FDS 8 // room to see (and close) a few too many; more are truncated by the kernel, which we treat the same
+#define MAX_FDS        8 // room to see and close a few too many; what the kernel cuts off is refused as well
 
 static void on_events(uv_poll_t *poll, int status, int events);
 static void watch_events(struct hs_conn *conn, int events);
@@ -383,8 +383,8 @@ static bool push_frame(struct hs_conn *conn, struct hs_wbuf *frame)
 		return false;
 	}
 	flat->piece = (struct iovec){frame->data, frame->len};
-	flat->out = (struct hs_out){.pieces = &flat->piece, .npieces = 1, .len = frame->len, .charged = frame->len,
-				    .done = on_flat_done};
+	flat->out = (struct hs_out){
+		.pieces = &flat->piece, .npieces = 1, .len = frame->len, .charged = frame->len, .done = on_flat_done};
 	*frame = (struct hs_wbuf){0};
 	hs_conn_push(conn, &flat->out);
 	return true;
@@ -399,9 +399,9 @@ void hs_conn_send(struct hs_conn *conn, struct hs_wbuf *frame)
 void hs_conn_bye(struct hs_conn *conn, int code, const char *message)
 {
 	struct hs_wbuf w = {0};
-	size_t mark = hs_w_frame_begin(&w);
 	if (conn->doomed)
 		return;
+	size_t mark = hs_w_frame_begin(&w);
 	hs_w_array(&w, 3);
 	hs_w_uint(&w, HS_WIRE_NOTICE);
 	hs_w_cstr(&w, "bye");
@@ -431,8 +431,8 @@ static void keep_fd(struct hs_conn *conn, int fd)
 		return;
 	}
 	hs_server_close_fd(conn->server, fd);
-	hs_conn_bye(conn, HSFEED_EBADFRAME, conn->greeted ? "a frame carries one descriptor at most"
-							  : "a descriptor came before hello");
+	hs_conn_bye(conn, HSFEED_EBADFRAME,
+		    conn->greeted ? "a frame carries one descriptor at most" : "a descriptor came before hello");
 }
 
 static void take_control(struct hs_conn *conn, struct msghdr *msg)
@@ -540,7 +540,9 @@ static bool read_once(struct hs_conn *conn)
 		char bytes[CMSG_SPACE(MAX_FDS * sizeof(int))];
 	} control;
 	struct iovec iov = {conn->server->scratch, HS_READ_BYTES};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.bytes,
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = control.bytes,
 			     .msg_controllen = sizeof(control.bytes)};
 	ssize_t n = recvmsg(conn->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (n < 0) {

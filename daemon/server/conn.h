@@ -31,25 +31,25 @@ struct hs_out {
 };
 
 struct hs_conn {
-	struct hs_conn *next, *prev;  // server->conns
+	struct hs_conn *next, *prev; // server->conns
 	struct hs_conn *next_doomed, *next_resumed;
 	struct hs_server *server;
 	struct hs_user *user;
 	uv_poll_t poll;
-	uv_timer_t *retry;            // only while the kernel refuses for lack of memory
-	int fd, pending_fd;           // pending_fd: came with bytes not yet handled; -1: none
+	uv_timer_t *retry;  // only while the kernel refuses for lack of memory
+	int fd, pending_fd; // pending_fd: came with bytes not yet handled; -1: none
 	unsigned refs;
 	uint32_t uid, gid;
 	int32_t pid;
 	bool greeted, doomed, paused, resumed; // paused: not reading; resumed: on server->resumed, with a reference
-	int events;                   // what uv_poll was told to look for
-	uint8_t *in;                  // an incomplete frame; NULL when there is none
+	int events;                            // what uv_poll was told to look for
+	uint8_t *in;                           // an incomplete frame; NULL when there is none
 	size_t in_len, in_cap;
-	bool left;                    // it may hold whole frames, left there when reading paused
+	bool left; // it may hold whole frames, left there when reading paused
 	struct hs_out *out_first, *out_last;
-	size_t charged;               // sum over the queue
-	uint64_t deadline_ms;         // not greeted: for hello; paused by unread answers: for progress
-	struct hs_request *requests;  // unanswered
+	size_t charged;              // sum over the queue
+	uint64_t deadline_ms;        // not greeted: for hello; paused by unread answers: for progress
+	struct hs_request *requests; // unanswered
 	unsigned nrequests;
 	struct hs_handle *handles;
 	unsigned nhandles;
@@ -68,7 +68,8 @@ void hs_conn_doom(struct hs_conn *conn, const char *why);
 void hs_conn_bye(struct hs_conn *conn, int code, const char *message);
 void hs_conn_reap(struct hs_server *server); // closes the doomed
 
-// hs_conn_push queues; a doomed connection answers at once with done(out, false). hs_conn_flush sends what the kernel takes.
+// hs_conn_push queues; a doomed connection answers at once with done(out, false). hs_conn_flush sends what the kernel
+// takes.
 void hs_conn_push(struct hs_conn *conn, struct hs_out *out);
 void hs_conn_flush(struct hs_conn *conn);
 // hs_conn_drop takes out of the queue what `match` picks and no byte of which was sent; calls done(out, false).
@@ -76,8 +77,8 @@ void hs_conn_drop(struct hs_conn *conn, bool (*match)(const struct hs_out *out, 
 
 // hs_conn_send takes the buffer's whole frame(s) and sends them; on failure to allocate the connection is doomed.
 void hs_conn_send(struct hs_conn *conn, struct hs_wbuf *frame);
-int hs_conn_take_fd(struct hs_conn *conn);  // the descriptor that came with the present frame, or -1; the caller's now
-void hs_conn_update(struct hs_conn *conn);  // look again whether to read
+int hs_conn_take_fd(struct hs_conn *conn); // the descriptor that came with the present frame, or -1; the caller's now
+void hs_conn_update(struct hs_conn *conn); // look again whether to read
 void hs_conn_check_deadline(struct hs_conn *conn, uint64_t now_ms);
 
 #endif

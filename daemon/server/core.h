@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The server's heart: what all connections share. Everything here belongs to the loop thread, except where a thread-safe
-// layer (store, feed) is behind a pointer.
+// The server's heart: what all connections share. Everything here belongs to the loop thread, except where a
+// thread-safe layer (store, feed) is behind a pointer.
 #ifndef HS_SERVER_CORE_H
 #define HS_SERVER_CORE_H
 
@@ -28,9 +28,9 @@ struct hs_user {
 };
 
 struct hs_listener {
-	int fd, spare_fd;   // spare_fd: given up for a moment to refuse a client when descriptors run out
-	bool owned;         // we made the socket file, we remove it
-	bool active;        // poll and retry are initialised
+	int fd, spare_fd; // spare_fd: given up for a moment to refuse a client when descriptors run out
+	bool owned;       // we made the socket file, we remove it
+	bool active;      // poll and retry are initialised
 	char path[108];
 	uint64_t dev, ino;
 	uv_poll_t poll;
@@ -47,7 +47,7 @@ struct hs_server {
 	struct hs_crew *writer;   // the one store thread
 	struct hs_crew *closer;   // closes clients' descriptors: a hostile file system can hang a close
 	struct hs_listener listener;
-	uv_prepare_t reaper;      // ends doomed connections before the loop sleeps
+	uv_prepare_t reaper; // ends doomed connections before the loop sleeps
 	uv_timer_t sweep, beat;
 	uv_signal_t sigterm, sigint, sigchld;
 	struct hs_conn *conns, *doomed, *resumed;
@@ -56,8 +56,9 @@ struct hs_server {
 	struct hs_child *children;
 	struct hs_message notice; // reused, so that a release costs no allocation
 	uint64_t child_serial, nstreams, nbatches, nrows;
-	uint64_t started_ms;      // uv_now's clock
-	bool stopping, closing, sweep_due;
+	uint64_t started_ms; // uv_now's clock
+	uint64_t npending;   // doomed files that something held open when they were removed
+	bool stopping, closing;
 	char instance[33];
 	uint8_t scratch[HS_READ_BYTES];
 };

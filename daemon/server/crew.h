@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Threads of our own that take work off the loop: chores in, results back on the loop thread. (libuv's pool is shared with
-// whatever libuv does itself, and cannot be kept apart by kind of work.)
+// Threads of our own that take work off the loop: chores in, results back on the loop thread. (libuv's pool is shared
+// with whatever libuv does itself, and cannot be kept apart by kind of work.)
 #ifndef HS_SERVER_CREW_H
 #define HS_SERVER_CREW_H
 
@@ -21,8 +21,8 @@ int hs_crew_create(uv_loop_t *loop, unsigned nthreads, struct hs_crew **ret);
 // hs_crew_submit queues a chore, first come first served. Loop thread only.
 void hs_crew_submit(struct hs_crew *crew, struct hs_chore *chore);
 size_t hs_crew_pending(const struct hs_crew *crew); // chores whose `done` is still to come; loop thread only
-// hs_crew_destroy ends the threads (nothing may be pending) and closes the wake-up handle; the memory goes when the loop
-// has run the closing. NULL does nothing.
+// hs_crew_destroy ends the threads (nothing may be pending) and closes the wake-up handle; the memory goes when the
+// loop has run the closing. NULL does nothing.
 void hs_crew_destroy(struct hs_crew *crew);
 
 #endif

@@ -5,12 +5,21 @@
 
 #include "describe.h"
 
-struct named_params { const char *name; uint64_t owner; };
-#define NAME {.key = "name", .type = HS_T_STR, .offset = offsetof(struct named_params, name), .required = true, .min = 1, \
-	      .max = HS_NAME_MAX + 70}
+struct named_params {
+	const char *name;
+	uint64_t owner;
+};
+#define NAME                                                                                                           \
+	{                                                                                                              \
+		.key = "name", .type = HS_T_STR, .offset = offsetof(struct named_params, name), .required = true,      \
+		.min = 1, .max = HS_NAME_MAX + 70                                                                      \
+	}
 static const struct hs_field named_fields[] = {
 	NAME,
-	{.key = "owner", .type = HS_T_UINT, .offset = offsetof(struct named_params, owner), .max = UINT32_MAX,
+	{.key = "owner",
+	 .type = HS_T_UINT,
+	 .offset = offsetof(struct named_params, owner),
+	 .max = UINT32_MAX,
 	 .def = HS_UNSET},
 };
 static const struct hs_field rm_fields[] = {NAME};
@@ -108,7 +117,8 @@ static unsigned open_count(struct hs_store *store, const struct hs_version_entry
 static void write_file_name(struct hs_store *store, const struct hs_version_entry *e, struct hs_wbuf *w)
 {
 	struct hs_file *file;
-	if (hs_store_acquire(store, e->owner, HS_FILE_VERSION, &e->version, &file, NULL) < 0) {
+	struct hs_err err;
+	if (hs_store_acquire(store, e->owner, HS_FILE_VERSION, &e->version, &file, &err) < 0) {
 		hs_w_cstr(w, "file_name");
 		hs_w_nil(w);
 		return;
@@ -201,12 +211,6 @@ int hs_req_show_run(struct hs_request *req)
 
 // ---- rm ----
 
-int hs_req_rm_begin(struct hs_request *req)
-{
-	req->server->sweep_due = true; // from now on a stream that ends may leave a doomed file behind
-	return 0;
-}
-
 int hs_req_rm_run(struct hs_request *req)
 {
 	const struct named_params *p = req->params;
@@ -227,6 +231,14 @@ int hs_req_rm_run(struct hs_request *req)
 	hs_w_uint(&req->result, removed.pending);
 	hs_w_cstr(&req->result, "bytes");
 	hs_w_uint(&req->result, removed.bytes);
+	req->npending = removed.pending;
 	hs_removed_fini(&removed);
 	return 0;
+}
+
+// From now on the end of a stream may leave a file behind that nobody needs.
+int hs_req_rm_settle(struct hs_request *req)
+{
+	req->server->npending += req->npending;
+	return req->rc;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// datasets, versions, show, rm (datasets.c), rows (rows.c), folds and folds.rows (folds.c): all on request threads, rm on the store thread.
+// datasets, versions, show, rm (datasets.c), rows (rows.c), folds and folds.rows (folds.c): all on request threads, rm
+// on the store thread.
 #ifndef HS_SERVER_DATASETS_H
 #define HS_SERVER_DATASETS_H
 
@@ -8,8 +9,8 @@
 int hs_req_datasets_run(struct hs_request *req);
 int hs_req_versions_run(struct hs_request *req);
 int hs_req_show_run(struct hs_request *req);
-int hs_req_rm_begin(struct hs_request *req);
 int hs_req_rm_run(struct hs_request *req);
+int hs_req_rm_settle(struct hs_request *req);
 int hs_req_rows_run(struct hs_request *req);
 int hs_req_folds_run(struct hs_request *req);
 int hs_req_folds_rows_run(struct hs_request *req);

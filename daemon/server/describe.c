@@ -46,10 +46,11 @@ static void write_place(struct hs_wbuf *w, const struct hs_file *file)
 	hs_w_cstr(w, hs_file_path(file));
 }
 
-int hs_describe_version(struct hs_store *store, const struct hs_version_entry *entry, struct hs_wbuf *w, struct hs_err *reterr)
+int hs_describe_version(struct hs_store *store, const struct hs_version_entry *entry, struct hs_wbuf *w,
+			struct hs_err *reterr)
 {
-	static const char *const keys[] = {"file_name", "source_bytes", "source_sha256", "rows", "columns", "text_column",
-					   "labels", "options", "identity", "report"};
+	static const char *const keys[] = {"file_name",   "source_bytes", "source_sha256", "rows",     "columns",
+					   "text_column", "labels",       "options",       "identity", "report"};
 	const size_t nkeys = sizeof(keys) / sizeof(keys[0]);
 	struct hs_file *file;
 	int rc = hs_store_acquire(store, entry->owner, HS_FILE_VERSION, &entry->version, &file, reterr);
@@ -79,11 +80,11 @@ static bool has_key(struct hs_span header, const char *key)
 	return hs_r_find(reader(header), key, &value);
 }
 
-int hs_describe_role(struct hs_store *store, const struct hs_version_entry *entry, size_t role, const struct hs_id *previous,
-		     struct hs_wbuf *w, struct hs_err *reterr)
+int hs_describe_role(struct hs_store *store, const struct hs_version_entry *entry, size_t role,
+		     const struct hs_id *previous, struct hs_wbuf *w, struct hs_err *reterr)
 {
-	static const char *const keys[] = {"tokenizer", "revision", "normalize", "rows", "tokens", "unknown", "max_tokens",
-					   "over", "vocab_size", "width", "settings"};
+	static const char *const keys[] = {"tokenizer",  "revision", "normalize",  "rows",  "tokens",  "unknown",
+					   "max_tokens", "over",     "vocab_size", "width", "settings"};
 	const size_t nkeys = sizeof(keys) / sizeof(keys[0]);
 	const struct hs_role_entry *r = &entry->roles[role];
 	struct hs_file *file;
@@ -131,7 +132,8 @@ void hs_describe_label_names(struct hs_store *store, const struct hs_version_ent
 {
 	struct hs_file *file;
 	struct hs_rbuf labels = {NULL, NULL};
-	if (hs_store_acquire(store, entry->owner, HS_FILE_VERSION, &entry->version, &file, NULL) < 0) {
+	struct hs_err err;
+	if (hs_store_acquire(store, entry->owner, HS_FILE_VERSION, &entry->version, &file, &err) < 0) {
 		hs_w_array(w, 0);
 		return;
 	}

@@ -6,10 +6,11 @@
 #include "store/store.h"
 #include "wire/wire.h"
 
-int hs_describe_version(struct hs_store *store, const struct hs_version_entry *entry, struct hs_wbuf *w, struct hs_err *reterr);
+int hs_describe_version(struct hs_store *store, const struct hs_version_entry *entry, struct hs_wbuf *w,
+			struct hs_err *reterr);
 // previous: the encoding that the role had before, or NULL.
-int hs_describe_role(struct hs_store *store, const struct hs_version_entry *entry, size_t role, const struct hs_id *previous,
-		     struct hs_wbuf *w, struct hs_err *reterr);
+int hs_describe_role(struct hs_store *store, const struct hs_version_entry *entry, size_t role,
+		     const struct hs_id *previous, struct hs_wbuf *w, struct hs_err *reterr);
 // The label columns' names; empty when the version's file cannot be read (verify says why).
 void hs_describe_label_names(struct hs_store *store, const struct hs_version_entry *entry, struct hs_wbuf *w);
 size_t hs_default_role(const struct hs_version_entry *entry);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The loop thread never waits for a client's file system: fcntl and a statx that must not ask the file system
-// (AT_STATX_DONT_SYNC) tell what a descriptor is, and closing (which flushes, and may hang on FUSE) is the closer's job.
+// (AT_STATX_DONT_SYNC) tell what a descriptor is, and closing (which flushes, and may hang on FUSE) is the closer's
+// job.
 //
 // Chunks are written by the request threads: a write of 256 KiB into the page cache is short until the disk is full of
 // dirty pages, and then it is not. Each chunk's place in the file is fixed on the loop thread, so that they may be
@@ -17,24 +18,46 @@
 
 #include "request.h"
 
-struct attach_params { const char *name; };
-struct begin_params { const char *name; uint64_t bytes; };
-struct chunk_params { uint64_t handle; struct hs_bytes data; };
-struct close_params { uint64_t handle; };
+struct attach_params {
+	const char *name;
+};
+struct begin_params {
+	const char *name;
+	uint64_t bytes;
+};
+struct chunk_params {
+	uint64_t handle;
+	struct hs_bytes data;
+};
+struct close_params {
+	uint64_t handle;
+};
 
-#define NAME_FIELD(params) {.key = "name", .type = HS_T_STR, .offset = offsetof(struct params, name), .required = true, .max = 255}
-#define HANDLE_FIELD(params) {.key = "handle", .type = HS_T_UINT, .offset = offsetof(struct params, handle), \
-			      .required = true, .max = UINT32_MAX}
+#define NAME_FIELD(params)                                                                                             \
+	{                                                                                                              \
+		.key = "name", .type = HS_T_STR, .offset = offsetof(struct params, name), .required = true, .max = 255 \
+	}
+#define HANDLE_FIELD(params)                                                                                           \
+	{                                                                                                              \
+		.key = "handle", .type = HS_T_UINT, .offset = offsetof(struct params, handle), .required = true,       \
+		.max = UINT32_MAX                                                                                      \
+	}
 
 static const struct hs_field attach_fields[] = {NAME_FIELD(attach_params)};
 static const struct hs_field begin_fields[] = {
 	NAME_FIELD(begin_params),
-	{.key = "bytes", .type = HS_T_UINT, .offset = offsetof(struct begin_params, bytes), .required = true,
+	{.key = "bytes",
+	 .type = HS_T_UINT,
+	 .offset = offsetof(struct begin_params, bytes),
+	 .required = true,
 	 .max = INT64_MAX},
 };
 static const struct hs_field chunk_fields[] = {
 	HANDLE_FIELD(chunk_params),
-	{.key = "data", .type = HS_T_BIN, .offset = offsetof(struct chunk_params, data), .required = true,
+	{.key = "data",
+	 .type = HS_T_BIN,
+	 .offset = offsetof(struct chunk_params, data),
+	 .required = true,
 	 .max = HS_WIRE_MAX_REQUEST},
 };
 static const struct hs_field close_fields[] = {HANDLE_FIELD(close_params)};
@@ -75,8 +98,8 @@ static struct hs_input *create_input(struct hs_server *server, const char *name,
 static int read_stamp(int fd, struct hs_input_stamp *ret, bool *ret_regular)
 {
 	struct statx st;
-	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO | STATX_SIZE | STATX_MTIME | STATX_CTIME,
-		  &st) < 0)
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
+		  STATX_TYPE | STATX_INO | STATX_SIZE | STATX_MTIME | STATX_CTIME, &st) < 0)
 		return -errno;
 	*ret_regular = S_ISREG(st.stx_mode);
 	ret->dev = ((uint64_t)st.stx_dev_major << 32) | st.stx_dev_minor;
@@ -152,7 +175,8 @@ static int check_handle_room(struct hs_conn *conn, struct hs_err *reterr)
 	uint64_t max = conn->server->options->limits.handles;
 	if (conn->nhandles < max)
 		return 0;
-	hs_err_set(reterr, HSFEED_ELIMIT, "the connection holds %llu handles, as many as it may", (unsigned long long)max);
+	hs_err_set(reterr, HSFEED_ELIMIT, "the connection holds %llu handles, as many as it may",
+		   (unsigned long long)max);
 	return hs_err_hint(reterr, "use them or close some with file.close");
 }
 
@@ -221,9 +245,10 @@ int hs_req_file_begin_begin(struct hs_request *req)
 	const struct begin_params *p = req->params;
 	uint64_t max = req->server->options->limits.upload_bytes;
 	if (p->bytes > max) {
-		hs_err_set(&req->err, HSFEED_ELIMIT, "%s: %llu bytes are more than may come over the socket (%llu)", p->name,
-			   (unsigned long long)p->bytes, (unsigned long long)max);
-		return hs_err_hint(&req->err, "pass the file as a descriptor, or raise upload_bytes in the configuration");
+		hs_err_set(&req->err, HSFEED_ELIMIT, "%s: %llu bytes are more than may come over the socket (%llu)",
+			   p->name, (unsigned long long)p->bytes, (unsigned long long)max);
+		return hs_err_hint(&req->err,
+				   "pass the file as a descriptor, or raise upload_bytes in the configuration");
 	}
 	int rc = check_handle_room(req->conn, &req->err);
 	if (rc < 0)
@@ -304,11 +329,14 @@ int hs_req_file_chunk_begin(struct hs_request *req)
 		return no_handle(p->handle, &req->err);
 	struct hs_input *input = handle->input;
 	if (!input->upload)
-		return hs_err_set(&req->err, HSFEED_EBADREQUEST, "%s: the handle is an attached file, not one begun with "
-				  "file.begin", input->name);
+		return hs_err_set(&req->err, HSFEED_EBADREQUEST,
+				  "%s: the handle is an attached file, not one begun with "
+				  "file.begin",
+				  input->name);
 	if (p->data.len > input->stamp.bytes - input->received)
-		return hs_err_set(&req->err, HSFEED_EBADREQUEST, "%s: more bytes than the %llu that file.begin announced",
-				  input->name, (unsigned long long)input->stamp.bytes);
+		return hs_err_set(&req->err, HSFEED_EBADREQUEST,
+				  "%s: more bytes than the %llu that file.begin announced", input->name,
+				  (unsigned long long)input->stamp.bytes);
 	struct chunk *chunk = malloc(sizeof(*chunk));
 	if (!chunk)
 		return hs_err_nomem(&req->err, "receiving a file");
@@ -324,10 +352,11 @@ int hs_req_file_chunk_run(struct hs_request *req)
 	const struct chunk *chunk = req->state;
 	size_t done = 0;
 	while (done < p->data.len) {
-		ssize_t n = pwrite(chunk->input->fd, p->data.ptr + done, p->data.len - done, (off_t)(chunk->offset + done));
+		ssize_t n =
+			pwrite(chunk->input->fd, p->data.ptr + done, p->data.len - done, (off_t)(chunk->offset + done));
 		if (n < 0 && errno != EINTR)
-			return hs_err_set(&req->err, -errno, "%s: cannot write to the state folder: %s", chunk->input->name,
-					  strerror(errno));
+			return hs_err_set(&req->err, -errno, "%s: cannot write to the state folder: %s",
+					  chunk->input->name, strerror(errno));
 		done += n > 0 ? (size_t)n : 0;
 	}
 	return 0;

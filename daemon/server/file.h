@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files that clients hand in: as a descriptor (file.attach), or byte by byte into an unlinked file of ours (file.begin).
+// Files that clients hand in: as a descriptor (file.attach), or byte by byte into an unlinked file of ours
+// (file.begin).
 #ifndef HS_SERVER_FILE_H
 #define HS_SERVER_FILE_H
 
@@ -20,7 +21,7 @@ struct hs_input {
 	struct hs_server *server;
 	unsigned refs;
 	int fd;
-	char name[256];            // for sentences
+	char name[256]; // for sentences
 	struct hs_input_stamp stamp;
 	bool upload;
 	uint64_t received, written; // of an upload: bytes that came, bytes that are in the file
@@ -33,11 +34,11 @@ struct hs_handle {
 };
 
 struct hs_input *hs_input_ref(struct hs_input *input);
-void hs_input_unref(struct hs_input *input); // NULL does nothing
+void hs_input_unref(struct hs_input *input);  // NULL does nothing
 void hs_handle_abandon(struct hs_conn *conn); // closes all
 
-// hs_handle_take removes a handle and gives its file, whole, to the caller. HSFEED_ENOTFOUND; HSFEED_EBADFILE for an unfinished upload
-// (the handle is gone all the same).
+// hs_handle_take removes a handle and gives its file, whole, to the caller. HSFEED_ENOTFOUND; HSFEED_EBADFILE for an
+// unfinished upload (the handle is gone all the same).
 int hs_handle_take(struct hs_conn *conn, uint64_t id, struct hs_input **ret, struct hs_err *reterr);
 
 int hs_req_file_attach_begin(struct hs_request *req);

@@ -20,10 +20,12 @@ struct folds_params {
 static const char *const splits[] = {"train", "val", NULL};
 
 #define AT(member) .offset = offsetof(struct folds_params, member)
-#define PLAN_FIELDS                                                                                                            \
-	{.key = "name", .type = HS_T_STR, AT(name), .required = true, .min = 1, .max = HS_NAME_MAX + 70},                      \
-	{.key = "owner", .type = HS_T_UINT, AT(owner), .max = UINT32_MAX, .def = HS_UNSET},                                    \
-	{.key = "plan", .type = HS_T_MAP, AT(plan), .sub = &hs_plan_schema}
+#define PLAN_FIELDS                                                                                                    \
+	{.key = "name", .type = HS_T_STR, AT(name), .required = true, .min = 1, .max = HS_NAME_MAX + 70},              \
+		{.key = "owner", .type = HS_T_UINT, AT(owner), .max = UINT32_MAX, .def = HS_UNSET},                    \
+	{                                                                                                              \
+		.key = "plan", .type = HS_T_MAP, AT(plan), .sub = &hs_plan_schema                                      \
+	}
 static const struct hs_field folds_fields[] = {PLAN_FIELDS};
 static const struct hs_field folds_rows_fields[] = {
 	PLAN_FIELDS,
@@ -40,7 +42,9 @@ static int open_plan(struct hs_request *req, struct hs_feed_source **ret_source,
 {
 	const struct folds_params *p = req->params;
 	struct hs_feed *feed = req->server->feed;
-	struct hs_source_request request = {.uid = req->uid, .spec = p->name, .no_encodings = true,
+	struct hs_source_request request = {.uid = req->uid,
+					    .spec = p->name,
+					    .no_encodings = true,
 					    .owner = p->owner == HS_UNSET ? req->uid : (uint32_t)p->owner};
 	struct hs_plan_request plan;
 	int rc = hs_plan_params_read(&p->plan, &plan, &req->err);
@@ -151,7 +155,8 @@ int hs_req_folds_run(struct hs_request *req)
 // ---- folds.rows ----
 
 // Collects the page's rows among the split's, and counts all of them.
-static int collect(const struct hs_plan *plan, const struct folds_params *p, struct hs_buf *ret_rows, uint64_t *ret_total)
+static int collect(const struct hs_plan *plan, const struct folds_params *p, struct hs_buf *ret_rows,
+		   uint64_t *ret_total)
 {
 	uint64_t total = 0, max = p->count < PAGE_ROWS ? p->count : PAGE_ROWS;
 	bool val = p->split == 1;
@@ -197,7 +202,8 @@ int hs_req_folds_rows_run(struct hs_request *req)
 	if (rc < 0)
 		return rc;
 	if (p->fold >= plan->spec.nfolds)
-		rc = hs_err_set(&req->err, HSFEED_EBADREQUEST, "folds.rows: there is no fold %llu; the plan has %u, counted from 0",
+		rc = hs_err_set(&req->err, HSFEED_EBADREQUEST,
+				"folds.rows: there is no fold %llu; the plan has %u, counted from 0",
 				(unsigned long long)p->fold, plan->spec.nfolds);
 	else if (collect(plan, p, &rows, &total) < 0)
 		rc = hs_err_nomem(&req->err, "listing rows");

@@ -40,8 +40,9 @@ struct tokenizer_params {
 	struct hs_named files;
 };
 static const char *const normalize_names[] = {"none", "nfc", "nfkc", NULL};
-static const char *const file_names[] = {"tokenizer.json", "vocab.txt", "tokenizer_config.json", "special_tokens_map.json",
-					 "config.json", "merges.txt", "vocab.json", NULL};
+static const char *const file_names[] = {
+	"tokenizer.json", "vocab.txt", "tokenizer_config.json", "special_tokens_map.json", "config.json", "merges.txt",
+	"vocab.json",     NULL};
 #define MAX_TOKENIZER_FILES 7
 
 #define AT(member) .offset = offsetof(struct tokenizer_params, member)
@@ -63,12 +64,27 @@ struct ingest_params { // of all three
 };
 
 #define AT(member) .offset = offsetof(struct ingest_params, member)
-#define NAME {.key = "name", .type = HS_T_STR, AT(name), .required = true, .min = 1, .max = HS_NAME_MAX + 70}
-#define SOURCE {.key = "source", .type = HS_T_UINT, AT(source), .required = true, .max = UINT32_MAX}
-#define FILE_NAME {.key = "file_name", .type = HS_T_STR, AT(file_name), .required = true, .max = 1024}
-#define OPTIONS {.key = "options", .type = HS_T_MAP, AT(options), .sub = &options_schema}
-#define TOKENIZERS(must) {.key = "tokenizers", .type = HS_T_MAPS, AT(tokenizers), .required = (must), \
-			  .max = HS_INGEST_MAX_TOKENIZERS, .sub = &tokenizer_schema}
+#define NAME                                                                                                           \
+	{                                                                                                              \
+		.key = "name", .type = HS_T_STR, AT(name), .required = true, .min = 1, .max = HS_NAME_MAX + 70         \
+	}
+#define SOURCE                                                                                                         \
+	{                                                                                                              \
+		.key = "source", .type = HS_T_UINT, AT(source), .required = true, .max = UINT32_MAX                    \
+	}
+#define FILE_NAME                                                                                                      \
+	{                                                                                                              \
+		.key = "file_name", .type = HS_T_STR, AT(file_name), .required = true, .max = 1024                     \
+	}
+#define OPTIONS                                                                                                        \
+	{                                                                                                              \
+		.key = "options", .type = HS_T_MAP, AT(options), .sub = &options_schema                                \
+	}
+#define TOKENIZERS(must)                                                                                               \
+	{                                                                                                              \
+		.key = "tokenizers", .type = HS_T_MAPS, AT(tokenizers), .required = (must),                            \
+		.max = HS_INGEST_MAX_TOKENIZERS, .sub = &tokenizer_schema                                              \
+	}
 static const struct hs_field ingest_fields[] = {NAME, SOURCE, FILE_NAME, OPTIONS, TOKENIZERS(true)};
 static const struct hs_field why_fields[] = {NAME, SOURCE, FILE_NAME, OPTIONS, TOKENIZERS(false)};
 static const struct hs_field add_fields[] = {
@@ -83,7 +99,8 @@ const struct hs_schema hs_add_schema = HS_SCHEMA(struct ingest_params, add_field
 static int bad_name(struct hs_err *reterr, const char *what, const char *name)
 {
 	hs_err_set(reterr, HSFEED_EBADREQUEST, "\"%.130s\" cannot be the name of a %s", name, what);
-	return hs_err_hint(reterr, "1 to 128 letters, digits, dots, dashes and underscores, the first a letter or digit");
+	return hs_err_hint(reterr,
+			   "1 to 128 letters, digits, dots, dashes and underscores, the first a letter or digit");
 }
 
 static bool known_file(const char *name)
@@ -104,8 +121,10 @@ static int check_tokenizer(const struct tokenizer_params *all, size_t i, struct 
 			return hs_err_set(reterr, HSFEED_EBADREQUEST, "two tokenizers have the role \"%s\"", t->role);
 	for (size_t k = 0; k < t->files.n; k++)
 		if (!known_file(t->files.items[k].name))
-			return hs_err_set(reterr, HSFEED_EBADREQUEST, "tokenizers[%zu].files: \"%.64s\" is not a file that "
-					  "tokenizers have", i, t->files.items[k].name);
+			return hs_err_set(reterr, HSFEED_EBADREQUEST,
+					  "tokenizers[%zu].files: \"%.64s\" is not a file that "
+					  "tokenizers have",
+					  i, t->files.items[k].name);
 	return 0;
 }
 
@@ -196,11 +215,12 @@ static void drop_handles(struct hs_request *req)
 	const struct ingest_params *p = req->params;
 	const struct tokenizer_params *t = p->tokenizers.items;
 	struct hs_input *input;
-	if (p->file_name && hs_handle_take(req->conn, p->source, &input, NULL) == 0)
+	struct hs_err gone;
+	if (p->file_name && hs_handle_take(req->conn, p->source, &input, &gone) == 0)
 		hs_input_unref(input);
 	for (size_t i = 0; i < p->tokenizers.n; i++, t++)
 		for (size_t k = 0; k < t->files.n; k++)
-			if (hs_handle_take(req->conn, t->files.items[k].u, &input, NULL) == 0)
+			if (hs_handle_take(req->conn, t->files.items[k].u, &input, &gone) == 0)
 				hs_input_unref(input);
 }
 

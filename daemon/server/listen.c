@@ -15,9 +15,9 @@
 #include "conn.h"
 #include "log.h"
 
-#define BACKLOG 511
+#define BACKLOG          511
 #define ACCEPTS_PER_TURN 64
-#define RETRY_MS 100 // when not even the spare descriptor helps
+#define RETRY_MS         100 // when not even the spare descriptor helps
 
 static bool can_write_beside(const char *path)
 {
@@ -126,8 +126,8 @@ int hs_listen_open(struct hs_server *server, struct hs_err *reterr)
 	return rc < 0 ? rc : bind_and_listen(server, reterr);
 }
 
-// No descriptor is left: give the spare one up, take the client in, and close on it, so that it is told and epoll does not
-// report it for ever. Returns false when that did not help either.
+// No descriptor is left: give the spare one up, take the client in, and close on it, so that it is told and epoll does
+// not report it for ever. Returns false when that did not help either.
 static bool refuse_one(struct hs_listener *l)
 {
 	if (l->spare_fd < 0)

@@ -54,7 +54,8 @@ void hs_log(enum hs_log_level level, const char *fmt, ...)
 	used += (size_t)snprintf(line + used, sizeof(line) - used, ".%03ldZ %s: ", now.tv_nsec / 1000000, names[level]);
 	used += escape(text, line + used, sizeof(line) - used - 1);
 	line[used++] = '\n';
-	// One write, so that lines of several threads do not mix. A full or closed stderr loses the line, never the daemon.
+	// One write, so that lines of several threads do not mix. A full or closed stderr loses the line, never the
+	// daemon.
 	if (write(STDERR_FILENO, line, used) < 0)
 		return;
 }

@@ -9,22 +9,41 @@
 #include "ingests.h"
 #include "stream.h"
 
-struct hello_params { uint64_t protocol; const char *client; };
+struct hello_params {
+	uint64_t protocol;
+	const char *client;
+};
 static const struct hs_field hello_fields[] = {
-	{.key = "protocol", .type = HS_T_UINT, .offset = offsetof(struct hello_params, protocol), .required = true,
+	{.key = "protocol",
+	 .type = HS_T_UINT,
+	 .offset = offsetof(struct hello_params, protocol),
+	 .required = true,
 	 .max = UINT32_MAX},
-	{.key = "client", .type = HS_T_STR, .offset = offsetof(struct hello_params, client), .required = true, .max = 256},
+	{.key = "client",
+	 .type = HS_T_STR,
+	 .offset = offsetof(struct hello_params, client),
+	 .required = true,
+	 .max = 256},
 };
 static const struct hs_schema hello_schema = HS_SCHEMA(struct hello_params, hello_fields);
 
-struct cancel_params { uint64_t seq; };
+struct cancel_params {
+	uint64_t seq;
+};
 static const struct hs_field cancel_fields[] = {
-	{.key = "seq", .type = HS_T_UINT, .offset = offsetof(struct cancel_params, seq), .required = true, .max = UINT32_MAX},
+	{.key = "seq",
+	 .type = HS_T_UINT,
+	 .offset = offsetof(struct cancel_params, seq),
+	 .required = true,
+	 .max = UINT32_MAX},
 };
 static const struct hs_schema cancel_schema = HS_SCHEMA(struct cancel_params, cancel_fields);
 static const struct hs_schema no_params_schema = {1, 0, NULL};
 
-struct number { const char *key; uint64_t value; };
+struct number {
+	const char *key;
+	uint64_t value;
+};
 
 static void write_numbers(struct hs_wbuf *w, const struct number *numbers, size_t n)
 {
@@ -39,8 +58,9 @@ static void write_numbers(struct hs_wbuf *w, const struct number *numbers, size_
 static void write_limits(struct hs_wbuf *w, const struct hs_limits *limits)
 {
 	const struct number numbers[] = {
-		{"max_request", HS_WIRE_MAX_REQUEST}, {"max_reply", HS_WIRE_MAX_REPLY}, {"max_depth", HS_WIRE_MAX_DEPTH},
-		{"max_items", HS_WIRE_MAX_ITEMS}, {"max_handles", limits->handles}, {"max_streams", limits->streams},
+		{"max_request", HS_WIRE_MAX_REQUEST}, {"max_reply", HS_WIRE_MAX_REPLY},
+		{"max_depth", HS_WIRE_MAX_DEPTH},     {"max_items", HS_WIRE_MAX_ITEMS},
+		{"max_handles", limits->handles},     {"max_streams", limits->streams},
 		{"max_slots", limits->slots},
 	};
 	hs_w_cstr(w, "limits");
@@ -52,7 +72,9 @@ static void write_hello(struct hs_request *req)
 {
 	struct hs_wbuf *w = &req->result;
 	const struct number numbers[] = {
-		{"protocol", HS_WIRE_PROTOCOL}, {"pid", (uint64_t)getpid()}, {"uid", geteuid()},
+		{"protocol", HS_WIRE_PROTOCOL},
+		{"pid", (uint64_t)getpid()},
+		{"uid", geteuid()},
 	};
 	hs_w_map(w, 7);
 	write_numbers(w, numbers, sizeof(numbers) / sizeof(numbers[0]));
@@ -100,7 +122,9 @@ static int cancel(struct hs_request *req)
 
 // ---- status ----
 
-struct own_counts { uint64_t connections, streams, ingests; };
+struct own_counts {
+	uint64_t connections, streams, ingests;
+};
 
 static struct own_counts count_own(const struct hs_request *req, bool all)
 {
@@ -125,10 +149,12 @@ static int status(struct hs_request *req)
 	struct hs_store_sums sums;
 	hs_store_sums(server->store, all ? UINT32_MAX : req->uid, &sums);
 	const struct number numbers[] = {
-		{"pid", (uint64_t)getpid()}, {"uptime_ms", uv_now(&server->loop) - server->started_ms},
-		{"connections", own.connections}, {"streams", own.streams}, {"ingests", own.ingests},
-		{"datasets", sums.datasets}, {"versions", sums.versions}, {"encodings", sums.encodings},
-		{"store_bytes", sums.bytes}, {"batches", server->nbatches}, {"rows", server->nrows},
+		{"pid", (uint64_t)getpid()},      {"uptime_ms", uv_now(&server->loop) - server->started_ms},
+		{"connections", own.connections}, {"streams", own.streams},
+		{"ingests", own.ingests},         {"datasets", sums.datasets},
+		{"versions", sums.versions},      {"encodings", sums.encodings},
+		{"store_bytes", sums.bytes},      {"batches", server->nbatches},
+		{"rows", server->nrows},
 	};
 	size_t n = sizeof(numbers) / sizeof(numbers[0]) - (all ? 0 : 2);
 	hs_w_map(w, (uint32_t)n + 3 + all);
@@ -164,7 +190,7 @@ const struct hs_method hs_methods[] = {
 	{"datasets", &hs_datasets_schema, HS_ON_REQUESTS, NULL, hs_req_datasets_run, NULL},
 	{"versions", &hs_named_schema, HS_ON_REQUESTS, NULL, hs_req_versions_run, NULL},
 	{"show", &hs_named_schema, HS_ON_REQUESTS, NULL, hs_req_show_run, NULL},
-	{"rm", &hs_rm_schema, HS_ON_WRITER, hs_req_rm_begin, hs_req_rm_run, NULL},
+	{"rm", &hs_rm_schema, HS_ON_WRITER, NULL, hs_req_rm_run, hs_req_rm_settle},
 	{"rows", &hs_rows_schema, HS_ON_REQUESTS, NULL, hs_req_rows_run, NULL},
 	{"folds", &hs_folds_schema, HS_ON_REQUESTS, NULL, hs_req_folds_run, NULL},
 	{"folds.rows", &hs_folds_rows_schema, HS_ON_REQUESTS, NULL, hs_req_folds_rows_run, NULL},

@@ -3,8 +3,15 @@
 
 static const struct hs_field fields[] = {
 	{.key = "kind", .type = HS_T_STR, .offset = offsetof(struct hs_plan_params, kind), .min = 1, .max = 64},
-	{.key = "folds", .type = HS_T_UINT, .offset = offsetof(struct hs_plan_params, folds), .max = UINT32_MAX, .def = 5},
-	{.key = "fold_seed", .type = HS_T_UINT, .offset = offsetof(struct hs_plan_params, seed), .max = UINT32_MAX,
+	{.key = "folds",
+	 .type = HS_T_UINT,
+	 .offset = offsetof(struct hs_plan_params, folds),
+	 .max = UINT32_MAX,
+	 .def = 5},
+	{.key = "fold_seed",
+	 .type = HS_T_UINT,
+	 .offset = offsetof(struct hs_plan_params, seed),
+	 .max = UINT32_MAX,
 	 .def = 42},
 	{.key = "shuffle", .type = HS_T_BOOL, .offset = offsetof(struct hs_plan_params, shuffle), .def = 1},
 };

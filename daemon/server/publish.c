@@ -21,8 +21,9 @@ struct published {
 
 static int not_understood(struct hs_child *child)
 {
-	return hs_err_set(&child->err, HSFEED_EINTERNAL, "%s %s: its process sent a result that the daemon does not understand",
-			  child->kind->name, child->name);
+	return hs_err_set(&child->err, HSFEED_EINTERNAL,
+			  "%s %s: its process sent a result that the daemon does not understand", child->kind->name,
+			  child->name);
 }
 
 // The result names files to publish: only this job's own in tmp/ are taken.
@@ -35,8 +36,8 @@ static bool read_path(const struct hs_child *child, struct hs_rbuf map, char *pa
 		return true;
 	char start[512];
 	int n = snprintf(start, sizeof(start), "%s/%s-", hs_store_tmp(child->server->store), child->prefix);
-	if (len >= cap || n < 0 || len <= (size_t)n || (size_t)n >= sizeof(start) || memcmp(text, start, (size_t)n) != 0 ||
-	    memchr(text + n, '/', len - (size_t)n) || memchr(text, 0, len))
+	if (len >= cap || n < 0 || len <= (size_t)n || (size_t)n >= sizeof(start) ||
+	    memcmp(text, start, (size_t)n) != 0 || memchr(text + n, '/', len - (size_t)n) || memchr(text, 0, len))
 		return false;
 	memcpy(path, text, len);
 	path[len] = '\0';
@@ -85,7 +86,8 @@ static bool read_result(const struct hs_child *child, struct published *p, struc
 	return true;
 }
 
-static int find_published(struct hs_child *child, const struct published *p, struct hs_version_entry *ret, struct hs_err *reterr)
+static int find_published(struct hs_child *child, const struct published *p, struct hs_version_entry *ret,
+			  struct hs_err *reterr)
 {
 	char spec[HS_NAME_MAX + 2 + HS_ID_HEX], hex[HS_ID_HEX];
 	hs_id_hex(&p->version, hex);
@@ -105,7 +107,8 @@ static const struct hs_role_entry *find_role(const struct hs_version_entry *entr
 static void compare_with_stored(struct hs_child *child, struct published *p)
 {
 	struct hs_version_entry entry;
-	p->new_version = find_published(child, p, &entry, NULL) < 0;
+	struct hs_err absent;
+	p->new_version = find_published(child, p, &entry, &absent) < 0;
 	p->added = p->new_version;
 	if (p->new_version)
 		return;
@@ -147,8 +150,8 @@ static int write_roles(struct hs_child *child, const struct published *p, const 
 	for (size_t i = 0; i < p->n && rc == 0; i++) {
 		const struct hs_role_entry *role = find_role(entry, p->roles[i]);
 		if (!role)
-			return hs_err_set(&child->err, HSFEED_ENOTFOUND, "%s: the role %s was removed meanwhile", child->name,
-					  p->roles[i]);
+			return hs_err_set(&child->err, HSFEED_ENOTFOUND, "%s: the role %s was removed meanwhile",
+					  child->name, p->roles[i]);
 		rc = hs_describe_role(child->server->store, entry, (size_t)(role - entry->roles), previous_of(p, i), w,
 				      &child->err);
 	}
@@ -260,7 +263,11 @@ static int prepare_add(struct hs_child *child)
 	return rc;
 }
 
-const struct hs_child_kind hs_ingest_kind = {.name = "ingest", .publish = publish, .answer = answer, .announce = announce,
-					     .fini = fini};
-const struct hs_child_kind hs_add_kind = {.name = "add", .prepare = prepare_add, .publish = publish, .answer = answer,
-					  .announce = announce, .fini = fini};
+const struct hs_child_kind hs_ingest_kind = {
+	.name = "ingest", .publish = publish, .answer = answer, .announce = announce, .fini = fini};
+const struct hs_child_kind hs_add_kind = {.name = "add",
+					  .prepare = prepare_add,
+					  .publish = publish,
+					  .answer = answer,
+					  .announce = announce,
+					  .fini = fini};

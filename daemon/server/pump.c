@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A pump's turns: up to four free slots are handed to a fill thread, come back filled, and are queued for the client; the
-// pump then stands in line again. Slots and counters belong to the loop thread; during a turn the thread has the stream
-// and the slots in FILLING, and nothing else.
+// A pump's turns: up to four free slots are handed to a fill thread, come back filled, and are queued for the client;
+// the pump then stands in line again. Slots and counters belong to the loop thread; during a turn the thread has the
+// stream and the slots in FILLING, and nothing else.
 #include "pump.h"
 
 #include <errno.h>
@@ -41,8 +41,14 @@ int hs_pump_create(struct hs_server *server, struct hs_stream *stream, unsigned 
 		hs_stream_destroy(stream);
 		return -ENOMEM;
 	}
-	*pump = (struct hs_pump){.server = server, .stream = stream, .layout = hs_stream_get_layout(stream), .generation = 1,
-				 .nslots = nslots, .slots = slots, .memory = memory, .memory_bytes = bytes ? bytes : 1};
+	*pump = (struct hs_pump){.server = server,
+				 .stream = stream,
+				 .layout = hs_stream_get_layout(stream),
+				 .generation = 1,
+				 .nslots = nslots,
+				 .slots = slots,
+				 .memory = memory,
+				 .memory_bytes = bytes ? bytes : 1};
 	for (unsigned i = 0; i < nslots; i++) {
 		slots[i].pump = pump;
 		slots[i].data = pump->memory + i * slot_bytes;
@@ -154,9 +160,13 @@ static void write_head(struct hs_slot *slot, unsigned index, size_t data_bytes)
 	size_t nroles = hs_feed_source_nroles(hs_stream_get_source(pump->stream));
 	hs_w_reset(w);
 	size_t mark = hs_notice_begin(w, "stream.batch", 9);
-	const struct { const char *key; uint64_t value; } numbers[] = {
-		{"stream", pump->id}, {"generation", pump->generation}, {"slot", index}, {"fill", slot->fill},
-		{"batch", slot->info.batch}, {"at", slot->info.at}, {"rows", slot->info.rows},
+	const struct {
+		const char *key;
+		uint64_t value;
+	} numbers[] = {
+		{"stream", pump->id},      {"generation", pump->generation}, {"slot", index},
+		{"fill", slot->fill},      {"batch", slot->info.batch},      {"at", slot->info.at},
+		{"rows", slot->info.rows},
 	};
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
 		hs_w_cstr(w, numbers[i].key);
@@ -314,9 +324,15 @@ static void run_seek(struct hs_chore *chore)
 static void write_sought(struct hs_pump *pump, struct hs_wbuf *w)
 {
 	const struct hs_stream_spec *spec = hs_stream_get_spec(pump->stream);
-	const struct { const char *key; uint64_t value; } numbers[] = {
-		{"generation", pump->generation}, {"epoch", spec->epoch}, {"at", spec->at},
-		{"samples", hs_stream_samples(pump->stream)}, {"batches", hs_stream_batches(pump->stream)},
+	const struct {
+		const char *key;
+		uint64_t value;
+	} numbers[] = {
+		{"generation", pump->generation},
+		{"epoch", spec->epoch},
+		{"at", spec->at},
+		{"samples", hs_stream_samples(pump->stream)},
+		{"batches", hs_stream_batches(pump->stream)},
 		{"seed", spec->seed},
 	};
 	hs_w_map(w, sizeof(numbers) / sizeof(numbers[0]));
@@ -358,11 +374,21 @@ void hs_pump_seek(struct hs_pump *pump, struct hs_request *req)
 
 // ---- releases ----
 
-struct release_params { uint64_t stream; struct hs_pairs fills; };
+struct release_params {
+	uint64_t stream;
+	struct hs_pairs fills;
+};
 static const struct hs_field release_fields[] = {
-	{.key = "stream", .type = HS_T_UINT, .offset = offsetof(struct release_params, stream), .required = true,
+	{.key = "stream",
+	 .type = HS_T_UINT,
+	 .offset = offsetof(struct release_params, stream),
+	 .required = true,
 	 .max = UINT32_MAX},
-	{.key = "fills", .type = HS_T_PAIRS, .offset = offsetof(struct release_params, fills), .required = true, .max = 1024},
+	{.key = "fills",
+	 .type = HS_T_PAIRS,
+	 .offset = offsetof(struct release_params, fills),
+	 .required = true,
+	 .max = 1024},
 };
 static const struct hs_schema release_schema = HS_SCHEMA(struct release_params, release_fields);
 

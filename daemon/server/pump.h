@@ -13,9 +13,9 @@ struct hs_slot {
 	struct hs_out out; // first member
 	struct hs_pump *pump;
 	enum hs_slot_state state;
-	uint64_t fill;        // the number of its last fill
+	uint64_t fill; // the number of its last fill
 	struct hs_fill info;
-	struct hs_wbuf head;  // the frame up to the data
+	struct hs_wbuf head; // the frame up to the data
 	struct iovec pieces[2 * HS_FEED_MAX_ARRAYS + 1];
 	uint8_t *data;
 };
@@ -31,7 +31,7 @@ struct hs_pump {
 	const struct hs_layout *layout;
 	uint32_t id;
 	uint64_t generation, nfills, end_at; // end_at: position after the last batch
-	unsigned nslots, queued; // queued: slots in the connection's queue
+	unsigned nslots, queued;             // queued: slots in the connection's queue
 	struct hs_slot *slots;
 	uint8_t *memory;
 	size_t memory_bytes;
@@ -52,6 +52,8 @@ void hs_pump_kill(struct hs_pump *pump);
 struct hs_pump *hs_pump_find(struct hs_conn *conn, uint64_t id);
 void hs_pump_seek(struct hs_pump *pump, struct hs_request *req);
 
-struct hs_seek_params { uint64_t stream, epoch, at, seed; };
+struct hs_seek_params {
+	uint64_t stream, epoch, at, seed;
+};
 
 #endif

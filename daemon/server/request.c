@@ -203,7 +203,8 @@ static int open_params(struct hs_request *req, const uint8_t *data, size_t len)
 	return rc;
 }
 
-static struct hs_request *create_request(struct hs_conn *conn, const struct hs_message *m, const struct hs_method *method)
+static struct hs_request *create_request(struct hs_conn *conn, const struct hs_message *m,
+					 const struct hs_method *method)
 {
 	struct hs_request *req = calloc(1, sizeof(*req));
 	if (!req)

@@ -34,17 +34,18 @@ struct hs_method {
 };
 
 struct hs_request {
-	struct hs_chore chore; // first member
+	struct hs_chore chore;          // first member
 	struct hs_request *next, *prev; // conn->requests
 	struct hs_server *server;
-	struct hs_conn *conn;           // counted
+	struct hs_conn *conn; // counted
 	const struct hs_method *method;
 	uint32_t seq, uid;
-	uint8_t *frame;                 // what msg and params point into
+	uint8_t *frame; // what msg and params point into
 	struct hs_message msg;
-	void *params;                   // method->schema's struct
-	void *state;                    // the method's own, between its functions
-	struct hs_child *child;           // the child process it waits for
+	void *params;           // method->schema's struct
+	unsigned npending;      // rm: files left to their last user
+	void *state;            // the method's own, between its functions
+	struct hs_child *child; // the child process it waits for
 	struct hs_request *next_waiter;
 	int rc;
 	struct hs_err err;

@@ -6,7 +6,7 @@
 #include "base/buf.h"
 #include "datasets.h"
 
-#define PAGE_ROWS 65536u
+#define PAGE_ROWS  65536u
 #define PAGE_BYTES (8u << 20) // of ids, and of texts; one row may be larger
 
 struct rows_params {
@@ -49,7 +49,8 @@ static int add_labels(struct page *page, size_t group, size_t i)
 {
 	const struct hs_version *v = page->version;
 	if (v->label_type == HS_LABELS_FLOAT)
-		return hs_buf_append(&page->labels, (const float *)v->labels[group] + i * v->nlabels, v->nlabels * sizeof(float));
+		return hs_buf_append(&page->labels, (const float *)v->labels[group] + i * v->nlabels,
+				     v->nlabels * sizeof(float));
 	if (v->label_type == HS_LABELS_NONE)
 		return 0;
 	int64_t id = ((const uint32_t *)v->labels[group])[i];
@@ -63,7 +64,8 @@ static int add_ids(struct page *page, size_t group, size_t i)
 	if (hs_buf_reserve(&page->ids, (end - begin) * sizeof(uint32_t)) < 0)
 		return -ENOMEM;
 	for (uint32_t k = begin; k < end; k++) {
-		uint32_t code = e->width == 16 ? ((const uint16_t *)e->tokens[group])[k] : ((const uint32_t *)e->tokens[group])[k];
+		uint32_t code = e->width == 16 ? ((const uint16_t *)e->tokens[group])[k]
+					       : ((const uint32_t *)e->tokens[group])[k];
 		uint32_t id = e->table ? e->table[code] : code;
 		memcpy(page->ids.data + page->ids.len, &id, sizeof(id));
 		page->ids.len += sizeof(id);
@@ -103,11 +105,13 @@ static int fill_page(struct page *page, const struct rows_params *p, struct hs_e
 	size_t left = nrows - page->start, want = p->count < left ? (size_t)p->count : left;
 	if (hs_buf_append(&page->offsets, &zero, sizeof(zero)) < 0)
 		return hs_err_nomem(reterr, "reading rows");
-	while (page->count < want && page->count < PAGE_ROWS && page->ids.len < PAGE_BYTES && page->texts.len < PAGE_BYTES) {
+	while (page->count < want && page->count < PAGE_ROWS && page->ids.len < PAGE_BYTES &&
+	       page->texts.len < PAGE_BYTES) {
 		int rc = add_row(page, page->start + page->count, p->text);
 		if (rc < 0)
-			return rc == -ENOMEM ? hs_err_nomem(reterr, "reading rows")
-					     : hs_err_set(reterr, rc, "row %zu cannot be read", page->start + page->count);
+			return rc == -ENOMEM
+				       ? hs_err_nomem(reterr, "reading rows")
+				       : hs_err_set(reterr, rc, "row %zu cannot be read", page->start + page->count);
 		page->count++;
 	}
 	return 0;
@@ -152,7 +156,10 @@ static void write_page(struct hs_wbuf *w, const struct page *page, bool text)
 int hs_req_rows_run(struct hs_request *req)
 {
 	const struct rows_params *p = req->params;
-	struct hs_source_request request = {.uid = req->uid, .spec = p->name, .nroles = p->role != NULL, .roles = {p->role},
+	struct hs_source_request request = {.uid = req->uid,
+					    .spec = p->name,
+					    .nroles = p->role != NULL,
+					    .roles = {p->role},
 					    .owner = p->owner == HS_UNSET ? req->uid : (uint32_t)p->owner};
 	struct hs_feed_source *source;
 	int rc = hs_feed_source_open(req->server->feed, &request, &source, &req->err);

@@ -84,24 +84,36 @@ void hs_server_close_fd(struct hs_server *server, int fd)
 
 struct sweeping {
 	struct hs_chore chore; // first member
-	struct hs_store *store;
+	struct hs_server *server;
+	int removed;
 };
 
 static void run_store_sweep(struct hs_chore *chore)
 {
+	struct sweeping *s = (struct sweeping *)chore;
 	struct hs_err err = {0};
-	if (hs_store_sweep(((struct sweeping *)chore)->store, &err) < 0)
+	hs_feed_drop_unused(s->server->feed);
+	s->removed = hs_store_sweep(s->server->store, &err);
+	if (s->removed < 0)
 		hs_log(HS_LOG_WARNING, "removing files: %s", err.message);
+}
+
+static void on_store_swept(struct hs_chore *chore)
+{
+	struct sweeping *s = (struct sweeping *)chore;
+	uint64_t removed = s->removed > 0 ? (uint64_t)s->removed : 0;
+	s->server->npending -= removed < s->server->npending ? removed : s->server->npending;
+	free(s);
 }
 
 void hs_server_sweep_store(struct hs_server *server)
 {
-	struct sweeping *s = server->sweep_due ? calloc(1, sizeof(*s)) : NULL; // no memory: the next start does it
+	struct sweeping *s = server->npending > 0 ? calloc(1, sizeof(*s)) : NULL; // no memory: the next start does it
 	if (!s)
 		return;
-	s->store = server->store;
+	s->server = server;
 	s->chore.run = run_store_sweep;
-	s->chore.done = on_chore_free;
+	s->chore.done = on_store_swept;
 	hs_crew_submit(server->writer, &s->chore);
 }
 
@@ -183,8 +195,8 @@ static void log_store(void *arg, const char *line)
 
 static int open_store(struct hs_server *server, struct hs_err *reterr)
 {
-	struct hs_store_options options = {.state = server->options->state, .log = log_store,
-					   .rebuild_catalog = server->options->rebuild_catalog};
+	struct hs_store_options options = {
+		.state = server->options->state, .log = log_store, .rebuild_catalog = server->options->rebuild_catalog};
 	int rc = hs_store_open(&options, &server->store, reterr);
 	if (rc == 0) {
 		rc = hs_feed_create(server->store, &server->feed);
@@ -266,7 +278,7 @@ static int begin(struct hs_server *server, struct hs_err *reterr)
 static void close_loop_handles(struct hs_server *server)
 {
 	uv_handle_t *const handles[] = {
-		(uv_handle_t *)&server->reaper, (uv_handle_t *)&server->sweep, (uv_handle_t *)&server->beat,
+		(uv_handle_t *)&server->reaper,  (uv_handle_t *)&server->sweep,  (uv_handle_t *)&server->beat,
 		(uv_handle_t *)&server->sigterm, (uv_handle_t *)&server->sigint, (uv_handle_t *)&server->sigchld,
 	};
 	server->closing = true;

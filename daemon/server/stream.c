@@ -104,7 +104,8 @@ static int add_role(struct hs_source_request *source, const char *role, struct h
 {
 	for (size_t i = 0; i < source->nroles; i++)
 		if (strcmp(source->roles[i], role) == 0)
-			return hs_err_set(reterr, HSFEED_EBADREQUEST, "stream.open: the role \"%.128s\" is named twice", role);
+			return hs_err_set(reterr, HSFEED_EBADREQUEST, "stream.open: the role \"%.128s\" is named twice",
+					  role);
 	source->roles[source->nroles++] = role;
 	return 0;
 }
@@ -116,19 +117,21 @@ static int pin_encoding(struct hs_source_request *source, const struct hs_named_
 			continue;
 		if (strlen(item->s) == 64 && hs_unhex(item->s, 32, source->encodings[i].bytes) == 0)
 			return 0;
-		return hs_err_set(reterr, HSFEED_EBADREQUEST, "stream.open: encodings: \"%.80s\" is not an id of 64 hex digits",
-				  item->s);
+		return hs_err_set(reterr, HSFEED_EBADREQUEST,
+				  "stream.open: encodings: \"%.80s\" is not an id of 64 hex digits", item->s);
 	}
-	return hs_err_set(reterr, HSFEED_EBADREQUEST, "stream.open: encodings names the role \"%.128s\", which is not among "
-			  "roles", item->name);
+	return hs_err_set(reterr, HSFEED_EBADREQUEST,
+			  "stream.open: encodings names the role \"%.128s\", which is not among "
+			  "roles",
+			  item->name);
 }
 
 // The roles asked for; without roles those of the pinned encodings; without either the default one.
 static int read_source(const struct hs_request *req, struct hs_source_request *ret, struct hs_err *reterr)
 {
 	const struct open_params *p = req->params;
-	*ret = (struct hs_source_request){.uid = req->uid, .spec = p->name,
-					  .owner = p->owner == HS_UNSET ? req->uid : (uint32_t)p->owner};
+	*ret = (struct hs_source_request){
+		.uid = req->uid, .spec = p->name, .owner = p->owner == HS_UNSET ? req->uid : (uint32_t)p->owner};
 	int rc = 0;
 	for (size_t i = 0; i < p->roles.n && rc == 0; i++)
 		rc = add_role(ret, p->roles.items[i], reterr);
@@ -141,7 +144,8 @@ static int read_source(const struct hs_request *req, struct hs_source_request *r
 	return rc;
 }
 
-static int read_lengths(const struct open_params *p, const struct hs_feed_source *source, uint32_t *ret, struct hs_err *reterr)
+static int read_lengths(const struct open_params *p, const struct hs_feed_source *source, uint32_t *ret,
+			struct hs_err *reterr)
 {
 	const struct hs_named *named = &p->max_length.named;
 	size_t found = 0, nroles = hs_feed_source_nroles(source);
@@ -155,7 +159,8 @@ static int read_lengths(const struct open_params *p, const struct hs_feed_source
 	}
 	if (found == named->n)
 		return 0;
-	return hs_err_set(reterr, HSFEED_EBADREQUEST, "stream.open: max_length names a role that the stream does not have");
+	return hs_err_set(reterr, HSFEED_EBADREQUEST,
+			  "stream.open: max_length names a role that the stream does not have");
 }
 
 static int read_spec(const struct open_params *p, const struct hs_feed_source *source, struct hs_stream_spec *ret,
@@ -167,13 +172,25 @@ static int read_spec(const struct open_params *p, const struct hs_feed_source *s
 		return hs_err_hint(reterr, "split \"all\" needs none; folds count from 0");
 	}
 	*ret = (struct hs_stream_spec){
-		.split = (enum hs_split)p->split, .fold = p->fold == HS_UNSET ? 0 : (uint32_t)p->fold,
-		.order = p->order >= 0 ? (enum hs_order)p->order : train ? HS_ORDER_SHUFFLE : HS_ORDER_SEQUENTIAL,
-		.shard = p->shard >= 0 ? (enum hs_shard)p->shard : train ? HS_SHARD_PAD : HS_SHARD_EXACT,
-		.seed = p->seed, .epoch = p->epoch, .at = p->at, .rank = (uint32_t)p->rank, .world = (uint32_t)p->world,
-		.batch_size = (uint32_t)p->batch_size, .drop_last = p->drop_last,
+		.split = (enum hs_split)p->split,
+		.fold = p->fold == HS_UNSET ? 0 : (uint32_t)p->fold,
+		.order = p->order >= 0 ? (enum hs_order)p->order
+			 : train       ? HS_ORDER_SHUFFLE
+				       : HS_ORDER_SEQUENTIAL,
+		.shard = p->shard >= 0 ? (enum hs_shard)p->shard
+			 : train       ? HS_SHARD_PAD
+				       : HS_SHARD_EXACT,
+		.seed = p->seed,
+		.epoch = p->epoch,
+		.at = p->at,
+		.rank = (uint32_t)p->rank,
+		.world = (uint32_t)p->world,
+		.batch_size = (uint32_t)p->batch_size,
+		.drop_last = p->drop_last,
 		.padding = p->padding.e < 0 ? HS_PAD_MULTIPLE : (enum hs_padding)p->padding.e,
-		.multiple = (uint32_t)p->padding.u, .int32 = p->dtype == 1, .token_type_ids = p->token_type_ids,
+		.multiple = (uint32_t)p->padding.u,
+		.int32 = p->dtype == 1,
+		.token_type_ids = p->token_type_ids,
 	};
 	int rc = read_lengths(p, source, ret->max_length, reterr);
 	return rc < 0 ? rc : hs_plan_params_read(&p->plan, &ret->plan, reterr);
@@ -228,8 +245,9 @@ static void write_array(struct hs_wbuf *w, const struct hs_array *array)
 static void write_words(struct hs_wbuf *w, const struct hs_stream_spec *spec)
 {
 	const char *const words[][2] = {
-		{"split", splits[spec->split]}, {"order", hs_order_name(spec->order)}, {"shard", hs_shard_name(spec->shard)},
-		{"dtype", dtypes[spec->int32]}, {"transport", transports[0]},
+		{"split", splits[spec->split]},        {"order", hs_order_name(spec->order)},
+		{"shard", hs_shard_name(spec->shard)}, {"dtype", dtypes[spec->int32]},
+		{"transport", transports[0]},
 	};
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		hs_w_cstr(w, words[i][0]);
@@ -247,11 +265,24 @@ static void write_words(struct hs_wbuf *w, const struct hs_stream_spec *spec)
 static void write_numbers(struct hs_wbuf *w, const struct hs_stream *stream, const struct open_params *p, uint32_t id)
 {
 	const struct hs_stream_spec *spec = hs_stream_get_spec(stream);
-	const struct { const char *key; uint64_t value; } numbers[] = {
-		{"stream", id}, {"generation", 1}, {"fold", spec->fold}, {"order_algorithm", HS_ORDER_ALGORITHM},
-		{"seed", spec->seed}, {"epoch", spec->epoch}, {"at", spec->at}, {"rank", spec->rank}, {"world", spec->world},
-		{"batch_size", spec->batch_size}, {"rows", hs_stream_rows(stream)}, {"samples", hs_stream_samples(stream)},
-		{"batches", hs_stream_batches(stream)}, {"slots", p->slots},
+	const struct {
+		const char *key;
+		uint64_t value;
+	} numbers[] = {
+		{"stream", id},
+		{"generation", 1},
+		{"fold", spec->fold},
+		{"order_algorithm", HS_ORDER_ALGORITHM},
+		{"seed", spec->seed},
+		{"epoch", spec->epoch},
+		{"at", spec->at},
+		{"rank", spec->rank},
+		{"world", spec->world},
+		{"batch_size", spec->batch_size},
+		{"rows", hs_stream_rows(stream)},
+		{"samples", hs_stream_samples(stream)},
+		{"batches", hs_stream_batches(stream)},
+		{"slots", p->slots},
 		{"slot_bytes", hs_stream_get_layout(stream)->slot_bytes},
 	};
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
@@ -325,9 +356,11 @@ static int check_quota(struct hs_request *req, const struct hs_pump *pump)
 	uint64_t max = req->server->options->limits.slot_bytes_per_user;
 	if (req->conn->user->slot_bytes + pump->memory_bytes <= max)
 		return 0;
-	hs_err_set(&req->err, HSFEED_ELIMIT, "stream.open: the slots of the user's streams would take more than %llu bytes",
+	hs_err_set(&req->err, HSFEED_ELIMIT,
+		   "stream.open: the slots of the user's streams would take more than %llu bytes",
 		   (unsigned long long)max);
-	return hs_err_hint(&req->err, "fewer slots, a smaller batch or max_length, or slot_bytes_per_user in the configuration");
+	return hs_err_hint(&req->err,
+			   "fewer slots, a smaller batch or max_length, or slot_bytes_per_user in the configuration");
 }
 
 int hs_req_stream_open_settle(struct hs_request *req)
@@ -354,7 +387,8 @@ static int find_pump(struct hs_request *req, struct hs_pump **ret)
 {
 	const struct hs_seek_params *p = req->params;
 	*ret = hs_pump_find(req->conn, p->stream);
-	return *ret ? 0 : hs_err_set(&req->err, HSFEED_ENOTFOUND, "there is no stream %llu", (unsigned long long)p->stream);
+	return *ret ? 0
+		    : hs_err_set(&req->err, HSFEED_ENOTFOUND, "there is no stream %llu", (unsigned long long)p->stream);
 }
 
 int hs_req_stream_seek_begin(struct hs_request *req)
@@ -364,7 +398,8 @@ int hs_req_stream_seek_begin(struct hs_request *req)
 	if (rc < 0)
 		return rc;
 	if (pump->seek)
-		return hs_err_set(&req->err, HSFEED_EBADREQUEST, "stream.seek: the stream's last seek is not answered yet");
+		return hs_err_set(&req->err, HSFEED_EBADREQUEST,
+				  "stream.seek: the stream's last seek is not answered yet");
 	hs_pump_seek(pump, req);
 	return HS_LATER;
 }

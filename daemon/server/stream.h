@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pumps: a feed's stream, its slots, and the connection they go to.
 //
-// A slot is FREE -> FILLING (a fill thread writes it) -> QUEUED (in the connection's queue) -> OUT (the kernel took every
-// byte; the client's) -> FREE again by the client's release, the only credit there is.
+// A slot is FREE -> FILLING (a fill thread writes it) -> QUEUED (in the connection's queue) -> OUT (the kernel took
+// every byte; the client's) -> FREE again by the client's release, the only credit there is.
 #ifndef HS_SERVER_STREAM_H
 #define HS_SERVER_STREAM_H
 

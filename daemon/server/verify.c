@@ -6,7 +6,9 @@
 #include "describe.h"
 #include "ingests.h"
 
-struct verify_params { const char *name; };
+struct verify_params {
+	const char *name;
+};
 static const struct hs_field verify_fields[] = {
 	{.key = "name", .type = HS_T_STR, .offset = offsetof(struct verify_params, name), .min = 1, .max = HS_NAME_MAX},
 };
@@ -83,9 +85,10 @@ static int answer(struct hs_child *child)
 	struct hs_rbuf results;
 	struct hs_wire_value head;
 	bool ok = true;
-	if (!hs_r_find(child->result, "results", &results) || !hs_r_next(&results, &head) || head.type != HS_WIRE_ARRAY ||
-	    head.as.count != v->n)
-		return hs_err_set(&child->err, HSFEED_EINTERNAL, "verify: its process sent a result that the daemon does not "
+	if (!hs_r_find(child->result, "results", &results) || !hs_r_next(&results, &head) ||
+	    head.type != HS_WIRE_ARRAY || head.as.count != v->n)
+		return hs_err_set(&child->err, HSFEED_EINTERNAL,
+				  "verify: its process sent a result that the daemon does not "
 				  "understand");
 	hs_w_map(&child->reply, 2);
 	hs_w_cstr(&child->reply, "files");

@@ -5,7 +5,8 @@
 #include "describe.h"
 #include "ingests.h"
 
-static void put_stored(struct hs_child *child, const struct hs_version_entry *entry, const struct hs_verify_item *items, size_t n)
+static void put_stored(struct hs_child *child, const struct hs_version_entry *entry, const struct hs_verify_item *items,
+		       size_t n)
 {
 	const struct hs_verify_item *version = hs_find_item(items, n, HS_FILE_VERSION, &entry->version);
 	if (!version)
@@ -118,8 +119,8 @@ static int answer(struct hs_child *child)
 {
 	if (write_reply(child))
 		return 0;
-	return hs_err_set(&child->err, HSFEED_EINTERNAL, "why %s: its process sent a result that the daemon does not understand",
-			  child->name);
+	return hs_err_set(&child->err, HSFEED_EINTERNAL,
+			  "why %s: its process sent a result that the daemon does not understand", child->name);
 }
 
 const struct hs_child_kind hs_why_kind = {.name = "why", .prepare = prepare, .answer = answer};

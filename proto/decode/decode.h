@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The daemon's side of the wire: a frame that passed the wire's checker becomes a message, and a table of keys, types and
-// bounds turns its parameters into a plain C struct. Everything a method may be given stands in its table; what is
+// The daemon's side of the wire: a frame that passed the wire's checker becomes a message, and a table of keys, types
+// and bounds turns its parameters into a plain C struct. Everything a method may be given stands in its table; what is
 // not in the table is refused by name. msgpack-c does the unpacking and is seen nowhere else.
 #ifndef HS_DECODE_DECODE_H
 #define HS_DECODE_DECODE_H
@@ -20,9 +20,9 @@ struct hs_fault {
 // ---- messages ----
 
 struct hs_message {
-	int kind;              // HS_WIRE_REQUEST or HS_WIRE_NOTICE
-	uint32_t seq;          // of a request
-	const char *name;      // method or notice, not NUL-terminated, in the caller's bytes
+	int kind;         // HS_WIRE_REQUEST or HS_WIRE_NOTICE
+	uint32_t seq;     // of a request
+	const char *name; // method or notice, not NUL-terminated, in the caller's bytes
 	uint32_t name_len;
 	struct hs_rbuf params; // the encoded map, in the caller's bytes
 	const void *object;    // msgpack-c's, in the zone
@@ -55,19 +55,44 @@ enum hs_type {
 
 #define HS_UNSET UINT64_MAX // a default that no value equals
 
-struct hs_bytes { const uint8_t *ptr; size_t len; };
-struct hs_strs { size_t n; const char **items; };
-struct hs_pairs { size_t n; uint64_t (*items)[2]; };
-struct hs_named_item { const char *name; uint64_t u; const char *s; };
-struct hs_named { size_t n; struct hs_named_item *items; };
-struct hs_uint_or_named { uint64_t u; struct hs_named named; }; // named.n > 0: a map was given
-struct hs_uint_or_enum { uint64_t u; int e; };                  // e >= 0: a word was given
-struct hs_maps { size_t n; void *items; };
+struct hs_bytes {
+	const uint8_t *ptr;
+	size_t len;
+};
+struct hs_strs {
+	size_t n;
+	const char **items;
+};
+struct hs_pairs {
+	size_t n;
+	uint64_t (*items)[2];
+};
+struct hs_named_item {
+	const char *name;
+	uint64_t u;
+	const char *s;
+};
+struct hs_named {
+	size_t n;
+	struct hs_named_item *items;
+};
+struct hs_uint_or_named {
+	uint64_t u;
+	struct hs_named named;
+}; // named.n > 0: a map was given
+struct hs_uint_or_enum {
+	uint64_t u;
+	int e;
+}; // e >= 0: a word was given
+struct hs_maps {
+	size_t n;
+	void *items;
+};
 
 struct hs_field {
 	const char *key;
 	enum hs_type type;
-	size_t offset;            // of the member
+	size_t offset; // of the member
 	bool required;
 	uint64_t min, max, def;
 	const char *const *names; // enums: NULL-terminated
@@ -80,7 +105,10 @@ struct hs_schema {
 	const struct hs_field *fields;
 };
 
-#define HS_SCHEMA(type, table) {sizeof(type), sizeof(table) / sizeof((table)[0]), (table)}
+#define HS_SCHEMA(type, table)                                                                                         \
+	{                                                                                                              \
+		sizeof(type), sizeof(table) / sizeof((table)[0]), (table)                                              \
+	}
 
 // hs_message_decode fills *ret (schema->bytes) from the message's parameters; pointers in it live in the message's zone
 // and die with it. In a request an unknown key is an error, in a notice it is ignored. nil means left out.

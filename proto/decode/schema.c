@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The table walker: one reader per type writes one member; a fault names the key by its whole path (`tokenizers[1].role`).
+// The table walker: one reader per type writes one member; a fault names the key by its whole path
+// (`tokenizers[1].role`).
 #include "decode.h"
 
 #include <errno.h>
@@ -62,8 +63,8 @@ static int wrong_type(struct walk *w, const struct hs_field *f, const msgpack_ob
 
 static int wrong_value(struct walk *w, const struct hs_field *f, const char *what)
 {
-	snprintf(w->fault->message, sizeof(w->fault->message), "%.*s: the key \"%s%s\" %s", (int)w->method_len, w->method,
-		 w->path, f->key, what);
+	snprintf(w->fault->message, sizeof(w->fault->message), "%.*s: the key \"%s%s\" %s", (int)w->method_len,
+		 w->method, w->path, f->key, what);
 	return HSFEED_EBADREQUEST;
 }
 
@@ -146,7 +147,8 @@ static int read_enum(struct walk *w, const struct hs_field *f, const msgpack_obj
 	if (v->type != MSGPACK_OBJECT_STR)
 		return wrong_type(w, f, v, "a str");
 	for (int i = 0; f->names[i]; i++)
-		if (strlen(f->names[i]) == v->via.str.size && memcmp(f->names[i], v->via.str.ptr, v->via.str.size) == 0) {
+		if (strlen(f->names[i]) == v->via.str.size &&
+		    memcmp(f->names[i], v->via.str.ptr, v->via.str.size) == 0) {
 			*(int *)member = i;
 			return 0;
 		}
@@ -215,7 +217,8 @@ static int read_pairs(struct walk *w, const struct hs_field *f, const msgpack_ob
 	return 0;
 }
 
-static int read_named(struct walk *w, const struct hs_field *f, const msgpack_object *v, struct hs_named *named, bool strs)
+static int read_named(struct walk *w, const struct hs_field *f, const msgpack_object *v, struct hs_named *named,
+		      bool strs)
 {
 	if (v->type != MSGPACK_OBJECT_MAP)
 		return wrong_type(w, f, v, "a map");
@@ -294,10 +297,19 @@ static int read_maps(struct walk *w, const struct hs_field *f, const msgpack_obj
 }
 
 static const reader readers[] = {
-	[HS_T_UINT] = read_uint, [HS_T_BOOL] = read_bool, [HS_T_STR] = read_str, [HS_T_BIN] = read_bin,
-	[HS_T_ENUM] = read_enum, [HS_T_UINT_OR_ENUM] = read_uint_or_enum, [HS_T_STRS] = read_strs,
-	[HS_T_PAIRS] = read_pairs, [HS_T_NAMED_UINTS] = read_named_uints, [HS_T_NAMED_STRS] = read_named_strs,
-	[HS_T_UINT_OR_NAMED] = read_uint_or_named, [HS_T_MAP] = read_map, [HS_T_MAPS] = read_maps,
+	[HS_T_UINT] = read_uint,
+	[HS_T_BOOL] = read_bool,
+	[HS_T_STR] = read_str,
+	[HS_T_BIN] = read_bin,
+	[HS_T_ENUM] = read_enum,
+	[HS_T_UINT_OR_ENUM] = read_uint_or_enum,
+	[HS_T_STRS] = read_strs,
+	[HS_T_PAIRS] = read_pairs,
+	[HS_T_NAMED_UINTS] = read_named_uints,
+	[HS_T_NAMED_STRS] = read_named_strs,
+	[HS_T_UINT_OR_NAMED] = read_uint_or_named,
+	[HS_T_MAP] = read_map,
+	[HS_T_MAPS] = read_maps,
 };
 
 static void set_defaults(const struct hs_schema *schema, void *ret)
@@ -335,9 +347,10 @@ static int unknown_key(struct walk *w, const struct hs_schema *schema, const msg
 {
 	char word[64];
 	quote(key->via.str.ptr, key->via.str.size, word);
-	snprintf(w->fault->message, sizeof(w->fault->message), "%.*s: the key \"%s%s\" is not known", (int)w->method_len,
-		 w->method, w->path, word);
-	size_t used = (size_t)snprintf(w->fault->hint, sizeof(w->fault->hint), "keys: %s", schema->nfields ? "" : "none");
+	snprintf(w->fault->message, sizeof(w->fault->message), "%.*s: the key \"%s%s\" is not known",
+		 (int)w->method_len, w->method, w->path, word);
+	size_t used =
+		(size_t)snprintf(w->fault->hint, sizeof(w->fault->hint), "keys: %s", schema->nfields ? "" : "none");
 	for (size_t i = 0; i < schema->nfields && used < sizeof(w->fault->hint); i++)
 		used += (size_t)snprintf(w->fault->hint + used, sizeof(w->fault->hint) - used, "%s%s", i ? ", " : "",
 					 schema->fields[i].key);
@@ -348,7 +361,8 @@ static bool is_given(const msgpack_object *map, const struct hs_field *f)
 {
 	for (uint32_t i = 0; i < map->via.map.size; i++) {
 		const msgpack_object_kv *kv = &map->via.map.ptr[i];
-		if (strlen(f->key) == kv->key.via.str.size && memcmp(f->key, kv->key.via.str.ptr, kv->key.via.str.size) == 0)
+		if (strlen(f->key) == kv->key.via.str.size &&
+		    memcmp(f->key, kv->key.via.str.ptr, kv->key.via.str.size) == 0)
 			return kv->val.type != MSGPACK_OBJECT_NIL;
 	}
 	return false;
@@ -382,7 +396,10 @@ static int read_struct(struct walk *w, const struct hs_schema *schema, const msg
 
 int hs_message_decode(struct hs_message *m, const struct hs_schema *schema, void *ret, struct hs_fault *retfault)
 {
-	struct walk w = {.zone = m->zone, .fault = retfault, .method = m->name, .method_len = m->name_len,
+	struct walk w = {.zone = m->zone,
+			 .fault = retfault,
+			 .method = m->name,
+			 .method_len = m->name_len,
 			 .strict = m->kind == HS_WIRE_REQUEST};
 	retfault->message[0] = retfault->hint[0] = '\0';
 	return read_struct(&w, schema, m->object, ret);
