@@ -89,7 +89,8 @@ static void an_epoch_resumed_by_the_same_world_goes_on_as_if_uninterrupted(void 
 	(void)state;
 	for (unsigned trial = 0; trial < 50 * 9 * 3 * 2; trial++) {
 		struct hs_deal d = {.n = trial % 50, .world = 1 + trial / 50 % 9,
-				    .shard = (enum hs_shard)(trial / 450 % 3), .batch_size = 1 + trial % 4, .drop_last = trial >= 1350};
+				    .shard = (enum hs_shard)(trial / 450 % 3), .batch_size = 1 + trial % 4,
+				    .drop_last = trial >= 1350};
 		for (d.rank = 0; d.rank < d.world; d.rank++)
 			for (size_t at = 0; at / d.world <= hs_deal_samples(&d) && at <= hs_deal_end(&d); at += d.world)
 				same_rest(&d, at);
