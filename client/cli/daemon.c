@@ -28,7 +28,9 @@ static void status_report(const hsfeed_value *s)
 	printf("  stored     %s data sets, %s versions, %s encodings, %s\n", fmt_count(get_uint(s, "datasets")),
 	       fmt_count(get_uint(s, "versions")), fmt_count(get_uint(s, "encodings")),
 	       fmt_bytes(get_uint(s, "store_bytes")));
-	printf("  served     %s batches, %s rows\n", fmt_count(get_uint(s, "batches")), fmt_count(get_uint(s, "rows")));
+	if (hsfeed_value_get(s, "batches")) // told to the daemon's own user and to root
+		printf("  served     %s batches, %s rows\n", fmt_count(get_uint(s, "batches")),
+		       fmt_count(get_uint(s, "rows")));
 }
 
 int status_main(const struct args *args)

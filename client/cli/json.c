@@ -71,7 +71,7 @@ void json_f32(FILE *out, float v)
 {
 	if (!isfinite(v))
 		fputs("null", out);
-	else if (v == truncf(v) && fabsf(v) < 1e9f)
+	else if (v > -1e9F && v < 1e9F && v == (float)(int64_t)v)
 		json_int(out, (int64_t)v);
 	else
 		shortest(out, v, 6, true);

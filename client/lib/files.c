@@ -80,7 +80,7 @@ static int send_chunk(hsfeed_client *client, uint64_t handle, const void *data, 
 int hs_file_send(hsfeed_client *client, const void *data, size_t bytes, const char *shown, uint64_t *ret_handle,
 		 struct hsfeed_error *reterr)
 {
-	uint64_t handle;
+	uint64_t handle = 0;
 	int rc = begin(client, bytes, shown, &handle, reterr);
 	if (rc < 0)
 		return rc;
