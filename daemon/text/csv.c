@@ -24,6 +24,8 @@
 // A header of a million names above a million one-field rows would be 10^12 cells: short rows may add so many per byte.
 #define PADDING_PER_BYTE 64
 
+#define SAMPLE_ROWS 512
+
 struct machine {
 	const char *p, *end;
 	char delimiter;
@@ -322,6 +324,18 @@ static int keep_row(struct machine *m, size_t seen, size_t *lines_cap, struct hs
 	return 0;
 }
 
+// After a sample of rows, makes room for as many cells as the rest is likely to hold: untouched room costs nothing,
+// while growing by doubling copies every cell once more. Nothing is lost where the room cannot be had.
+static void expect_cells(struct machine *m)
+{
+	size_t taken = m->text_bytes - (size_t)(m->end - m->p);
+	if (m->csv->nrows != SAMPLE_ROWS || taken == 0)
+		return;
+	double likely = (double)m->nfields * (double)m->text_bytes / (double)taken * 1.1;
+	if (likely < (double)m->text_bytes) // more cells than bytes would be padding, which need not go on
+		(void)hs_grow(&m->fields, &m->cap, (size_t)likely, sizeof(*m->fields));
+}
+
 static int read_rows(struct machine *m, struct hs_err *reterr)
 {
 	size_t lines_cap = 0, before = m->nfields;
@@ -334,6 +348,7 @@ static int read_rows(struct machine *m, struct hs_err *reterr)
 		if (rc <= 0)
 			break;
 		rc = keep_row(m, m->nfields - before, &lines_cap, reterr);
+		expect_cells(m);
 	}
 	if (rc == 0 && m->csv->rows_read == 0)
 		return hs_err_set(reterr, HSFEED_ENOROWS, "%s: there is a header but no row below it",
