@@ -3,8 +3,6 @@
 #ifndef HS_INGEST_ENCODE_H
 #define HS_INGEST_ENCODE_H
 
-#include <stdatomic.h>
-
 #include "store/version.h"
 #include "text/norm.h"
 #include "tok/tok.h"

@@ -65,12 +65,9 @@ static void put_cells(struct pairs *p, const struct hs_source *s)
 
 static void put_columns(struct pairs *p, const struct hs_source *s)
 {
-	hs_w_array(key(p, "columns"), (uint32_t)(1 + s->nlabels + s->nothers));
-	hs_w_str(p->w, s->text_column.ptr, s->text_column.len);
-	for (size_t i = 0; i < s->nlabels; i++)
-		hs_w_str(p->w, s->labels[i].name.ptr, s->labels[i].name.len);
-	for (size_t i = 0; i < s->nothers; i++)
-		hs_w_str(p->w, s->others[i].name.ptr, s->others[i].name.len);
+	hs_w_array(key(p, "columns"), (uint32_t)s->ncolumns);
+	for (size_t i = 0; i < s->ncolumns; i++)
+		hs_w_str(p->w, s->columns[i].ptr, s->columns[i].len);
 	hs_w_str(key(p, "text_column"), s->text_column.ptr, s->text_column.len);
 }
 

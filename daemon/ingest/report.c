@@ -172,7 +172,7 @@ void hs_report_put_labels(const struct hs_source *s, struct hs_wbuf *w)
 		else
 			put_float_values(s, i, w);
 		hs_w_cstr(w, "missing");
-		hs_w_uint(w, s->nlabels == 1 ? s->report.missing_label.rows : 0);
+		hs_w_uint(w, s->labels[i].missing);
 	}
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every file read again: its checksums, then its structure, then whether it is the one that the catalog means.
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -25,7 +26,7 @@ struct counter {
 static void on_bytes(void *arg, uint64_t done)
 {
 	struct counter *c = arg;
-	uint64_t sum = c->v->done += done - c->told;
+	uint64_t more = done - c->told, sum = atomic_fetch_add(&c->v->done, more) + more;
 	c->told = done;
 	hs_channel_progress(c->v->work->channel, HS_STAGE_VERIFY, sum < c->v->total ? sum : c->v->total, c->v->total);
 }

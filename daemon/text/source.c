@@ -76,6 +76,7 @@ static void fill_report(struct reading *r)
 	report->short_rows = csv->short_rows;
 	report->bom = r->owner->decoded.bom;
 	r->s->ncolumns = csv->width;
+	r->s->columns = csv->names;
 	r->s->delimiter = csv->delimiter;
 	r->s->text_column = csv->names[r->columns.text];
 }
@@ -149,6 +150,14 @@ static int label_values(struct reading *r, size_t label, struct hs_span *values,
 	return 0;
 }
 
+static uint64_t count_missing(const struct reading *r, size_t label)
+{
+	uint64_t n = 0;
+	for (size_t row = 0; row < r->owner->csv.nrows; row++)
+		n += hs_types_missing(&r->types[1 + label], row, cell_at(r, row, r->columns.labels[label]));
+	return n;
+}
+
 static int convert_labels(struct reading *r, struct hs_span *const *values, struct hs_span *names, bool *numeric,
 			  struct hs_err *reterr)
 {
@@ -188,6 +197,7 @@ static int make_labels(struct reading *r, struct hs_err *reterr)
 	int rc = s->labels && values && names && numeric ? 0 : hs_err_nomem(reterr, "reading labels");
 	for (; s->nlabels < n && rc == 0; s->nlabels++) {
 		s->labels[s->nlabels].name = r->owner->csv.names[r->columns.labels[s->nlabels]];
+		s->labels[s->nlabels].missing = count_missing(r, s->nlabels);
 		values[s->nlabels] = hs_array(r->rows.n, sizeof(**values));
 		rc = values[s->nlabels] ? label_values(r, s->nlabels, values[s->nlabels], reterr)
 					: hs_err_nomem(reterr, "reading labels");

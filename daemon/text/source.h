@@ -88,12 +88,14 @@ struct hs_source_label {
 	// value, strings by code point). With floats, `values` is empty.
 	struct hs_span *values;
 	size_t nvalues;
+	uint64_t missing; // data rows of the file without a value here
 };
 
 // A source read. All spans point into memory that it owns.
 struct hs_source {
 	size_t nrows;
-	size_t ncolumns; // in the file
+	size_t ncolumns;               // in the file
+	const struct hs_span *columns; // [ncolumns] their names, in file order
 	struct hs_span text_column;
 	struct hs_span *texts; // [nrows] cleaned
 	uint32_t *lines;       // [nrows] line on which the row begins, from 1

@@ -79,6 +79,11 @@ static void the_report_counts_what_was_dropped_and_what_repeats(void **state)
 	assert_int_equal(pn_item(pn_get(pn_item(dropped, 0), "lines"), 0).p[0], 7);
 	assert_int_equal(pn_uint(duplicates, "rows"), 1);
 	assert_int_equal(pn_uint(duplicates, "conflicting_rows"), 2);
+	struct hs_rbuf columns = pn_get(ix_header_of(file), "columns"), cells = pn_get(ix_header_of(file), "cells");
+	assert_int_equal(pn_count(columns), 3);
+	assert_memory_equal(pn_item(columns, 1).p, "\xA5Label", 6);
+	assert_int_equal(pn_count(cells), 1);
+	assert_memory_equal(pn_item(cells, 0).p, "\xA2id", 3);
 	struct hs_rbuf pair = pn_item(pn_get(duplicates, "lines"), 0);
 	assert_int_equal(pn_item(pair, 0).p[0], 2);
 	assert_int_equal(pn_item(pair, 1).p[0], 6);
