@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Loading and committing the catalog.
 //
-// Each record has a checksum, but a damaged tree can also hide records or bring old ones back. So every transaction writes a
-// main record with its number and the sum over all other records, and loading compares both. A damaged number in a meta page could
-// still make LMDB fall back by one whole transaction: so the number of the last one is also noted beside (catalog/last) once it is
-// durable. The note itself is not synced; after a power cut it may be older than the catalog, never younger.
+// Each record has a checksum, but a damaged tree can also hide records or bring old ones back. So every transaction
+// writes a main record with its number and the sum over all other records, and loading compares both. A damaged number
+// in a meta page could still make LMDB fall back by one whole transaction: so the number of the last one is also noted
+// beside (catalog/last) once it is durable. The note itself is not synced; after a power cut it may be older than the
+// catalog, never younger.
 #include "store/catalog.h"
 
 #include <errno.h>
@@ -20,7 +21,7 @@
 #include "store/disk.h"
 #include "store/pages.h"
 
-#define MIN_MAP (16u << 20)
+#define MIN_MAP      (16u << 20)
 #define COMMIT_TRIES 8 // each doubles the map
 
 // ---- the memory ----
@@ -47,7 +48,8 @@ static size_t file_place(const struct hs_catalog *c, uint32_t owner, enum hs_fil
 	return low;
 }
 
-struct hs_cat_file *hs_catalog_find_file(const struct hs_catalog *c, uint32_t owner, enum hs_file_kind kind, const struct hs_id *id)
+struct hs_cat_file *hs_catalog_find_file(const struct hs_catalog *c, uint32_t owner, enum hs_file_kind kind,
+					 const struct hs_id *id)
 {
 	size_t i = file_place(c, owner, kind, id);
 	return i < c->nfiles && compare_file(c->files[i], owner, kind, id) == 0 ? c->files[i] : NULL;
@@ -79,9 +81,11 @@ static bool same_name(const struct hs_cat_version *v, uint32_t owner, const char
 	return v->owner == owner && strcmp(v->name, name) == 0;
 }
 
-struct hs_cat_version *hs_catalog_find_version(const struct hs_catalog *c, uint32_t owner, const char *name, const struct hs_id *id)
+struct hs_cat_version *hs_catalog_find_version(const struct hs_catalog *c, uint32_t owner, const char *name,
+					       const struct hs_id *id)
 {
-	for (size_t i = version_place(c, owner, name, 0); i < c->nversions && same_name(c->versions[i], owner, name); i++) {
+	for (size_t i = version_place(c, owner, name, 0); i < c->nversions && same_name(c->versions[i], owner, name);
+	     i++) {
 		if (hs_id_eq(&c->versions[i]->id, id))
 			return c->versions[i];
 	}
@@ -90,7 +94,8 @@ struct hs_cat_version *hs_catalog_find_version(const struct hs_catalog *c, uint3
 
 struct hs_cat_version *hs_catalog_current(const struct hs_catalog *c, uint32_t owner, const char *name)
 {
-	for (size_t i = version_place(c, owner, name, 0); i < c->nversions && same_name(c->versions[i], owner, name); i++) {
+	for (size_t i = version_place(c, owner, name, 0); i < c->nversions && same_name(c->versions[i], owner, name);
+	     i++) {
 		if (c->versions[i]->current)
 			return c->versions[i];
 	}
@@ -100,7 +105,9 @@ struct hs_cat_version *hs_catalog_current(const struct hs_catalog *c, uint32_t o
 int hs_catalog_reserve(struct hs_catalog *c, size_t nfiles, size_t nversions)
 {
 	int rc = hs_grow(&c->files, &c->files_cap, c->nfiles + nfiles, sizeof(struct hs_cat_file *));
-	return rc < 0 ? rc : hs_grow(&c->versions, &c->versions_cap, c->nversions + nversions, sizeof(struct hs_cat_version *));
+	return rc < 0 ? rc
+		      : hs_grow(&c->versions, &c->versions_cap, c->nversions + nversions,
+				sizeof(struct hs_cat_version *));
 }
 
 void hs_catalog_insert_file(struct hs_catalog *c, struct hs_cat_file *f)
@@ -219,7 +226,8 @@ void hs_catalog_forget_note(const struct hs_catalog *c)
 
 static const char *visit_record(void *arg, const struct hs_pages_item *item)
 {
-	struct hs_span key = {(const char *)item->key, item->key_len}, value = {(const char *)item->value, item->value_len};
+	struct hs_span key = {(const char *)item->key, item->key_len},
+		       value = {(const char *)item->value, item->value_len};
 	return hs_cat_read_record(arg, key, value);
 }
 
@@ -240,7 +248,8 @@ static const char *resolve(const struct hs_cat_loading *l)
 {
 	const struct hs_catalog *c = l->catalog;
 	for (size_t i = 0; i < l->nnames; i++) {
-		struct hs_cat_version *v = hs_catalog_find_version(c, l->names[i].owner, l->names[i].name, &l->names[i].current);
+		struct hs_cat_version *v =
+			hs_catalog_find_version(c, l->names[i].owner, l->names[i].name, &l->names[i].current);
 		if (!v)
 			return "a name points at a version that is not there";
 		v->current = true;
@@ -266,7 +275,8 @@ static const char *read_tree(struct hs_catalog *c, const void *map, size_t len)
 		fault = hs_pages_walk(&pages, pages.newest, visit_record, &l);
 	if (!fault && !l.have_main && (pages.metas[0].txn || pages.metas[1].txn))
 		fault = "its main record is missing";
-	if (!fault && (l.stated_txn != pages.metas[pages.newest].txn || l.stated_sum != l.sum || l.stated_records != l.nrecords))
+	if (!fault &&
+	    (l.stated_txn != pages.metas[pages.newest].txn || l.stated_sum != l.sum || l.stated_records != l.nrecords))
 		fault = "its main record does not fit its other records";
 	if (!fault)
 		fault = resolve(&l);
@@ -438,7 +448,8 @@ static bool takes_changes(const struct hs_catalog *c)
 	return true;
 }
 
-// After a failed commit: did the meta page get the new number? And may the next transaction trust what the kernel holds?
+// After a failed commit: did the meta page get the new number? And may the next transaction trust what the kernel
+// holds?
 static int judge_failure(struct commit *m, int mdb_rc, bool *ret_landed, struct hs_err *reterr)
 {
 	struct hs_catalog *c = m->catalog;
@@ -451,7 +462,8 @@ static int judge_failure(struct commit *m, int mdb_rc, bool *ret_landed, struct 
 		*ret_landed = landed;
 	c->broken = landed || (code != -ENOSPC && code != -EDQUOT && code != -ENOMEM) || !takes_changes(c);
 	if (c->broken)
-		hs_err_hint(reterr, "the catalog takes no more changes until hsfeedd is started again; what is open is still served");
+		hs_err_hint(reterr, "the catalog takes no more changes until hsfeedd is started again; what is open is "
+				    "still served");
 	return code;
 }
 

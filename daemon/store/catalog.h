@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The catalog: what changes. On disk one small LMDB environment of checksummed records, in memory sorted arrays of the same.
-// A change is a list of record operations, committed as one synced transaction; the memory follows only after that.
+// The catalog: what changes. On disk one small LMDB environment of checksummed records, in memory sorted arrays of the
+// same. A change is a list of record operations, committed as one synced transaction; the memory follows only after
+// that.
 #ifndef HS_STORE_CATALOG_H
 #define HS_STORE_CATALOG_H
 
@@ -51,9 +52,9 @@ struct hs_catalog {
 	MDB_dbi dbi;
 	size_t map_bytes;
 	uint64_t txn, sum, nrecords; // of the last transaction: its number, the sum over all records, their number
-	uint64_t seq; // the highest of all versions
+	uint64_t seq;                // the highest of all versions
 	int64_t created_ms;
-	bool broken; // a write's outcome is unknown: no further change
+	bool broken;                // a write's outcome is unknown: no further change
 	struct hs_cat_file **files; // sorted by owner, kind, id
 	size_t nfiles, files_cap;
 	struct hs_cat_version **versions; // sorted by owner, name, seq
@@ -87,14 +88,16 @@ void hs_cat_put_name(struct hs_cat_ops *ops, uint32_t owner, const char *name, c
 void hs_cat_delete_name(struct hs_cat_ops *ops, uint32_t owner, const char *name);
 void hs_cat_ops_fini(struct hs_cat_ops *ops);
 
-// hs_catalog_commit makes all operations durable, or none. *ret_landed (may be NULL): on failure, whether the transaction may be on
-// the disk all the same; then the catalog is broken until the daemon is started again.
+// hs_catalog_commit makes all operations durable, or none. *ret_landed (may be NULL): on failure, whether the
+// transaction may be on the disk all the same; then the catalog is broken until the daemon is started again.
 int hs_catalog_commit(struct hs_catalog *c, const struct hs_cat_ops *ops, bool *ret_landed, struct hs_err *reterr);
 
 // ---- the memory (callers hold the store's lock where other threads may look) ----
 
-struct hs_cat_file *hs_catalog_find_file(const struct hs_catalog *c, uint32_t owner, enum hs_file_kind kind, const struct hs_id *id);
-struct hs_cat_version *hs_catalog_find_version(const struct hs_catalog *c, uint32_t owner, const char *name, const struct hs_id *id);
+struct hs_cat_file *hs_catalog_find_file(const struct hs_catalog *c, uint32_t owner, enum hs_file_kind kind,
+					 const struct hs_id *id);
+struct hs_cat_version *hs_catalog_find_version(const struct hs_catalog *c, uint32_t owner, const char *name,
+					       const struct hs_id *id);
 struct hs_cat_version *hs_catalog_current(const struct hs_catalog *c, uint32_t owner, const char *name);
 // hs_catalog_reserve makes room for so many more, so that insert cannot fail.
 int hs_catalog_reserve(struct hs_catalog *c, size_t nfiles, size_t nversions);
@@ -109,7 +112,11 @@ void hs_cat_version_free(struct hs_cat_version *v);
 // hs_cat_read_record decodes one record into the memory. NULL, or what is wrong.
 struct hs_cat_loading { // gathered while reading, resolved at the end
 	struct hs_catalog *catalog;
-	struct hs_cat_name { uint32_t owner; char name[HS_NAME_MAX + 1]; struct hs_id current; } *names;
+	struct hs_cat_name {
+		uint32_t owner;
+		char name[HS_NAME_MAX + 1];
+		struct hs_id current;
+	} * names;
 	size_t nnames, names_cap;
 	uint64_t sum, nrecords, stated_txn, stated_sum, stated_records, format;
 	bool have_main;

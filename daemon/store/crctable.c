@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The table: "HSFEDCRC" | u32 version | u32 chunk bytes | u64 file bytes | u32 chunks | u32 crc[chunks] | u32 crc of all before.
-// The last word is also the table's root, which the catalog keeps. (A checksum over the whole table, its own checksum included,
-// would be one and the same constant for every file.)
+// The table: "HSFEDCRC" | u32 version | u32 chunk bytes | u64 file bytes | u32 chunks | u32 crc[chunks] | u32 crc of
+// all before. The last word is also the table's root, which the catalog keeps. (A checksum over the whole table, its
+// own checksum included, would be one and the same constant for every file.)
 #include "store/crctable.h"
 
 #include <errno.h>
@@ -16,8 +16,8 @@
 #include "store/disk.h"
 
 #define TABLE_VERSION 1u
-#define TABLE_HEADER 28u
-#define MAX_FILE (1ull << 44) // 16 TiB: its table is 64 MiB
+#define TABLE_HEADER  28u
+#define MAX_FILE      (1ull << 44) // 16 TiB: its table is 64 MiB
 static const char magic[8] = {'H', 'S', 'F', 'E', 'D', 'C', 'R', 'C'};
 
 static void put32(uint8_t *p, uint32_t v)
@@ -101,7 +101,9 @@ int hs_crc_write(int fd, const char *path, uint64_t len, uint32_t *ret_root, str
 static int damaged(struct hs_err *reterr, const char *path, const char *what)
 {
 	hs_err_set(reterr, HSFEED_ECORRUPT, "%s: %s", path, what);
-	hs_err_hint(reterr, "ingest the source again, after hsfeed rm of this version; the other files are not touched by this");
+	hs_err_hint(
+		reterr,
+		"ingest the source again, after hsfeed rm of this version; the other files are not touched by this");
 	return HSFEED_ECORRUPT;
 }
 

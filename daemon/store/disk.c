@@ -109,20 +109,39 @@ int hs_disk_fail_mdb(struct hs_err *reterr, int mdb_rc, const char *path, const 
 {
 	if (mdb_rc > 0)
 		return hs_disk_fail(reterr, -mdb_rc, path, doing);
-	int code = mdb_rc == MDB_INVALID || mdb_rc == MDB_CORRUPTED || mdb_rc == MDB_PAGE_NOTFOUND ? HSFEED_ECORRUPT :
-												      HSFEED_EINTERNAL;
+	int code = mdb_rc == MDB_INVALID || mdb_rc == MDB_CORRUPTED || mdb_rc == MDB_PAGE_NOTFOUND ? HSFEED_ECORRUPT
+												   : HSFEED_EINTERNAL;
 	return hs_err_set(reterr, code, "%s: cannot %s: %s", path, doing, mdb_strerror(mdb_rc));
 }
 
 const char *hs_disk_remote_name(long f_type)
 {
-	// Magic numbers of linux/magic.h and of the file systems' own sources; LMDB needs coherent maps and working locks.
-	static const struct { uint32_t type; const char *name; } remote[] = {
-		{0x6969, "NFS"}, {0x517B, "SMB"}, {0xFF534D42, "CIFS"}, {0xFE534D42, "SMB2"}, {0x65735546, "FUSE"},
-		{0x01021997, "9P"}, {0x5346414F, "AFS"}, {0x6B414653, "AFS"}, {0x73757245, "Coda"}, {0x00C36400, "Ceph"},
-		{0x564C, "NCP"}, {0x7461636F, "OCFS2"}, {0x01161970, "GFS2"}, {0x0BD00BD0, "Lustre"}, {0x47504653, "GPFS"},
-		{0x19830326, "BeeGFS"}, {0x786F4256, "a VirtualBox shared folder"}, {0xBACBACBC, "a VMware shared folder"},
-		{0xAAD7AAEA, "PanFS"}, {0x20030528, "OrangeFS"},
+	// Magic numbers of linux/magic.h and of the file systems' own sources; LMDB needs coherent maps and working
+	// locks.
+	static const struct {
+		uint32_t type;
+		const char *name;
+	} remote[] = {
+		{0x6969, "NFS"},
+		{0x517B, "SMB"},
+		{0xFF534D42, "CIFS"},
+		{0xFE534D42, "SMB2"},
+		{0x65735546, "FUSE"},
+		{0x01021997, "9P"},
+		{0x5346414F, "AFS"},
+		{0x6B414653, "AFS"},
+		{0x73757245, "Coda"},
+		{0x00C36400, "Ceph"},
+		{0x564C, "NCP"},
+		{0x7461636F, "OCFS2"},
+		{0x01161970, "GFS2"},
+		{0x0BD00BD0, "Lustre"},
+		{0x47504653, "GPFS"},
+		{0x19830326, "BeeGFS"},
+		{0x786F4256, "a VirtualBox shared folder"},
+		{0xBACBACBC, "a VMware shared folder"},
+		{0xAAD7AAEA, "PanFS"},
+		{0x20030528, "OrangeFS"},
 	};
 	for (size_t i = 0; i < sizeof(remote) / sizeof(remote[0]); i++) {
 		if ((uint32_t)f_type == remote[i].type)

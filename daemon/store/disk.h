@@ -18,7 +18,8 @@ void hs_disk_unlink_pair(const char *path); // PATH and PATH.crc; not being ther
 // hs_disk_path formats a path; NULL when out of memory.
 char *hs_disk_path(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-// hs_disk_fail sets "PATH: cannot DOING: why" for a -errno. EIO on a full file system is ENOSPC: LMDB reports short writes so.
+// hs_disk_fail sets "PATH: cannot DOING: why" for a -errno. EIO on a full file system is ENOSPC: LMDB reports short
+// writes so.
 int hs_disk_fail(struct hs_err *reterr, int code, const char *path, const char *doing);
 // hs_disk_fail_mdb does so for a result of LMDB (an errno or MDB_*).
 int hs_disk_fail_mdb(struct hs_err *reterr, int mdb_rc, const char *path, const char *doing);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reading an encoding. Everything that a gather relies on is checked here once: offsets rise and end within the tokens, 16-bit codes
-// are within the id table, ids within the vocabulary.
+// Reading an encoding. Everything that a gather relies on is checked here once: offsets rise and end within the tokens,
+// 16-bit codes are within the id table, ids within the vocabulary.
 #include "store/version.h"
 
 #include <stdlib.h>
@@ -37,14 +37,16 @@ static bool get_affix(const struct header *h, const char *key, uint32_t *ret_n, 
 {
 	struct hs_rbuf list;
 	struct hs_wire_value head, id, type;
-	if (!hs_r_find(h->map, key, &list) || !hs_r_next(&list, &head) || head.type != HS_WIRE_ARRAY || head.as.count > 16)
+	if (!hs_r_find(h->map, key, &list) || !hs_r_next(&list, &head) || head.type != HS_WIRE_ARRAY ||
+	    head.as.count > 16)
 		return false;
 	for (uint32_t i = 0; i < head.as.count; i++) {
 		struct hs_wire_value pair;
-		if (!hs_r_next(&list, &pair) || pair.type != HS_WIRE_ARRAY || pair.as.count != 2 || !hs_r_next(&list, &id) ||
-		    !hs_r_next(&list, &type))
+		if (!hs_r_next(&list, &pair) || pair.type != HS_WIRE_ARRAY || pair.as.count != 2 ||
+		    !hs_r_next(&list, &id) || !hs_r_next(&list, &type))
 			return false;
-		if (id.type != HS_WIRE_UINT || id.as.u >= h->vocab_size || type.type != HS_WIRE_UINT || type.as.u > UINT32_MAX)
+		if (id.type != HS_WIRE_UINT || id.as.u >= h->vocab_size || type.type != HS_WIRE_UINT ||
+		    type.as.u > UINT32_MAX)
 			return false;
 		ids[i] = (uint32_t)id.as.u;
 		types[i] = (uint32_t)type.as.u;
@@ -74,8 +76,10 @@ static bool read_template(struct hs_encoding *e, const struct header *h)
 	}
 	return get_affix(h, "prefix", &e->nprefix, e->prefix, e->prefix_type) &&
 	       get_affix(h, "suffix", &e->nsuffix, e->suffix, e->suffix_type) &&
-	       get_u32(h->map, "text_type", UINT32_MAX, &e->text_type) && get_u32(h->map, "pad_type", UINT32_MAX, &e->pad_type) &&
-	       hs_r_get_bool(h->map, "truncate_left", &e->truncate_left) && hs_r_get_bool(h->map, "pad_left", &e->pad_left);
+	       get_u32(h->map, "text_type", UINT32_MAX, &e->text_type) &&
+	       get_u32(h->map, "pad_type", UINT32_MAX, &e->pad_type) &&
+	       hs_r_get_bool(h->map, "truncate_left", &e->truncate_left) &&
+	       hs_r_get_bool(h->map, "pad_left", &e->pad_left);
 }
 
 static int read_header(struct hs_encoding *e, struct header *h, struct hs_err *reterr)
@@ -141,7 +145,8 @@ static int open_group(struct hs_encoding *e, uint32_t group, struct hs_err *rete
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; i < n; i++)
-		e->max_tokens = offsets[i + 1] - offsets[i] > e->max_tokens ? offsets[i + 1] - offsets[i] : e->max_tokens;
+		e->max_tokens =
+			offsets[i + 1] - offsets[i] > e->max_tokens ? offsets[i + 1] - offsets[i] : e->max_tokens;
 	e->tokens_total += ntokens;
 	uint32_t limit = e->table ? (uint32_t)e->table_len : e->vocab_size;
 	uint32_t most = e->width == 16 ? largest16(e->tokens[group], ntokens) : largest32(e->tokens[group], ntokens);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Opening a file: checksums by pread (a bad sector is an error, not a signal), our own walk over LMDB's pages (LMDB follows damaged
-// numbers out of the map), then LMDB's map of exactly the file and one read transaction for its life. All values are found once and
-// kept in a table sorted by key: a look-up touches no B-tree, and any number of threads may do it.
+// Opening a file: checksums by pread (a bad sector is an error, not a signal), our own walk over LMDB's pages (LMDB
+// follows damaged numbers out of the map), then LMDB's map of exactly the file and one read transaction for its life.
+// All values are found once and kept in a table sorted by key: a look-up touches no B-tree, and any number of threads
+// may do it.
 #include "store/file.h"
 
 #include <errno.h>
@@ -55,25 +56,63 @@ bool hs_id_eq(const struct hs_id *a, const struct hs_id *b)
 	return memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
 }
 
-void hs_file_key(uint8_t ret_key[HS_FILE_KEY], enum hs_column column, uint16_t number, uint32_t group)
+void hs_file_key_bytes(uint8_t ret_key[HS_FILE_KEY], struct hs_file_key key)
 {
-	uint8_t key[HS_FILE_KEY] = {(uint8_t)column, (uint8_t)(number >> 8), (uint8_t)number, (uint8_t)(group >> 24),
-				    (uint8_t)(group >> 16), (uint8_t)(group >> 8), (uint8_t)group};
-	memcpy(ret_key, key, sizeof(key));
+	uint16_t n = key.number;
+	uint32_t g = key.group;
+	uint8_t bytes[HS_FILE_KEY] = {(uint8_t)key.column, (uint8_t)(n >> 8), (uint8_t)n, (uint8_t)(g >> 24),
+				      (uint8_t)(g >> 16),  (uint8_t)(g >> 8), (uint8_t)g};
+	memcpy(ret_key, bytes, sizeof(bytes));
 }
 
-const char *hs_file_path(const struct hs_file *f) { return f->path; }
-uint64_t hs_file_bytes(const struct hs_file *f) { return f->bytes; }
-enum hs_file_kind hs_file_get_kind(const struct hs_file *f) { return f->kind; }
-const struct hs_id *hs_file_get_id(const struct hs_file *f) { return &f->id; }
-struct hs_span hs_file_header(const struct hs_file *f) { return f->header; }
-size_t hs_file_nvalues(const struct hs_file *f) { return f->nvalues; }
-const uint8_t *hs_file_stored_key(const struct hs_file *f, size_t i) { return f->values[i].key; }
-struct hs_span hs_file_stored(const struct hs_file *f, size_t i) { return f->values[i].stored; }
-uint32_t hs_file_crc_root(const struct hs_file *f) { return f->crc_root; }
-uint64_t hs_file_rows(const struct hs_file *f) { return f->rows; }
-void hs_file_set_holder(struct hs_file *f, void *holder) { f->holder = holder; }
-void *hs_file_get_holder(const struct hs_file *f) { return f->holder; }
+const char *hs_file_path(const struct hs_file *f)
+{
+	return f->path;
+}
+uint64_t hs_file_bytes(const struct hs_file *f)
+{
+	return f->bytes;
+}
+enum hs_file_kind hs_file_get_kind(const struct hs_file *f)
+{
+	return f->kind;
+}
+const struct hs_id *hs_file_get_id(const struct hs_file *f)
+{
+	return &f->id;
+}
+struct hs_span hs_file_header(const struct hs_file *f)
+{
+	return f->header;
+}
+size_t hs_file_nvalues(const struct hs_file *f)
+{
+	return f->nvalues;
+}
+const uint8_t *hs_file_stored_key(const struct hs_file *f, size_t i)
+{
+	return f->values[i].key;
+}
+struct hs_span hs_file_stored(const struct hs_file *f, size_t i)
+{
+	return f->values[i].stored;
+}
+uint32_t hs_file_crc_root(const struct hs_file *f)
+{
+	return f->crc_root;
+}
+uint64_t hs_file_rows(const struct hs_file *f)
+{
+	return f->rows;
+}
+void hs_file_set_holder(struct hs_file *f, void *holder)
+{
+	f->holder = holder;
+}
+void *hs_file_get_holder(const struct hs_file *f)
+{
+	return f->holder;
+}
 
 int hs_file_damaged(const struct hs_file *f, struct hs_err *reterr, const char *fmt, ...)
 {
@@ -83,7 +122,9 @@ int hs_file_damaged(const struct hs_file *f, struct hs_err *reterr, const char *
 	vsnprintf(what, sizeof(what), fmt, ap);
 	va_end(ap);
 	hs_err_set(reterr, HSFEED_ECORRUPT, "%s: %s", f->path, what);
-	hs_err_hint(reterr, "ingest the source again, after hsfeed rm of this version; the other files are not touched by this");
+	hs_err_hint(
+		reterr,
+		"ingest the source again, after hsfeed rm of this version; the other files are not touched by this");
 	return HSFEED_ECORRUPT;
 }
 
@@ -189,7 +230,7 @@ static int compare_key(const void *key, const void *value)
 static const struct value *find(const struct hs_file *f, enum hs_column column, uint16_t number, uint32_t group)
 {
 	uint8_t key[HS_FILE_KEY];
-	hs_file_key(key, column, number, group);
+	hs_file_key_bytes(key, (struct hs_file_key){column, number, group});
 	return bsearch(key, f->values, f->nvalues, sizeof(*f->values), compare_key);
 }
 
@@ -236,7 +277,8 @@ static int read_header(struct hs_file *f, struct hs_err *reterr)
 	}
 	if (!hs_r_get_uint(map, "kind", &kind) || (kind != HS_FILE_VERSION && kind != HS_FILE_ENCODING))
 		return hs_file_damaged(f, reterr, "its header names no known kind");
-	if (!hs_r_get_bin(map, "id", &id, &id_len) || id_len != sizeof(f->id.bytes) || !hs_r_get_uint(map, "rows", &f->rows))
+	if (!hs_r_get_bin(map, "id", &id, &id_len) || id_len != sizeof(f->id.bytes) ||
+	    !hs_r_get_uint(map, "rows", &f->rows))
 		return hs_file_damaged(f, reterr, "its header has no id or no rows");
 	f->kind = (enum hs_file_kind)kind;
 	memcpy(f->id.bytes, id, sizeof(f->id.bytes));
@@ -302,7 +344,8 @@ int hs_file_open(const char *path, uint32_t crc_root, struct hs_file **ret, stru
 	return 0;
 }
 
-int hs_file_check(const char *path, uint32_t crc_root, void (*progress)(void *arg, uint64_t done), void *arg, struct hs_err *reterr)
+int hs_file_check(const char *path, uint32_t crc_root, void (*progress)(void *arg, uint64_t done), void *arg,
+		  struct hs_err *reterr)
 {
 	struct hs_crc_job job = {.fd = -1, .path = path, .root = crc_root, .progress = progress, .arg = arg};
 	struct hs_crc_result checked;

@@ -5,10 +5,10 @@
 
 #include "store/file.h"
 
-#define HS_FILE_KEY 7u           // [u8 kind][u16 BE number][u32 BE group]
+#define HS_FILE_KEY           7u // [u8 kind][u16 BE number][u32 BE group]
 #define HS_FILE_HEADER_PREFIX 4u // u32 length of the header's map
 
-void hs_file_key(uint8_t ret_key[HS_FILE_KEY], enum hs_column column, uint16_t number, uint32_t group);
+void hs_file_key_bytes(uint8_t ret_key[HS_FILE_KEY], struct hs_file_key key);
 
 // Values in key order, as stored: with padding, and the header's prefix.
 size_t hs_file_nvalues(const struct hs_file *f);
@@ -23,6 +23,7 @@ void hs_file_set_holder(struct hs_file *f, void *holder);
 void *hs_file_get_holder(const struct hs_file *f);
 
 // ECORRUPT: "PATH: WHAT", with the way out.
-int hs_file_damaged(const struct hs_file *f, struct hs_err *reterr, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int hs_file_damaged(const struct hs_file *f, struct hs_err *reterr, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 #endif

@@ -1,25 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 // LMDB 0.9's file, 64-bit little-endian (source: lmdb's mdb.c, "Page header", "Node", "MDB_db", "MDB_meta"):
 //
-//   page   u64 number | u16 pad | u16 flags | u16 lower, u16 upper (or u32 pages, of an overflow page) | u16 node offsets[] ... nodes
-//   node   u16 lo | u16 hi | u16 flags | u16 key bytes | key | data       leaf: lo, hi = data bytes; BIGDATA: data = u64 page number
-//                                                                         branch: lo, hi, flags = 48 bits of a page number
-//   meta   (pages 0 and 1, after the page header) u32 magic | u32 version | u64 address | u64 map bytes | tree of free pages |
+//   page   u64 number | u16 pad | u16 flags | u16 lower, u16 upper (or u32 pages, of an overflow page) | u16 node
+//   offsets[] ... nodes node   u16 lo | u16 hi | u16 flags | u16 key bytes | key | data       leaf: lo, hi = data
+//   bytes; BIGDATA: data = u64 page number
+//                                                                         branch: lo, hi, flags = 48 bits of a page
+//                                                                         number
+//   meta   (pages 0 and 1, after the page header) u32 magic | u32 version | u64 address | u64 map bytes | tree of free
+//   pages |
 //          our tree | u64 last page | u64 transaction       transaction n writes page n & 1, so the two differ by one
-//   tree   u32 pad (the page size, in the first) | u16 flags | u16 depth | u64 branch, leaf, overflow pages | u64 entries | u64 root
+//   tree   u32 pad (the page size, in the first) | u16 flags | u16 depth | u64 branch, leaf, overflow pages | u64
+//   entries | u64 root
 #include "store/pages.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGE_HEADER 16u
-#define NODE_HEADER 8u
-#define META_MAGIC 0xBEEFC0DEu
+#define PAGE_HEADER  16u
+#define NODE_HEADER  8u
+#define META_MAGIC   0xBEEFC0DEu
 #define META_VERSION 1u
-#define MAX_DEPTH 32u // LMDB's cursor stack
-#define MAX_KEY 511u
-#define NO_PAGE UINT64_MAX
-#define UNWRITTEN_PAGES 4096u // pages past the end that were taken and given back before they were written: a bound for sanity
+#define MAX_DEPTH    32u // LMDB's cursor stack
+#define MAX_KEY      511u
+#define NO_PAGE      UINT64_MAX
+#define UNWRITTEN_PAGES                                                                                                \
+	4096u // pages past the end that were taken and given back before they were written: a bound for sanity
 #define INTEGERKEY 0x08u
 enum { PAGE_BRANCH = 1, PAGE_LEAF = 2, PAGE_OVERFLOW = 4, PAGE_META = 8 };
 #define NODE_BIGDATA 1u
@@ -66,7 +71,8 @@ static const char *read_meta(const uint8_t *page, unsigned number, unsigned env_
 	ret->dbs[1] = m + 72;
 	ret->last_page = get64(m + 120);
 	ret->txn = get64(m + 128);
-	if (get16(ret->dbs[0] + 4) != (INTEGERKEY | env_flags) || get16(ret->dbs[1] + 4) != 0 || get32(ret->dbs[1]) != 0)
+	if (get16(ret->dbs[0] + 4) != (INTEGERKEY | env_flags) || get16(ret->dbs[1] + 4) != 0 ||
+	    get32(ret->dbs[1]) != 0)
 		return "a tree has unknown flags";
 	return NULL;
 }
@@ -116,7 +122,7 @@ struct walk {
 	uint64_t end;  // pages that may be free; pages in use must be in the file too
 	uint8_t *seen; // a bit per page
 	bool free_list;
-	struct tree want, have; // have.root is not used
+	struct tree want, have;       // have.root is not used
 	const uint8_t *last, *lowest; // key of the last leaf node; key that the next one must reach
 	size_t last_len, lowest_len;
 	hs_pages_visit *visit;
@@ -242,8 +248,8 @@ static const char *walk_nodes(struct walk *w, const uint8_t *page, bool leaf, un
 			return "a node lies outside its page";
 		if (!leaf && i > 0 && get16(page + at + 6) == 0)
 			return "a branch has no key";
-		const char *fault = leaf ? leaf_node(w, page + at, psize - at, &size) :
-					   branch_node(w, page + at, psize - at, depth, &size);
+		const char *fault = leaf ? leaf_node(w, page + at, psize - at, &size)
+					 : branch_node(w, page + at, psize - at, depth, &size);
 		if (fault)
 			return fault;
 		total += size;

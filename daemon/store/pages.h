@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A checker of LMDB 0.9's page structure. LMDB believes every number it finds in a file and follows damaged ones out of the
-// map; so each file of ours is walked by this, within bounds, before LMDB sees it. Pure: bytes in, verdict out.
+// A checker of LMDB 0.9's page structure. LMDB believes every number it finds in a file and follows damaged ones out of
+// the map; so each file of ours is walked by this, within bounds, before LMDB sees it. Pure: bytes in, verdict out.
 #ifndef HS_STORE_PAGES_H
 #define HS_STORE_PAGES_H
 
@@ -29,11 +29,13 @@ struct hs_pages_item {
 	bool big; // on pages of its own, 16 bytes after the page's start
 };
 
-// hs_pages_open looks at both meta pages: magic, version, page size, flags, sizes, transaction numbers. Returns NULL, or what is wrong.
+// hs_pages_open looks at both meta pages: magic, version, page size, flags, sizes, transaction numbers. Returns NULL,
+// or what is wrong.
 const char *hs_pages_open(struct hs_pages *p, const void *map, uint64_t len, unsigned env_flags);
 
-// hs_pages_walk walks the tree of one meta page in key order, then the free list: every page within the file and used once, every
-// node within its page, keys ascending, depth and counts as stated, no free page in use. visit returns NULL to go on.
+// hs_pages_walk walks the tree of one meta page in key order, then the free list: every page within the file and used
+// once, every node within its page, keys ascending, depth and counts as stated, no free page in use. visit returns NULL
+// to go on.
 typedef const char *hs_pages_visit(void *arg, const struct hs_pages_item *item);
 extern const char hs_pages_no_memory[]; // the one fault that is not the file's
 const char *hs_pages_walk(const struct hs_pages *p, unsigned meta, hs_pages_visit *visit, void *arg);

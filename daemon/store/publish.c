@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Publishing: files from tmp/ to their places, then one catalog transaction.
 //
-//   1. Each new file is checked: checksums, structure, header as claimed.     a crash leaves files in tmp/: emptied at the next start
-//   2. Each is renamed (its table first), the folders are synced.             ... unknown files: to lost/ at the next start
+//   1. Each new file is checked: checksums, structure, header as claimed.     a crash leaves files in tmp/: emptied at
+//   the next start
+//   2. Each is renamed (its table first), the folders are synced.             ... unknown files: to lost/ at the next
+//   start
 //   3. One synced transaction: files, the version under its name, the name.   visible, whole
-//   4. The memory follows; files that a moved role left are swept.            ... doomed files: cleared at the next start
+//   4. The memory follows; files that a moved role left are swept.            ... doomed files: cleared at the next
+//   start
 //
-// A failure in 1-3 puts everything back, except where the transaction may be on the disk all the same: then the files stay.
+// A failure in 1-3 puts everything back, except where the transaction may be on the disk all the same: then the files
+// stay.
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,7 +56,8 @@ void hs_published_fini(struct hs_published *p)
 static int bad_request(struct hs_err *reterr, const char *what, const char *text)
 {
 	hs_err_set(reterr, HSFEED_EBADREQUEST, "\"%.160s\" is not a %s", text ? text : "", what);
-	hs_err_hint(reterr, "letters, digits, '.', '_' and '-', beginning with a letter or digit, at most %d", HS_NAME_MAX);
+	hs_err_hint(reterr, "letters, digits, '.', '_' and '-', beginning with a letter or digit, at most %d",
+		    HS_NAME_MAX);
 	return HSFEED_EBADREQUEST;
 }
 
@@ -101,7 +106,8 @@ static const char *judge_header(const struct hs_file *f, const struct hs_cat_fil
 		return "it is not the file it was announced as";
 	if (!hs_r_get_uint(map, "owner", &owner) || owner != fresh->owner)
 		return "its header names another owner";
-	if (!hs_r_get_str(map, "name", &name, &len) || !hs_name_valid(name, len) || !hs_r_get_int(map, "created_ms", &created))
+	if (!hs_r_get_str(map, "name", &name, &len) || !hs_name_valid(name, len) ||
+	    !hs_r_get_int(map, "created_ms", &created))
 		return "its header has no name or no time";
 	if (fresh->kind == HS_FILE_ENCODING && (!hs_r_get_str(map, "role", &name, &len) || !hs_name_valid(name, len)))
 		return "its header has no role";
@@ -145,7 +151,8 @@ static int find_known(struct publish *p, struct part *part, struct hs_err *reter
 	}
 	if (part->known || part->same || part->want->tmp_path)
 		return 0;
-	hs_err_set(reterr, HSFEED_ENOTFOUND, "the stored %s was removed meanwhile", part->kind == HS_FILE_VERSION ? "version" : "encoding");
+	hs_err_set(reterr, HSFEED_ENOTFOUND, "the stored %s was removed meanwhile",
+		   part->kind == HS_FILE_VERSION ? "version" : "encoding");
 	hs_err_hint(reterr, "ingest again");
 	return HSFEED_ENOTFOUND;
 }
@@ -172,7 +179,8 @@ static int check_parts(struct publish *p, struct hs_err *reterr)
 			return rc;
 		const struct hs_cat_file *f = facts(&p->parts[i]), *version = facts(&p->parts[0]);
 		if (i > 0 && (!hs_id_eq(&f->version, &version->id) || f->rows != version->rows))
-			return hs_err_set(reterr, HSFEED_ECORRUPT, "encoding \"%s\" is of another version", p->parts[i].want->role);
+			return hs_err_set(reterr, HSFEED_ECORRUPT, "encoding \"%s\" is of another version",
+					  p->parts[i].want->role);
 	}
 	return 0;
 }
@@ -325,7 +333,9 @@ static int commit(struct publish *p, bool *ret_landed, struct hs_err *reterr)
 	pthread_mutex_unlock(&p->store->lock);
 	if (rc < 0)
 		return hs_err_nomem(reterr, "publishing");
+	pthread_mutex_lock(&p->store->lock); // others count users in the entries that are copied
 	list_ops(p, &ops);
+	pthread_mutex_unlock(&p->store->lock);
 	if (ops.n > 0 || ops.failed)
 		rc = hs_catalog_commit(&p->store->catalog, &ops, ret_landed, reterr);
 	hs_cat_ops_fini(&ops);
@@ -449,7 +459,8 @@ static int publish_parts(struct publish *p, bool *ret_landed, struct hs_err *ret
 	return rc;
 }
 
-int hs_store_publish(struct hs_store *store, const struct hs_publish *what, struct hs_published *ret, struct hs_err *reterr)
+int hs_store_publish(struct hs_store *store, const struct hs_publish *what, struct hs_published *ret,
+		     struct hs_err *reterr)
 {
 	struct publish p = {.store = store, .what = what};
 	bool landed = false;

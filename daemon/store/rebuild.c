@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Making the catalog anew from the files' headers. A header knows the owner, the first name and the first role of its file; what came
-// later (other names for the same bytes, moved roles, removals, shares, plans) is in the catalog alone, and said to be lost.
+// Making the catalog anew from the files' headers. A header knows the owner, the first name and the first role of its
+// file; what came later (other names for the same bytes, moved roles, removals, shares, plans) is in the catalog alone,
+// and said to be lost.
 //
-//   read every file -> entries by age: the youngest version of a name is the current one, the youngest encoding has the role
+//   read every file -> entries by age: the youngest version of a name is the current one, the youngest encoding has the
+//   role
 //   -> one transaction. Files that find no place stay unknown, and start-up moves them to lost/.
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +14,7 @@
 #include "store/version.h"
 #include "wire/wire.h"
 
-struct found { // a sound file
+struct found {                    // a sound file
 	struct hs_cat_file *file; // heap until it is in the memory
 	char name[HS_NAME_MAX + 1], role[HS_NAME_MAX + 1];
 	int64_t created_ms;
@@ -144,8 +146,8 @@ static int add_version(struct rebuild *r, struct found *item)
 	return 0;
 }
 
-// An encoding's header may name a name that its version does not have (the version was known under another one): the version's
-// own entry is meant all the same, there is only one per file here.
+// An encoding's header may name a name that its version does not have (the version was known under another one): the
+// version's own entry is meant all the same, there is only one per file here.
 static struct hs_cat_version *version_of(const struct hs_catalog *c, const struct hs_cat_file *encoding)
 {
 	for (size_t i = 0; i < c->nversions; i++) {
@@ -160,8 +162,8 @@ static void leave_out(struct rebuild *r, const struct found *item, const char *w
 {
 	char hex[HS_ID_HEX];
 	hs_id_hex(&item->file->id, hex);
-	hs_state_log(&r->store->state, "left out: encoding %.12s (role %s of %s, user %u): %s", hex, item->role, item->name,
-		     item->file->owner, why);
+	hs_state_log(&r->store->state, "left out: encoding %.12s (role %s of %s, user %u): %s", hex, item->role,
+		     item->name, item->file->owner, why);
 	r->left_out++;
 }
 
@@ -237,7 +239,9 @@ int hs_store_rebuild(struct hs_store *store, struct hs_err *reterr)
 	if (rc == 0)
 		rc = commit_all(store, reterr);
 	if (rc == 0)
-		hs_state_log(&store->state, "the catalog is made anew: %zu version(s), %zu file(s), all private to their owners; %llu left out. "
+		hs_state_log(&store->state,
+			     "the catalog is made anew: %zu version(s), %zu file(s), all private to their owners; %llu "
+			     "left out. "
 			     "Later names of the same bytes, moved roles, shares and plans could not be known.",
 			     store->catalog.nversions, store->catalog.nfiles, (unsigned long long)r.left_out);
 	for (size_t i = 0; i < r.n; i++)

@@ -47,7 +47,8 @@ static int set_value(struct hs_cat_op *op, const struct hs_wbuf *body)
 
 static int set_key(struct hs_cat_op *op, char kind, uint32_t owner, const void *rest, size_t rest_len)
 {
-	uint8_t start[5] = {(uint8_t)kind, (uint8_t)(owner >> 24), (uint8_t)(owner >> 16), (uint8_t)(owner >> 8), (uint8_t)owner};
+	uint8_t start[5] = {(uint8_t)kind, (uint8_t)(owner >> 24), (uint8_t)(owner >> 16), (uint8_t)(owner >> 8),
+			    (uint8_t)owner};
 	return hs_buf_append(&op->key, start, sizeof(start)) < 0 ? -1 : hs_buf_append(&op->key, rest, rest_len);
 }
 
@@ -216,8 +217,8 @@ static const char *read_file(struct hs_cat_loading *l, struct hs_span key, struc
 	f->kind = (enum hs_file_kind)key.ptr[5];
 	f->owner = key_owner(key);
 	memcpy(f->id.bytes, key.ptr + 6, 32);
-	if (!hs_r_get_uint(map, "bytes", &f->bytes) || !hs_r_get_uint(map, "rows", &f->rows) || !hs_r_get_uint(map, "crc", &crc) ||
-	    crc > UINT32_MAX || !hs_r_get_bool(map, "doomed", &f->doomed) ||
+	if (!hs_r_get_uint(map, "bytes", &f->bytes) || !hs_r_get_uint(map, "rows", &f->rows) ||
+	    !hs_r_get_uint(map, "crc", &crc) || crc > UINT32_MAX || !hs_r_get_bool(map, "doomed", &f->doomed) ||
 	    (f->kind == HS_FILE_ENCODING && !get_id(map, "version", &f->version))) {
 		free(f);
 		return "a file's record cannot be understood";
@@ -249,8 +250,9 @@ static bool read_roles(struct hs_rbuf map, struct hs_cat_version *v, bool *ret_n
 	}
 	for (uint32_t i = 0; i < head.as.count; i++) {
 		struct hs_wire_value pair;
-		if (!hs_r_next(&list, &pair) || pair.type != HS_WIRE_ARRAY || pair.as.count != 2 || !hs_r_next(&list, &role) ||
-		    role.type != HS_WIRE_STR || !hs_r_next(&list, &id) || id.type != HS_WIRE_BIN || id.as.str.len != 32)
+		if (!hs_r_next(&list, &pair) || pair.type != HS_WIRE_ARRAY || pair.as.count != 2 ||
+		    !hs_r_next(&list, &role) || role.type != HS_WIRE_STR || !hs_r_next(&list, &id) ||
+		    id.type != HS_WIRE_BIN || id.as.str.len != 32)
 			return false;
 		struct hs_span text = {role.as.str.ptr, role.as.str.len};
 		if (!copy_name(text, v->roles[i].role))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Removal. One transaction forgets the versions and marks the files that nothing needs any more as doomed; then what nobody uses is
-// unlinked, and a second transaction forgets those files. A crash between the two leaves doomed files for the next start.
+// Removal. One transaction forgets the versions and marks the files that nothing needs any more as doomed; then what
+// nobody uses is unlinked, and a second transaction forgets those files. A crash between the two leaves doomed files
+// for the next start.
 #include <stdlib.h>
 #include <string.h>
 
@@ -143,21 +144,28 @@ static void choose_files(struct removal *r)
 	}
 }
 
-static int commit_removal(struct removal *r, struct hs_err *reterr)
+static void list_ops(const struct removal *r, struct hs_cat_ops *ops)
 {
-	struct hs_cat_ops ops = {0};
 	const struct hs_cat_version *first = r->going[0];
 	for (size_t i = 0; i < r->n; i++)
-		hs_cat_delete_version(&ops, r->going[i]);
+		hs_cat_delete_version(ops, r->going[i]);
 	if (!r->next)
-		hs_cat_delete_name(&ops, first->owner, first->name);
+		hs_cat_delete_name(ops, first->owner, first->name);
 	else if (!r->next->current)
-		hs_cat_put_name(&ops, first->owner, first->name, &r->next->id);
+		hs_cat_put_name(ops, first->owner, first->name, &r->next->id);
 	for (size_t i = 0; i < r->ndoomed; i++) {
 		struct hs_cat_file doomed = *r->doomed[i];
 		doomed.doomed = true;
-		hs_cat_put_file(&ops, &doomed);
+		hs_cat_put_file(ops, &doomed);
 	}
+}
+
+static int commit_removal(struct removal *r, struct hs_err *reterr)
+{
+	struct hs_cat_ops ops = {0};
+	pthread_mutex_lock(&r->store->lock); // others count users in the entries that are copied
+	list_ops(r, &ops);
+	pthread_mutex_unlock(&r->store->lock);
 	int rc = hs_catalog_commit(&r->store->catalog, &ops, NULL, reterr);
 	hs_cat_ops_fini(&ops);
 	return rc;
@@ -198,7 +206,8 @@ static int remove_versions(struct removal *r, struct hs_removed *ret, struct hs_
 	return 0;
 }
 
-int hs_store_remove(struct hs_store *store, uint32_t owner, const char *spec, struct hs_removed *ret, struct hs_err *reterr)
+int hs_store_remove(struct hs_store *store, uint32_t owner, const char *spec, struct hs_removed *ret,
+		    struct hs_err *reterr)
 {
 	struct removal r = {.store = store};
 	int rc = choose_versions(&r, owner, spec, reterr);
@@ -237,7 +246,8 @@ static int add_item(struct verify_list *l, const struct hs_cat_version *v, const
 	if (hs_grow(&l->items, &l->cap, l->n + 1, sizeof(*l->items)) < 0)
 		return -1;
 	struct hs_verify_item *item = &l->items[l->n++];
-	*item = (struct hs_verify_item){.kind = kind, .id = *id, .version = v->id, .bytes = f->bytes, .crc_root = f->crc_root};
+	*item = (struct hs_verify_item){
+		.kind = kind, .id = *id, .version = v->id, .bytes = f->bytes, .crc_root = f->crc_root};
 	item->path = hs_state_file_path(&l->store->state, v->owner, kind, id);
 	item->name = strdup(v->name);
 	item->role = role ? strdup(role->role) : NULL;
@@ -253,8 +263,8 @@ static int add_version(struct verify_list *l, const struct hs_cat_version *v)
 	return rc;
 }
 
-int hs_store_verify_list(struct hs_store *store, uint32_t uid, const char *name, struct hs_verify_item **ret, size_t *ret_n,
-			 struct hs_err *reterr)
+int hs_store_verify_list(struct hs_store *store, uint32_t uid, const char *name, struct hs_verify_item **ret,
+			 size_t *ret_n, struct hs_err *reterr)
 {
 	struct verify_list l = {.store = store};
 	int rc = 0;

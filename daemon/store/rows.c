@@ -22,10 +22,12 @@ static struct part part_of(size_t nrows, size_t group, const uint32_t *lines)
 
 static int too_long(const struct part *part, const char *what, uint64_t bytes, uint64_t limit, struct hs_err *reterr)
 {
-	hs_err_set(reterr, HSFEED_ETOOLONG, "lines %u to %u: their %s take %llu bytes together; the store holds %llu in a group of %u rows",
+	hs_err_set(reterr, HSFEED_ETOOLONG,
+		   "lines %u to %u: their %s take %llu bytes together; the store holds %llu in a group of %u rows",
 		   part->lines[part->first], part->lines[part->first + part->n - 1], what, (unsigned long long)bytes,
 		   (unsigned long long)limit, HS_GROUP_ROWS);
-	hs_err_hint(reterr, "are these whole documents in one column? cut them into shorter texts, or leave that column out");
+	hs_err_hint(reterr,
+		    "are these whole documents in one column? cut them into shorter texts, or leave that column out");
 	return HSFEED_ETOOLONG;
 }
 
@@ -44,7 +46,8 @@ static int put_ends(struct hs_file_writer *w, const struct part *part, const str
 		return hs_err_nomem(reterr, "storing texts");
 	for (size_t i = 0; i < part->n; i++)
 		ends[i + 1] = ends[i] + (uint32_t)texts[part->first + i].len;
-	int rc = hs_file_put(w, HS_COL_TEXT_ENDS, 0, part->group, ends, 4 * (part->n + 1), reterr);
+	int rc =
+		hs_file_put(w, (struct hs_file_key){HS_COL_TEXT_ENDS, 0, part->group}, ends, 4 * (part->n + 1), reterr);
 	free(ends);
 	*ret_total = total;
 	return rc;
@@ -62,7 +65,7 @@ static int put_chunk(struct chunks *c, struct hs_err *reterr)
 {
 	if (c->len == 0)
 		return 0;
-	int rc = hs_file_put(c->w, HS_COL_TEXT, c->number, c->group, c->data, c->len, reterr);
+	int rc = hs_file_put(c->w, (struct hs_file_key){HS_COL_TEXT, c->number, c->group}, c->data, c->len, reterr);
 	c->number++;
 	c->len = 0;
 	return rc;
@@ -83,13 +86,16 @@ static int add_text(struct chunks *c, struct hs_span text, struct hs_err *reterr
 	return 0;
 }
 
-static int put_texts(struct hs_file_writer *w, const struct part *part, const struct hs_span *texts, struct hs_err *reterr)
+static int put_texts(struct hs_file_writer *w, const struct part *part, const struct hs_span *texts,
+		     struct hs_err *reterr)
 {
 	uint64_t total = 0;
 	int rc = put_ends(w, part, texts, &total, reterr);
 	if (rc < 0)
 		return rc;
-	struct chunks c = {.w = w, .group = part->group, .data = malloc(total < HS_TEXT_CHUNK ? (size_t)total + 1 : HS_TEXT_CHUNK)};
+	struct chunks c = {.w = w,
+			   .group = part->group,
+			   .data = malloc(total < HS_TEXT_CHUNK ? (size_t)total + 1 : HS_TEXT_CHUNK)};
 	if (!c.data)
 		return hs_err_nomem(reterr, "storing texts");
 	for (size_t i = 0; rc == 0 && i < part->n; i++)
@@ -100,24 +106,28 @@ static int put_texts(struct hs_file_writer *w, const struct part *part, const st
 	return rc;
 }
 
-int hs_version_put_rows(struct hs_file_writer *w, const struct hs_span *texts, const uint32_t *lines, size_t nrows, struct hs_err *reterr)
+int hs_version_put_rows(struct hs_file_writer *w, const struct hs_span *texts, const uint32_t *lines, size_t nrows,
+			struct hs_err *reterr)
 {
 	int rc = 0;
 	for (size_t g = 0; rc == 0 && g < hs_rows_groups(nrows); g++) {
 		struct part part = part_of(nrows, g, lines);
-		rc = hs_file_put(w, HS_COL_LINES, 0, part.group, lines + part.first, 4 * part.n, reterr);
+		rc = hs_file_put(w, (struct hs_file_key){HS_COL_LINES, 0, part.group}, lines + part.first, 4 * part.n,
+				 reterr);
 		if (rc == 0)
 			rc = put_texts(w, &part, texts, reterr);
 	}
 	return rc;
 }
 
-int hs_version_put_labels(struct hs_file_writer *w, const void *values, size_t nrows, size_t row_bytes, struct hs_err *reterr)
+int hs_version_put_labels(struct hs_file_writer *w, const void *values, size_t nrows, size_t row_bytes,
+			  struct hs_err *reterr)
 {
 	int rc = 0;
 	for (size_t g = 0; rc == 0 && g < hs_rows_groups(nrows); g++) {
 		const uint8_t *first = (const uint8_t *)values + g * HS_GROUP_ROWS * row_bytes;
-		rc = hs_file_put(w, HS_COL_LABELS, 0, (uint32_t)g, first, hs_rows_in_group(nrows, g) * row_bytes, reterr);
+		rc = hs_file_put(w, (struct hs_file_key){HS_COL_LABELS, 0, (uint32_t)g}, first,
+				 hs_rows_in_group(nrows, g) * row_bytes, reterr);
 	}
 	return rc;
 }
@@ -149,13 +159,13 @@ static int put_cells(struct hs_file_writer *w, uint16_t column, const struct par
 	if (!value)
 		return hs_err_nomem(reterr, "storing cells");
 	fill_cells(value, cells + part->first, part->n);
-	int rc = hs_file_put(w, HS_COL_CELLS, column, part->group, value, (size_t)total, reterr);
+	int rc = hs_file_put(w, (struct hs_file_key){HS_COL_CELLS, column, part->group}, value, (size_t)total, reterr);
 	free(value);
 	return rc;
 }
 
-int hs_version_put_cells(struct hs_file_writer *w, uint16_t column, const struct hs_span *cells, const uint32_t *lines, size_t nrows,
-			 struct hs_err *reterr)
+int hs_version_put_cells(struct hs_file_writer *w, uint16_t column, const struct hs_span *cells, const uint32_t *lines,
+			 size_t nrows, struct hs_err *reterr)
 {
 	int rc = 0;
 	for (size_t g = 0; rc == 0 && g < hs_rows_groups(nrows); g++) {
@@ -221,17 +231,17 @@ static int choose_coding(struct coding *c, const uint32_t *ids, size_t n, struct
 	return rc < 0 ? hs_err_nomem(reterr, "storing token ids") : 0;
 }
 
-static int put_tokens(struct hs_file_writer *w, const struct coding *c, const struct part *part, const uint32_t *ids, size_t n,
-		      struct hs_err *reterr)
+static int put_tokens(struct hs_file_writer *w, const struct coding *c, const struct part *part, const uint32_t *ids,
+		      size_t n, struct hs_err *reterr)
 {
 	if (c->width == 32)
-		return hs_file_put(w, HS_COL_TOKENS, 0, part->group, ids, 4 * n, reterr);
+		return hs_file_put(w, (struct hs_file_key){HS_COL_TOKENS, 0, part->group}, ids, 4 * n, reterr);
 	uint16_t *codes = hs_array(n, sizeof(*codes));
 	if (!codes)
 		return hs_err_nomem(reterr, "storing token ids");
 	for (size_t i = 0; i < n; i++)
 		codes[i] = c->table ? c->code_of_id[ids[i]] : (uint16_t)ids[i];
-	int rc = hs_file_put(w, HS_COL_TOKENS, 0, part->group, codes, 2 * n, reterr);
+	int rc = hs_file_put(w, (struct hs_file_key){HS_COL_TOKENS, 0, part->group}, codes, 2 * n, reterr);
 	free(codes);
 	return rc;
 }
@@ -243,37 +253,38 @@ static int put_offsets(struct hs_file_writer *w, const struct part *part, const 
 		return hs_err_nomem(reterr, "storing token ids");
 	for (size_t i = 0; i <= part->n; i++)
 		offsets[i] = (uint32_t)(ends[i] - ends[0]);
-	int rc = hs_file_put(w, HS_COL_OFFSETS, 0, part->group, offsets, 4 * (part->n + 1), reterr);
+	int rc = hs_file_put(w, (struct hs_file_key){HS_COL_OFFSETS, 0, part->group}, offsets, 4 * (part->n + 1),
+			     reterr);
 	free(offsets);
 	return rc;
 }
 
-static int put_id_group(struct hs_file_writer *w, const struct coding *c, const struct part *part, const uint32_t *ids,
-			const uint64_t *row_ends, struct hs_err *reterr)
+static int put_id_group(struct hs_file_writer *w, const struct coding *c, const struct part *part,
+			const struct hs_id_rows *rows, struct hs_err *reterr)
 {
-	const uint64_t *ends = row_ends + part->first;
+	const uint64_t *ends = rows->row_ends + part->first;
 	uint64_t n = ends[part->n] - ends[0], bytes = n * (c->width / 8);
 	if (bytes > HS_VALUE_MAX)
 		return too_long(part, "token ids", bytes, HS_VALUE_MAX, reterr);
 	int rc = put_offsets(w, part, ends, reterr);
-	return rc < 0 ? rc : put_tokens(w, c, part, ids + ends[0], (size_t)n, reterr);
+	return rc < 0 ? rc : put_tokens(w, c, part, rows->ids + ends[0], (size_t)n, reterr);
 }
 
-int hs_encoding_put_ids(struct hs_file_writer *w, const uint32_t *ids, const uint64_t *row_ends, size_t nrows, const uint32_t *lines,
-			unsigned *ret_width, uint32_t *ret_table_len, struct hs_err *reterr)
+int hs_encoding_put_ids(struct hs_file_writer *w, const struct hs_id_rows *rows, struct hs_id_coding *ret,
+			struct hs_err *reterr)
 {
 	struct coding c;
-	int rc = choose_coding(&c, ids + row_ends[0], (size_t)(row_ends[nrows] - row_ends[0]), reterr);
-	for (size_t g = 0; rc == 0 && g < hs_rows_groups(nrows); g++) {
-		struct part part = part_of(nrows, g, lines);
-		rc = put_id_group(w, &c, &part, ids, row_ends, reterr);
+	size_t first = (size_t)rows->row_ends[0], n = (size_t)(rows->row_ends[rows->nrows] - rows->row_ends[0]);
+	int rc = choose_coding(&c, rows->ids + first, n, reterr);
+	for (size_t g = 0; rc == 0 && g < hs_rows_groups(rows->nrows); g++) {
+		struct part part = part_of(rows->nrows, g, rows->lines);
+		rc = put_id_group(w, &c, &part, rows, reterr);
 	}
 	if (rc == 0 && c.table)
-		rc = hs_file_put(w, HS_COL_ID_TABLE, 0, 0, c.table, 4 * (size_t)c.table_len, reterr);
-	if (rc == 0) {
-		*ret_width = c.width;
-		*ret_table_len = c.table_len;
-	}
+		rc = hs_file_put(w, (struct hs_file_key){HS_COL_ID_TABLE, 0, 0}, c.table, 4 * (size_t)c.table_len,
+				 reterr);
+	if (rc == 0)
+		*ret = (struct hs_id_coding){c.width, c.table_len};
 	free_coding(&c);
 	return rc;
 }

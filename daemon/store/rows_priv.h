@@ -26,11 +26,13 @@ static inline size_t hs_rows_cells_start(size_t n)
 }
 
 // hs_rows_column finds one value of a group and checks that it holds at least `bytes`.
-int hs_rows_column(const struct hs_file *f, enum hs_column column, uint32_t group, size_t bytes, const void **ret, struct hs_err *reterr);
+int hs_rows_column(const struct hs_file *f, enum hs_column column, uint32_t group, size_t bytes, const void **ret,
+		   struct hs_err *reterr);
 // hs_rows_offsets finds u32[n+1] and checks that they start at 0 and never fall.
 int hs_rows_offsets(const struct hs_file *f, enum hs_column column, uint32_t group, size_t n, const uint32_t **ret,
 		    struct hs_err *reterr);
-// hs_rows_expect checks the kind of a file and that as many groups as its rows need can be in it (before tables are allocated).
+// hs_rows_expect checks the kind of a file and that as many groups as its rows need can be in it (before tables are
+// allocated).
 int hs_rows_expect(const struct hs_file *f, enum hs_file_kind kind, size_t *ret_nrows, struct hs_err *reterr);
 
 #endif

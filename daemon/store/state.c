@@ -16,7 +16,7 @@
 #include "base/sha256.h"
 #include "store/disk.h"
 
-#define LOCK_LINE "hsfeed state 1\n" // the number is the layout's of the whole folder
+#define LOCK_LINE  "hsfeed state 1\n" // the number is the layout's of the whole folder
 #define LOST_TRIES 1000
 
 static const char *const folders[] = {"catalog", "versions", "encodings", "tmp", "lost"};
@@ -77,7 +77,8 @@ static int refuse_remote(const char *path, struct hs_err *reterr)
 	const char *name = hs_disk_remote_name((long)fs.f_type);
 	if (!name)
 		return 0;
-	hs_err_set(reterr, HSFEED_EREMOTEFS, "%s: it is on a remote file system (%s); maps and locks cannot be trusted there", path, name);
+	hs_err_set(reterr, HSFEED_EREMOTEFS,
+		   "%s: it is on a remote file system (%s); maps and locks cannot be trusted there", path, name);
 	hs_err_hint(reterr, "name a folder on a local disk: --state /local/disk/hsfeed");
 	return HSFEED_EREMOTEFS;
 }
@@ -90,7 +91,8 @@ static int locked_by_other(int fd, const char *path, struct hs_err *reterr)
 	if (pread(fd, text, sizeof(text) - 1, 0) > 0)
 		pid = strstr(text, "pid ");
 	if (pid)
-		hs_err_set(reterr, HSFEED_ELOCKED, "%s: another hsfeedd (process %ld) holds it", path, strtol(pid + 4, NULL, 10));
+		hs_err_set(reterr, HSFEED_ELOCKED, "%s: another hsfeedd (process %ld) holds it", path,
+			   strtol(pid + 4, NULL, 10));
 	else
 		hs_err_set(reterr, HSFEED_ELOCKED, "%s: another hsfeedd holds it", path);
 	hs_err_hint(reterr, "use that daemon, stop it first, or name another folder with --state");
@@ -137,8 +139,8 @@ static int take_lock(struct hs_state *s, struct hs_err *reterr)
 			rc = hs_disk_fail(reterr, -errno, name, "open the lock");
 	}
 	if (rc == 0 && flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0)
-		rc = errno == EWOULDBLOCK ? locked_by_other(s->lock_fd, s->path, reterr) :
-					    hs_disk_fail(reterr, -errno, name, "lock it");
+		rc = errno == EWOULDBLOCK ? locked_by_other(s->lock_fd, s->path, reterr)
+					  : hs_disk_fail(reterr, -errno, name, "lock it");
 	if (rc == 0)
 		rc = judge_lock(s->lock_fd, s->path, reterr);
 	int written = rc < 0 ? 0 : write_lock_line(s->lock_fd);
@@ -153,7 +155,8 @@ static int take_lock(struct hs_state *s, struct hs_err *reterr)
 static int mend_mode(const struct hs_state *s, const char *path, const struct stat *st, struct hs_err *reterr)
 {
 	if (st->st_uid != geteuid()) {
-		hs_err_set(reterr, -EPERM, "%s: it belongs to user %u, and hsfeedd runs as user %u", path, st->st_uid, geteuid());
+		hs_err_set(reterr, -EPERM, "%s: it belongs to user %u, and hsfeedd runs as user %u", path, st->st_uid,
+			   geteuid());
 		hs_err_hint(reterr, "start hsfeedd as that user, or name another folder with --state");
 		return -EPERM;
 	}
@@ -162,7 +165,8 @@ static int mend_mode(const struct hs_state *s, const char *path, const struct st
 	if (chmod(path, 0700) < 0)
 		return hs_disk_fail(reterr, -errno, path, "set its mode");
 	if (st->st_mode & 0077)
-		hs_state_log(s, "%s: others could enter it (mode %03o); its mode is 0700 now", path, st->st_mode & 0777);
+		hs_state_log(s, "%s: others could enter it (mode %03o); its mode is 0700 now", path,
+			     st->st_mode & 0777);
 	return 0;
 }
 
@@ -257,7 +261,8 @@ char *hs_state_file_path(const struct hs_state *state, uint32_t owner, enum hs_f
 	return hs_disk_path("%s/%s/%u/%s.mdb", state->path, hs_state_kind_folder(kind), owner, hex);
 }
 
-int hs_state_owner_folder(const struct hs_state *state, uint32_t owner, enum hs_file_kind kind, char **ret, struct hs_err *reterr)
+int hs_state_owner_folder(const struct hs_state *state, uint32_t owner, enum hs_file_kind kind, char **ret,
+			  struct hs_err *reterr)
 {
 	char *parent = hs_disk_path("%s/%s", state->path, hs_state_kind_folder(kind));
 	char *path = parent ? hs_disk_path("%s/%u", parent, owner) : NULL;
@@ -283,7 +288,8 @@ int hs_state_lose(const struct hs_state *state, const char *path, const char *wh
 	const char *rest = path + strlen(state->path) + 1;
 	int rc = -EEXIST;
 	for (int i = 0; i < LOST_TRIES && rc == -EEXIST; i++) {
-		char *dest = i ? hs_disk_path("%s/lost/%s.%d", state->path, rest, i) : hs_disk_path("%s/lost/%s", state->path, rest);
+		char *dest = i ? hs_disk_path("%s/lost/%s.%d", state->path, rest, i)
+			       : hs_disk_path("%s/lost/%s", state->path, rest);
 		if (!dest)
 			return hs_err_nomem(reterr, "moving a file to lost/");
 		for (char *p = dest + strlen(state->path) + 6; *p; p++)
@@ -311,8 +317,8 @@ int hs_state_empty_tmp(const struct hs_state *state, struct hs_err *reterr)
 		if (unlinkat(dirfd(dir), e->d_name, 0) == 0 || unlinkat(dirfd(dir), e->d_name, AT_REMOVEDIR) == 0)
 			continue;
 		char *path = hs_disk_path("%s/%s", state->tmp, e->d_name);
-		rc = path ? hs_state_lose(state, path, "hsfeedd does not make folders in tmp/", reterr) :
-			    hs_err_nomem(reterr, "emptying tmp/");
+		rc = path ? hs_state_lose(state, path, "hsfeedd does not make folders in tmp/", reterr)
+			  : hs_err_nomem(reterr, "emptying tmp/");
 		free(path);
 	}
 	closedir(dir);
@@ -411,7 +417,8 @@ int hs_state_each(const struct hs_state *state, hs_state_visit *visit, void *arg
 	for (int kind = HS_FILE_VERSION; rc == 0 && kind <= HS_FILE_ENCODING; kind++) {
 		struct each each = {.visit = visit, .arg = arg, .found = {.kind = (enum hs_file_kind)kind}};
 		char *folder = hs_disk_path("%s/%s", state->path, hs_state_kind_folder(each.found.kind));
-		rc = folder ? each_in_folder(folder, visit_owner, &each, reterr) : hs_err_nomem(reterr, "looking through the store");
+		rc = folder ? each_in_folder(folder, visit_owner, &each, reterr)
+			    : hs_err_nomem(reterr, "looking through the store");
 		free(folder);
 	}
 	return rc;

@@ -37,7 +37,8 @@ static int check_lmdb(struct hs_err *reterr)
 	const char *text = mdb_version(&major, &minor, NULL);
 	if (major == MDB_VERSION_MAJOR && minor == MDB_VERSION_MINOR)
 		return 0;
-	hs_err_set(reterr, HSFEED_EUNSUPPORTED, "the LMDB library here is %s; hsfeedd was built with %s and reads its files only", text,
+	hs_err_set(reterr, HSFEED_EUNSUPPORTED,
+		   "the LMDB library here is %s; hsfeedd was built with %s and reads its files only", text,
 		   MDB_VERSION_STRING);
 	hs_err_hint(reterr, "install liblmdb %d.%d, or build hsfeedd again", MDB_VERSION_MAJOR, MDB_VERSION_MINOR);
 	return HSFEED_EUNSUPPORTED;
@@ -56,7 +57,8 @@ static int refuse_without_catalog(struct hs_store *s, struct hs_err *reterr)
 	int rc = hs_state_each(&s->state, count_file, &n, reterr);
 	if (rc < 0 || n == 0)
 		return rc;
-	hs_err_set(reterr, HSFEED_ENOCATALOG, "%s: there are %u file(s) of versions and encodings, but no catalog", s->state.path, n);
+	hs_err_set(reterr, HSFEED_ENOCATALOG, "%s: there are %u file(s) of versions and encodings, but no catalog",
+		   s->state.path, n);
 	hs_err_hint(reterr, "hsfeedd --rebuild-catalog makes it anew from the files' headers");
 	return HSFEED_ENOCATALOG;
 }
@@ -81,7 +83,8 @@ static void report_missing(const struct hs_store *s)
 		char *path = hs_state_file_path(&s->state, f->owner, f->kind, &f->id);
 		struct stat st;
 		if (path && !f->doomed && (stat(path, &st) < 0 || (uint64_t)st.st_size != f->bytes))
-			hs_state_log(&s->state, "%s: it is missing or cut off; ingest its source again, after hsfeed rm", path);
+			hs_state_log(&s->state,
+				     "%s: it is missing or cut off; ingest its source again, after hsfeed rm", path);
 		free(path);
 	}
 }
@@ -188,8 +191,14 @@ void hs_store_close(struct hs_store *store)
 	free(store);
 }
 
-const char *hs_store_state(const struct hs_store *store) { return store->state.path; }
-const char *hs_store_tmp(const struct hs_store *store) { return store->state.tmp; }
+const char *hs_store_state(const struct hs_store *store)
+{
+	return store->state.path;
+}
+const char *hs_store_tmp(const struct hs_store *store)
+{
+	return store->state.tmp;
+}
 
 // ---- looking up ----
 
@@ -212,11 +221,18 @@ static int copy_entry(const struct hs_store *s, const struct hs_cat_version *v, 
 	struct hs_role_entry *roles = hs_array(v->nroles, sizeof(*roles));
 	if (!roles)
 		return -ENOMEM;
-	*ret = (struct hs_version_entry){.owner = v->owner, .version = v->id, .current = v->current, .created_ms = v->created_ms,
-					 .bytes = file->bytes, .rows = file->rows, .nroles = v->nroles, .roles = roles};
+	*ret = (struct hs_version_entry){.owner = v->owner,
+					 .version = v->id,
+					 .current = v->current,
+					 .created_ms = v->created_ms,
+					 .bytes = file->bytes,
+					 .rows = file->rows,
+					 .nroles = v->nroles,
+					 .roles = roles};
 	memcpy(ret->name, v->name, sizeof(ret->name));
 	for (size_t i = 0; i < v->nroles; i++) {
-		const struct hs_cat_file *e = hs_catalog_find_file(&s->catalog, v->owner, HS_FILE_ENCODING, &v->roles[i].encoding);
+		const struct hs_cat_file *e =
+			hs_catalog_find_file(&s->catalog, v->owner, HS_FILE_ENCODING, &v->roles[i].encoding);
 		memcpy(roles[i].role, v->roles[i].role, sizeof(roles[i].role));
 		roles[i].encoding = v->roles[i].encoding;
 		roles[i].bytes = e->bytes;
@@ -249,7 +265,8 @@ static int parse_spec(const char *spec, char ret_name[HS_NAME_MAX + 1], struct p
 	}
 	if (!ok) {
 		hs_err_set(reterr, HSFEED_EBADREQUEST, "\"%.160s\" does not name a dataset", spec);
-		hs_err_hint(reterr, "write NAME, or NAME@ and at least %d of the version's first hex digits", MIN_PREFIX);
+		hs_err_hint(reterr, "write NAME, or NAME@ and at least %d of the version's first hex digits",
+			    MIN_PREFIX);
 		return HSFEED_EBADREQUEST;
 	}
 	memcpy(ret_name, spec, len);
@@ -264,7 +281,8 @@ static bool has_prefix(const struct hs_id *id, const struct prefix *prefix)
 	return memcmp(hex, prefix->digits, prefix->len) == 0;
 }
 
-int hs_store_match(const struct hs_store *store, uint32_t owner, const char *spec, struct hs_cat_version **ret, struct hs_err *reterr)
+int hs_store_match(const struct hs_store *store, uint32_t owner, const char *spec, struct hs_cat_version **ret,
+		   struct hs_err *reterr)
 {
 	char name[HS_NAME_MAX + 1];
 	struct prefix prefix;
@@ -285,9 +303,11 @@ int hs_store_match(const struct hs_store *store, uint32_t owner, const char *spe
 	}
 	if (prefix.len > 0 && matches != 1) {
 		if (matches == 0)
-			hs_err_set(reterr, HSFEED_ENOTFOUND, "dataset \"%s\" has no version that begins with %s", name, prefix.digits);
+			hs_err_set(reterr, HSFEED_ENOTFOUND, "dataset \"%s\" has no version that begins with %s", name,
+				   prefix.digits);
 		else
-			hs_err_set(reterr, HSFEED_ENOTFOUND, "%u versions of dataset \"%s\" begin with %s", matches, name, prefix.digits);
+			hs_err_set(reterr, HSFEED_ENOTFOUND, "%u versions of dataset \"%s\" begin with %s", matches,
+				   name, prefix.digits);
 		hs_err_hint(reterr, "hsfeed versions %s lists them", name);
 		return HSFEED_ENOTFOUND;
 	}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The store: a state folder with a lock, a catalog, and immutable files of versions and encodings. FORMAT.md has the bytes.
+// The store: a state folder with a lock, a catalog, and immutable files of versions and encodings. FORMAT.md has the
+// bytes.
 //
 // Threads: the functions marked (store thread) change the catalog and may block on the disk; one thread calls them.
 // All others may be called from any thread at any time; they read the in-memory copy under a short lock.
@@ -18,20 +19,20 @@
 struct hs_store;
 
 struct hs_store_options {
-	const char *state;     // folder; created 0700 when missing (one level)
-	bool rebuild_catalog;  // make the catalog anew from the files' headers
-	bool allow_remote_fs;  // for tests of the refusal only
+	const char *state;                        // folder; created 0700 when missing (one level)
+	bool rebuild_catalog;                     // make the catalog anew from the files' headers
+	bool allow_remote_fs;                     // for tests of the refusal only
 	void (*log)(void *arg, const char *line); // what start-up found and did: lost files, doomed ones; may be NULL
 	void *log_arg;
 };
 
-// hs_store_open locks the state folder, opens or creates the catalog, empties tmp/, unlinks doomed files, moves unknown files to lost/.
-// HSFEED_ELOCKED, EFOREIGN, EREMOTEFS, ENOCATALOG, ECORRUPT, -errno, each with the way out in the hint.
+// hs_store_open locks the state folder, opens or creates the catalog, empties tmp/, unlinks doomed files, moves unknown
+// files to lost/. HSFEED_ELOCKED, EFOREIGN, EREMOTEFS, ENOCATALOG, ECORRUPT, -errno, each with the way out in the hint.
 int hs_store_open(const struct hs_store_options *options, struct hs_store **ret, struct hs_err *reterr);
 void hs_store_close(struct hs_store *store); // all files must have been released
 
-const char *hs_store_state(const struct hs_store *store);   // the folder's absolute path
-const char *hs_store_tmp(const struct hs_store *store);     // <state>/tmp
+const char *hs_store_state(const struct hs_store *store); // the folder's absolute path
+const char *hs_store_tmp(const struct hs_store *store);   // <state>/tmp
 bool hs_name_valid(const char *name, size_t len);
 
 // ---- looking up (any thread) ----
@@ -47,17 +48,17 @@ struct hs_version_entry {
 	uint32_t owner;
 	char name[HS_NAME_MAX + 1];
 	struct hs_id version;
-	bool current;        // the one the name points at
-	int64_t created_ms;  // when it was published under this name
-	uint64_t bytes;      // of the version's file
+	bool current;       // the one the name points at
+	int64_t created_ms; // when it was published under this name
+	uint64_t bytes;     // of the version's file
 	uint64_t rows;
-	size_t nroles;       // roles[0] was ingested first
+	size_t nroles;               // roles[0] was ingested first
 	struct hs_role_entry *roles; // heap
 };
 void hs_version_entry_fini(struct hs_version_entry *entry);
 
-// hs_store_find resolves "name" or "name@prefix" (>= 4 hex digits) for an owner; uid is who asks. Somebody else's private
-// dataset is HSFEED_ENOTFOUND, as one that does not exist; so is an ambiguous prefix (the sentence says which).
+// hs_store_find resolves "name" or "name@prefix" (>= 4 hex digits) for an owner; uid is who asks. Somebody else's
+// private dataset is HSFEED_ENOTFOUND, as one that does not exist; so is an ambiguous prefix (the sentence says which).
 int hs_store_find(struct hs_store *store, uint32_t uid, uint32_t owner, const char *spec, struct hs_version_entry *ret,
 		  struct hs_err *reterr);
 
@@ -69,15 +70,17 @@ void hs_version_entries_free(struct hs_version_entry *entries, size_t n);
 // Is the file of this kind and id published for this owner? (identity is per owner: sharing never crosses users)
 bool hs_store_has(struct hs_store *store, uint32_t owner, enum hs_file_kind kind, const struct hs_id *id);
 
-struct hs_store_sums { uint64_t datasets, versions, encodings, bytes; };
+struct hs_store_sums {
+	uint64_t datasets, versions, encodings, bytes;
+};
 void hs_store_sums(struct hs_store *store, uint32_t uid, struct hs_store_sums *ret); // uid (uint32_t)-1: everybody's
 
 // ---- using files (any thread; opening checks CRCs by pread the first time, so not on the loop thread) ----
 
 // hs_store_acquire opens a published file, or shares the one already open. HSFEED_ECORRUPT names the file and the MiB.
 // hs_store_release gives it back; a doomed file is unlinked with its last user.
-int hs_store_acquire(struct hs_store *store, uint32_t owner, enum hs_file_kind kind, const struct hs_id *id, struct hs_file **ret,
-		     struct hs_err *reterr);
+int hs_store_acquire(struct hs_store *store, uint32_t owner, enum hs_file_kind kind, const struct hs_id *id,
+		     struct hs_file **ret, struct hs_err *reterr);
 void hs_store_release(struct hs_store *store, struct hs_file *file);
 unsigned hs_store_users(struct hs_store *store, uint32_t owner, enum hs_file_kind kind, const struct hs_id *id);
 
@@ -98,22 +101,30 @@ struct hs_publish {
 };
 
 struct hs_published {
-	bool new_version;           // the version was not known under this name before
-	bool moved;                 // the name pointed at `previous` before
+	bool new_version; // the version was not known under this name before
+	bool moved;       // the name pointed at `previous` before
 	struct hs_id previous;
 	struct hs_id *role_previous; // heap, [nencodings]; all-zero where the role is new or did not move
 };
 void hs_published_fini(struct hs_published *p);
 
-// hs_store_publish checks each new file (structure, header equal to what is claimed, checksums), renames it into place, syncs, and
-// makes everything visible in one synced catalog transaction; on failure nothing is visible and the tmp files are gone.
-int hs_store_publish(struct hs_store *store, const struct hs_publish *what, struct hs_published *ret, struct hs_err *reterr);
+// hs_store_publish checks each new file (structure, header equal to what is claimed, checksums), renames it into place,
+// syncs, and makes everything visible in one synced catalog transaction; on failure nothing is visible and the tmp
+// files are gone.
+int hs_store_publish(struct hs_store *store, const struct hs_publish *what, struct hs_published *ret,
+		     struct hs_err *reterr);
 
-struct hs_removed { struct hs_id *versions; size_t nversions; unsigned pending; uint64_t bytes; }; // versions: heap
+struct hs_removed {
+	struct hs_id *versions;
+	size_t nversions;
+	unsigned pending;
+	uint64_t bytes;
+}; // versions: heap
 void hs_removed_fini(struct hs_removed *r);
-// hs_store_remove forgets a version ("name@v") or a whole dataset ("name") of an owner. Files no other name or version needs are
-// doomed in the same transaction and unlinked, or left (pending) to their last user.
-int hs_store_remove(struct hs_store *store, uint32_t owner, const char *spec, struct hs_removed *ret, struct hs_err *reterr);
+// hs_store_remove forgets a version ("name@v") or a whole dataset ("name") of an owner. Files no other name or version
+// needs are doomed in the same transaction and unlinked, or left (pending) to their last user.
+int hs_store_remove(struct hs_store *store, uint32_t owner, const char *spec, struct hs_removed *ret,
+		    struct hs_err *reterr);
 // hs_store_sweep unlinks doomed files whose last user is gone (call after streams close). Returns how many.
 int hs_store_sweep(struct hs_store *store, struct hs_err *reterr);
 
@@ -125,8 +136,8 @@ struct hs_verify_item {
 	uint64_t bytes;
 	uint32_t crc_root; // checksum of the checksum table, as the catalog has it
 };
-int hs_store_verify_list(struct hs_store *store, uint32_t uid, const char *name, struct hs_verify_item **ret, size_t *ret_n,
-			 struct hs_err *reterr);
+int hs_store_verify_list(struct hs_store *store, uint32_t uid, const char *name, struct hs_verify_item **ret,
+			 size_t *ret_n, struct hs_err *reterr);
 void hs_verify_items_free(struct hs_verify_item *items, size_t n);
 
 #endif

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The store's inside, shared by its own .c files.
 //
-// Lock order: there is one lock. It guards the catalog's memory and the run-time fields of its files. The store thread alone changes the
-// arrays, so it may read them without the lock; it takes the lock to change them. Nobody holds it across a sync or an open.
+// Lock order: there is one lock. It guards the catalog's memory and the run-time fields of its files. The store thread
+// alone changes the arrays, so it may read them without the lock; it takes the lock to change them. Nobody holds it
+// across a sync or an open.
 #ifndef HS_STORE_STORE_PRIV_H
 #define HS_STORE_STORE_PRIV_H
 
@@ -27,6 +28,7 @@ int hs_store_rebuild(struct hs_store *store, struct hs_err *reterr);
 // hs_store_no_dataset is the one sentence for "is not there" and "is not yours".
 int hs_store_no_dataset(struct hs_err *reterr, const char *spec);
 // hs_store_match resolves "name" or "name@prefix" of an owner. Lock held, or store thread.
-int hs_store_match(const struct hs_store *store, uint32_t owner, const char *spec, struct hs_cat_version **ret, struct hs_err *reterr);
+int hs_store_match(const struct hs_store *store, uint32_t owner, const char *spec, struct hs_cat_version **ret,
+		   struct hs_err *reterr);
 
 #endif

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Files in use: opened once, shared, closed with the last user; a doomed one is unlinked then.
 //
-//   closed --acquire--> opening (one thread, lock not held) --> open, users 1..n --last release--> closed, or unlinked when doomed
+//   closed --acquire--> opening (one thread, lock not held) --> open, users 1..n --last release--> closed, or unlinked
+//   when doomed
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -26,7 +27,8 @@ static int not_published(enum hs_file_kind kind, const struct hs_id *id, struct 
 {
 	char hex[HS_ID_HEX];
 	hs_id_hex(id, hex);
-	hs_err_set(reterr, HSFEED_ENOTFOUND, "there is no %s %.12s", kind == HS_FILE_VERSION ? "version" : "encoding", hex);
+	hs_err_set(reterr, HSFEED_ENOTFOUND, "there is no %s %.12s", kind == HS_FILE_VERSION ? "version" : "encoding",
+		   hex);
 	hs_err_hint(reterr, "it was removed, or never ingested under this user");
 	return HSFEED_ENOTFOUND;
 }
@@ -71,8 +73,8 @@ static int open_unlocked(struct hs_store *store, struct hs_cat_file *f, struct h
 	return rc;
 }
 
-int hs_store_acquire(struct hs_store *store, uint32_t owner, enum hs_file_kind kind, const struct hs_id *id, struct hs_file **ret,
-		     struct hs_err *reterr)
+int hs_store_acquire(struct hs_store *store, uint32_t owner, enum hs_file_kind kind, const struct hs_id *id,
+		     struct hs_file **ret, struct hs_err *reterr)
 {
 	int rc = 0;
 	pthread_mutex_lock(&store->lock);

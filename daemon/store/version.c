@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reading a version. Checksums say that the bytes are those that were written, not that a sound program wrote them (a parser bug in
-// the ingest child may have): so every length and offset is checked once, here, and row access needs no checks.
+// Reading a version. Checksums say that the bytes are those that were written, not that a sound program wrote them (a
+// parser bug in the ingest child may have): so every length and offset is checked once, here, and row access needs no
+// checks.
 #include "store/version.h"
 
 #include <stdlib.h>
@@ -16,12 +17,13 @@
 
 static const char *column_name(enum hs_column column)
 {
-	static const char *const names[] = {"header", "lines", "labels", "text ends", "text", "cells", "token offsets", "tokens",
-					    "id table"};
+	static const char *const names[] = {"header", "lines",         "labels", "text ends", "text",
+					    "cells",  "token offsets", "tokens", "id table"};
 	return names[column];
 }
 
-int hs_rows_column(const struct hs_file *f, enum hs_column column, uint32_t group, size_t bytes, const void **ret, struct hs_err *reterr)
+int hs_rows_column(const struct hs_file *f, enum hs_column column, uint32_t group, size_t bytes, const void **ret,
+		   struct hs_err *reterr)
 {
 	struct hs_span value;
 	if (hs_file_get(f, column, 0, group, &value) < 0)
@@ -35,7 +37,7 @@ int hs_rows_column(const struct hs_file *f, enum hs_column column, uint32_t grou
 int hs_rows_offsets(const struct hs_file *f, enum hs_column column, uint32_t group, size_t n, const uint32_t **ret,
 		    struct hs_err *reterr)
 {
-	const void *value;
+	const void *value = NULL;
 	int rc = hs_rows_column(f, column, group, 4 * (n + 1), &value, reterr);
 	if (rc < 0)
 		return rc;
@@ -52,7 +54,8 @@ int hs_rows_offsets(const struct hs_file *f, enum hs_column column, uint32_t gro
 int hs_rows_expect(const struct hs_file *f, enum hs_file_kind kind, size_t *ret_nrows, struct hs_err *reterr)
 {
 	if (hs_file_get_kind(f) != kind)
-		return hs_file_damaged(f, reterr, kind == HS_FILE_VERSION ? "it is not a version" : "it is not an encoding");
+		return hs_file_damaged(f, reterr,
+				       kind == HS_FILE_VERSION ? "it is not a version" : "it is not an encoding");
 	uint64_t rows = hs_file_rows(f);
 	if (rows / HS_GROUP_ROWS > hs_file_nvalues(f))
 		return hs_file_damaged(f, reterr, "its header states more rows than it holds");
@@ -64,7 +67,8 @@ int hs_rows_expect(const struct hs_file *f, enum hs_file_kind kind, size_t *ret_
 
 static bool label_type_of(struct hs_rbuf map, struct hs_version *v)
 {
-	static const char *const names[] = {[HS_LABELS_NONE] = "none", [HS_LABELS_FLOAT] = "float", [HS_LABELS_CLASS] = "class"};
+	static const char *const names[] = {
+		[HS_LABELS_NONE] = "none", [HS_LABELS_FLOAT] = "float", [HS_LABELS_CLASS] = "class"};
 	const char *type;
 	size_t len;
 	uint64_t n;
@@ -85,7 +89,8 @@ static bool count_classes(struct hs_rbuf map, uint32_t *ret)
 {
 	struct hs_rbuf labels, values;
 	struct hs_wire_value head;
-	if (!hs_r_find(map, "labels", &labels) || !hs_r_next(&labels, &head) || head.type != HS_WIRE_ARRAY || head.as.count == 0)
+	if (!hs_r_find(map, "labels", &labels) || !hs_r_next(&labels, &head) || head.type != HS_WIRE_ARRAY ||
+	    head.as.count == 0)
 		return false;
 	if (!hs_r_find(labels, "values", &values) || !hs_r_next(&values, &head) || head.type != HS_WIRE_ARRAY)
 		return false;
@@ -196,7 +201,8 @@ static int copy_text(const struct hs_version *v, uint32_t group, size_t begin, s
 	scratch->len = 0;
 	while (begin < end) {
 		struct hs_span chunk;
-		size_t at = begin % HS_TEXT_CHUNK, n = HS_TEXT_CHUNK - at < end - begin ? HS_TEXT_CHUNK - at : end - begin;
+		size_t at = begin % HS_TEXT_CHUNK,
+		       n = HS_TEXT_CHUNK - at < end - begin ? HS_TEXT_CHUNK - at : end - begin;
 		if (hs_file_get(v->file, HS_COL_TEXT, (uint16_t)(begin / HS_TEXT_CHUNK), group, &chunk) < 0)
 			return HSFEED_ECORRUPT;
 		int rc = hs_buf_append(scratch, chunk.ptr + at, n);

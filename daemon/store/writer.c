@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writing a file. Nobody opens it before it is finished, so LMDB runs without syncs and locks:
-//   put: LMDB reserves the value's pages, we fill them; the transaction is committed every 32 MiB and before the map must grow.
-//   commit: last transaction, one sync, then the file is read again: structure, every value against its checksum at the time of
-//   the put (a damaged buffer, a lying disk), and the checksum table is written beside it.
+//   put: LMDB reserves the value's pages, we fill them; the transaction is committed every 32 MiB and before the map
+//   must grow. commit: last transaction, one sync, then the file is read again: structure, every value against its
+//   checksum at the time of the put (a damaged buffer, a lying disk), and the checksum table is written beside it.
 #include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
@@ -18,8 +18,8 @@
 #include "store/file_priv.h"
 
 #define COMMIT_BYTES (32u << 20) // bounds the memory that unwritten pages take
-#define SPARE_PAGES 256u         // room for the tree's own pages in the estimate of what is used
-#define MIN_MAP (1u << 20)
+#define SPARE_PAGES  256u        // room for the tree's own pages in the estimate of what is used
+#define MIN_MAP      (1u << 20)
 
 struct put {
 	uint8_t key[HS_FILE_KEY];
@@ -152,7 +152,8 @@ static void fill_value(uint8_t *dest, size_t stored, bool header, const void *da
 	size_t at = 0;
 	if (header) {
 		uint32_t n = (uint32_t)len;
-		uint8_t prefix[HS_FILE_HEADER_PREFIX] = {(uint8_t)n, (uint8_t)(n >> 8), (uint8_t)(n >> 16), (uint8_t)(n >> 24)};
+		uint8_t prefix[HS_FILE_HEADER_PREFIX] = {(uint8_t)n, (uint8_t)(n >> 8), (uint8_t)(n >> 16),
+							 (uint8_t)(n >> 24)};
 		memcpy(dest, prefix, sizeof(prefix));
 		at = sizeof(prefix);
 	}
@@ -161,7 +162,8 @@ static void fill_value(uint8_t *dest, size_t stored, bool header, const void *da
 	memset(dest + at + len, 0, stored - at - len);
 }
 
-static int put_value(struct hs_file_writer *w, const uint8_t key[HS_FILE_KEY], bool header, const void *data, size_t len)
+static int put_value(struct hs_file_writer *w, const uint8_t key[HS_FILE_KEY], bool header, const void *data,
+		     size_t len)
 {
 	size_t wanted = len + (header ? HS_FILE_HEADER_PREFIX : 0);
 	// LMDB keeps values under half a page beside their keys, at odd addresses.
@@ -182,23 +184,23 @@ static int put_value(struct hs_file_writer *w, const uint8_t key[HS_FILE_KEY], b
 	return remember(w, key, &whole);
 }
 
-int hs_file_put(struct hs_file_writer *w, enum hs_column column, uint16_t number, uint32_t group, const void *data, size_t len,
-		struct hs_err *reterr)
+int hs_file_put(struct hs_file_writer *w, struct hs_file_key key, const void *data, size_t len, struct hs_err *reterr)
 {
 	if (w->failed)
 		return hs_err_set(reterr, HSFEED_EINTERNAL, "%s: an earlier write to it failed", w->path);
 	if (len > HS_VALUE_MAX)
-		return hs_err_set(reterr, HSFEED_ETOOLONG, "column %d, group %u is %zu bytes long; the store holds values up to 1 GiB",
-				  (int)column, group, len);
-	uint8_t key[HS_FILE_KEY];
-	hs_file_key(key, column, number, group);
-	int rc = put_value(w, key, column == HS_COL_HEADER, data, len);
+		return hs_err_set(reterr, HSFEED_ETOOLONG,
+				  "column %d, group %u is %zu bytes long; the store holds values up to 1 GiB",
+				  (int)key.column, key.group, len);
+	uint8_t bytes[HS_FILE_KEY];
+	hs_file_key_bytes(bytes, key);
+	int rc = put_value(w, bytes, key.column == HS_COL_HEADER, data, len);
 	if (rc == 0)
 		return 0;
 	w->failed = true;
 	if (rc == MDB_KEYEXIST)
-		return hs_err_set(reterr, HSFEED_EINTERNAL, "%s: column %d, number %u, group %u is written twice", w->path,
-				  (int)column, number, group);
+		return hs_err_set(reterr, HSFEED_EINTERNAL, "%s: column %d, number %u, group %u is written twice",
+				  w->path, (int)key.column, key.number, key.group);
 	return hs_disk_fail_mdb(reterr, rc, w->path, "write it");
 }
 
@@ -229,8 +231,8 @@ static int compare_with_puts(struct hs_file_writer *w, const struct hs_file *f, 
 	bool same = hs_file_nvalues(f) == w->nputs;
 	for (size_t i = 0; same && i < w->nputs; i++) {
 		struct hs_span stored = hs_file_stored(f, i);
-		same = memcmp(hs_file_stored_key(f, i), w->puts[i].key, HS_FILE_KEY) == 0 && stored.len == w->puts[i].len &&
-		       hs_crc32c(0, stored.ptr, stored.len) == w->puts[i].crc;
+		same = memcmp(hs_file_stored_key(f, i), w->puts[i].key, HS_FILE_KEY) == 0 &&
+		       stored.len == w->puts[i].len && hs_crc32c(0, stored.ptr, stored.len) == w->puts[i].crc;
 	}
 	if (same)
 		return 0;

@@ -7,15 +7,15 @@
 
 enum fault_kind {
 	FAULT_NONE,
-	FAULT_MALLOC,   // malloc, calloc, realloc of our own code
-	FAULT_WRITE,    // write, pwrite, writev, pwritev fail
-	FAULT_SHORT,    // ... write half of what was asked, once
-	FAULT_SYNC,     // fsync, fdatasync, msync
+	FAULT_MALLOC, // malloc, calloc, realloc of our own code
+	FAULT_WRITE,  // write, pwrite, writev, pwritev fail
+	FAULT_SHORT,  // ... write half of what was asked, once
+	FAULT_SYNC,   // fsync, fdatasync, msync
 	FAULT_RENAME,
 	FAULT_READ,     // pread
 	FAULT_TRUNCATE, // ftruncate
 	FAULT_OPEN,
-	FAULT_MAP,      // mmap
+	FAULT_MAP, // mmap
 	FAULT_KINDS
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The n-th allocation, write, sync, rename, read, open or map fails, for every n: nothing half done is visible, the store opens again,
-// and what was asked can then be done.
+// The n-th allocation, write, sync, rename, read, open or map fails, for every n: nothing half done is visible, the
+// store opens again, and what was asked can then be done.
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -72,10 +72,14 @@ static bool version_is(const char *spec, unsigned seed, unsigned nroles)
 static bool absent(unsigned seed)
 {
 	struct hs_id id = fx_id(seed);
-	return !hs_store_has(s.store, 1000, HS_FILE_VERSION, &id) && !hs_store_has(s.store, 1000, HS_FILE_ENCODING, &id);
+	return !hs_store_has(s.store, 1000, HS_FILE_VERSION, &id) &&
+	       !hs_store_has(s.store, 1000, HS_FILE_ENCODING, &id);
 }
 
-static int act_publish(struct hs_err *err) { return publish(&next, err); }
+static int act_publish(struct hs_err *err)
+{
+	return publish(&next, err);
+}
 static enum effect look_publish(void)
 {
 	if (version_is("base", 1, 2) && absent(2) && absent(21))
@@ -94,7 +98,10 @@ static bool student_is(unsigned seed)
 	return is;
 }
 
-static int act_move(struct hs_err *err) { return publish(&moved, err); }
+static int act_move(struct hs_err *err)
+{
+	return publish(&moved, err);
+}
 static enum effect look_move(void)
 {
 	if (student_is(12) && version_is("base", 1, 2) && absent(13))
@@ -132,8 +139,9 @@ static enum effect look_reopen(void)
 }
 
 static const struct deed deeds[] = {
-	{"publish", act_publish, look_publish}, {"move a role", act_move, look_move}, {"remove", act_remove, look_remove},
-	{"reopen", act_reopen, look_reopen},    {"rebuild", act_rebuild, look_reopen},
+	{"publish", act_publish, look_publish}, {"move a role", act_move, look_move},
+	{"remove", act_remove, look_remove},    {"reopen", act_reopen, look_reopen},
+	{"rebuild", act_rebuild, look_reopen},
 };
 
 static bool tmp_is_empty(void)
@@ -194,16 +202,56 @@ static void sweep(enum fault_kind kind, int error, bool sticky)
 	}
 }
 
-static void any_allocation_may_fail(void **state) { (void)state; sweep(FAULT_MALLOC, ENOMEM, false); }
-static void any_write_may_fail(void **state) { (void)state; sweep(FAULT_WRITE, EIO, false); }
-static void the_disk_may_fill_at_any_write(void **state) { (void)state; sweep(FAULT_WRITE, ENOSPC, true); }
-static void any_write_may_be_short(void **state) { (void)state; sweep(FAULT_SHORT, 0, false); }
-static void any_sync_may_fail(void **state) { (void)state; sweep(FAULT_SYNC, EIO, false); }
-static void any_rename_may_fail(void **state) { (void)state; sweep(FAULT_RENAME, EACCES, false); }
-static void any_read_may_fail(void **state) { (void)state; sweep(FAULT_READ, EIO, false); }
-static void any_truncation_may_fail(void **state) { (void)state; sweep(FAULT_TRUNCATE, EIO, false); }
-static void any_open_may_fail(void **state) { (void)state; sweep(FAULT_OPEN, EMFILE, false); }
-static void any_map_may_fail(void **state) { (void)state; sweep(FAULT_MAP, ENOMEM, false); }
+static void any_allocation_may_fail(void **state)
+{
+	(void)state;
+	sweep(FAULT_MALLOC, ENOMEM, false);
+}
+static void any_write_may_fail(void **state)
+{
+	(void)state;
+	sweep(FAULT_WRITE, EIO, false);
+}
+static void the_disk_may_fill_at_any_write(void **state)
+{
+	(void)state;
+	sweep(FAULT_WRITE, ENOSPC, true);
+}
+static void any_write_may_be_short(void **state)
+{
+	(void)state;
+	sweep(FAULT_SHORT, 0, false);
+}
+static void any_sync_may_fail(void **state)
+{
+	(void)state;
+	sweep(FAULT_SYNC, EIO, false);
+}
+static void any_rename_may_fail(void **state)
+{
+	(void)state;
+	sweep(FAULT_RENAME, EACCES, false);
+}
+static void any_read_may_fail(void **state)
+{
+	(void)state;
+	sweep(FAULT_READ, EIO, false);
+}
+static void any_truncation_may_fail(void **state)
+{
+	(void)state;
+	sweep(FAULT_TRUNCATE, EIO, false);
+}
+static void any_open_may_fail(void **state)
+{
+	(void)state;
+	sweep(FAULT_OPEN, EMFILE, false);
+}
+static void any_map_may_fail(void **state)
+{
+	(void)state;
+	sweep(FAULT_MAP, ENOMEM, false);
+}
 
 // ---- single cases ----
 
@@ -237,7 +285,8 @@ static void a_full_disk_is_told_as_such_and_the_store_goes_on_afterwards(void **
 			break;
 		if (rc != -ENOSPC)
 			fail_msg("write %u: %s", n, err.message);
-		if (strstr(err.hint, "started again")) { // the very write of the meta page, which is on the disk already
+		if (strstr(err.hint,
+			   "started again")) { // the very write of the meta page, which is on the disk already
 			restarts++;
 			assert_int_equal(act_reopen(&err), 0);
 		} else {
@@ -290,7 +339,8 @@ static void a_limit_on_file_sizes_is_an_error_and_not_a_signal(void **state)
 
 // ---- a really full file system ----
 
-// Fills a small tmpfs with datasets until it is full. 0: as it should be; 77: no mount may be made here; else the failing line.
+// Fills a small tmpfs with datasets until it is full. 0: as it should be; 77: no mount may be made here; else the
+// failing line.
 #define EXPECT(condition)                                                                                              \
 	do {                                                                                                           \
 		if (!(condition))                                                                                      \

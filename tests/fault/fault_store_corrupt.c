@@ -14,7 +14,7 @@
 #include "store_check.h"
 
 #define FLIPS 300
-#define CUTS 60
+#define CUTS  60
 
 static struct fx_store s;
 static uint32_t seed = 20240607;
@@ -107,14 +107,27 @@ static void damage(enum hs_file_kind kind, unsigned file_seed, const char *suffi
 	free(path);
 }
 
-static void a_flipped_bit_or_a_cut_in_a_version_is_noticed(void **state) { (void)state; damage(HS_FILE_VERSION, 1, ""); }
-static void a_flipped_bit_or_a_cut_in_an_encoding_is_noticed(void **state) { (void)state; damage(HS_FILE_ENCODING, 11, ""); }
-static void a_flipped_bit_or_a_cut_in_a_checksum_table_is_noticed(void **state) { (void)state; damage(HS_FILE_VERSION, 1, ".crc"); }
+static void a_flipped_bit_or_a_cut_in_a_version_is_noticed(void **state)
+{
+	(void)state;
+	damage(HS_FILE_VERSION, 1, "");
+}
+static void a_flipped_bit_or_a_cut_in_an_encoding_is_noticed(void **state)
+{
+	(void)state;
+	damage(HS_FILE_ENCODING, 11, "");
+}
+static void a_flipped_bit_or_a_cut_in_a_checksum_table_is_noticed(void **state)
+{
+	(void)state;
+	damage(HS_FILE_VERSION, 1, ".crc");
+}
 
 static void files_that_changed_places_are_noticed(void **state)
 {
 	(void)state;
-	char *a = file_path(HS_FILE_ENCODING, 11, ""), *b = file_path(HS_FILE_ENCODING, 12, ""), *c = fx_path("%s/c", s.dir.path);
+	char *a = file_path(HS_FILE_ENCODING, 11, ""), *b = file_path(HS_FILE_ENCODING, 12, ""),
+	     *c = fx_path("%s/c", s.dir.path);
 	char *a_crc = file_path(HS_FILE_ENCODING, 11, ".crc"), *b_crc = file_path(HS_FILE_ENCODING, 12, ".crc");
 	assert_int_equal(rename(a, c) | rename(b, a) | rename(c, b), 0);
 	must_be_refused(HS_FILE_ENCODING, 11, "an exchange", 0);
@@ -133,13 +146,14 @@ static bool same_contents(void)
 	size_t n;
 	if (hs_store_list(s.store, 1000, NULL, &list, &n, &err) < 0)
 		return false;
-	bool same = n == 2 && hs_id_eq(&list[0].version, &ids[0]) && hs_id_eq(&list[1].version, &ids[1]) && !list[0].current &&
-		    list[1].current && list[0].nroles == 2 && list[1].nroles == 1;
+	bool same = n == 2 && hs_id_eq(&list[0].version, &ids[0]) && hs_id_eq(&list[1].version, &ids[1]) &&
+		    !list[0].current && list[1].current && list[0].nroles == 2 && list[1].nroles == 1;
 	hs_version_entries_free(list, n);
 	return same;
 }
 
-// Opens a damaged catalog. Where nothing was noticed, it must hold the same, take a change, and hold that after a restart.
+// Opens a damaged catalog. Where nothing was noticed, it must hold the same, take a change, and hold that after a
+// restart.
 static bool try_catalog(const char *what, size_t at, bool change)
 {
 	struct hs_err err;
@@ -170,11 +184,16 @@ static bool try_catalog(const char *what, size_t at, bool change)
 	return true;
 }
 
-struct catalog { char *path, *note; uint8_t *data, *note_data; size_t len, note_len; };
+struct catalog {
+	char *path, *note;
+	uint8_t *data, *note_data;
+	size_t len, note_len;
+};
 
 static struct catalog take_catalog(void)
 {
-	struct catalog c = {.path = fx_path("%s/catalog/data.mdb", s.state), .note = fx_path("%s/catalog/last", s.state)};
+	struct catalog c = {.path = fx_path("%s/catalog/data.mdb", s.state),
+			    .note = fx_path("%s/catalog/last", s.state)};
 	hs_store_close(s.store);
 	s.store = NULL;
 	c.data = fx_read(c.path, &c.len);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A child publishes and removes until it is killed with SIGKILL at a random moment. What it acknowledged must be there (or gone) after
-// the next start, and all that is there must be whole.
+// A child publishes and removes until it is killed with SIGKILL at a random moment. What it acknowledged must be there
+// (or gone) after the next start, and all that is there must be whole.
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -18,7 +18,7 @@
 #include "store_check.h"
 
 #define CYCLES 120
-#define KEEP 3 // datasets that stay; the child removes older ones
+#define KEEP   3 // datasets that stay; the child removes older ones
 
 static struct fx_store s;
 
@@ -27,7 +27,8 @@ static void make_name(unsigned seed, char ret[16])
 	snprintf(ret, 16, "n%u", seed);
 }
 
-// Seeds are multiples of 10; the encoding's is one more. Each acknowledgement is one number: the seed, or its negative when removed.
+// Seeds are multiples of 10; the encoding's is one more. Each acknowledgement is one number: the seed, or its negative
+// when removed.
 static void child_life(int out, unsigned first)
 {
 	struct hs_err err;

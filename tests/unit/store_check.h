@@ -34,7 +34,8 @@ static inline bool check_encoding(const struct hs_file *f)
 	return true;
 }
 
-static inline bool check_file(struct hs_store *store, uint32_t owner, enum hs_file_kind kind, const struct hs_id *id, unsigned seed)
+static inline bool check_file(struct hs_store *store, uint32_t owner, enum hs_file_kind kind, const struct hs_id *id,
+			      unsigned seed)
 {
 	struct hs_file *f;
 	if (hs_store_acquire(store, owner, kind, id, &f, NULL) < 0)
@@ -44,13 +45,15 @@ static inline bool check_file(struct hs_store *store, uint32_t owner, enum hs_fi
 	return whole;
 }
 
-static inline bool check_version_is(struct hs_store *store, uint32_t owner, const char *spec, unsigned seed, size_t nroles)
+static inline bool check_version_is(struct hs_store *store, uint32_t owner, const char *spec, unsigned seed,
+				    size_t nroles)
 {
 	struct hs_version_entry e;
 	struct hs_id id = fx_id(seed);
 	if (hs_store_find(store, owner, owner, spec, &e, NULL) < 0)
 		return false;
-	bool is = hs_id_eq(&e.version, &id) && e.nroles == nroles && check_file(store, owner, HS_FILE_VERSION, &id, seed);
+	bool is =
+		hs_id_eq(&e.version, &id) && e.nroles == nroles && check_file(store, owner, HS_FILE_VERSION, &id, seed);
 	for (size_t i = 0; is && i < nroles; i++)
 		is = check_file(store, owner, HS_FILE_ENCODING, &e.roles[i].encoding, 0);
 	hs_version_entry_fini(&e);

@@ -64,7 +64,8 @@ struct hs_id fx_id(unsigned seed)
 
 size_t fx_text(unsigned seed, size_t row, char ret_text[256])
 {
-	static const char *const words[] = {"river", "নদী", "light", "আলো", "winter", "mango", "\xf0\x9f\x8c\xb1", "school"};
+	static const char *const words[] = {"river", "নদী", "light", "আলো", "winter", "mango", "\xf0\x9f\x8c\xb1",
+					    "school"};
 	uint32_t state = seed * 31u + (uint32_t)row * 977u;
 	size_t len = 0, n = fx_random(&state) % 9;
 	for (size_t i = 0; i < n; i++)
@@ -150,9 +151,17 @@ void fx_encoding_header(struct hs_wbuf *w, const struct fx_spec *spec, unsigned 
 {
 	static const char *const flags[] = {"truncate_left", "pad_left"};
 	struct hs_id version = fx_id(spec->version_seed);
-	const struct { const char *key; uint64_t value; } numbers[] = {
-		{"width", width}, {"table", table}, {"tokens", tokens}, {"max_tokens", max_tokens}, {"vocab_size", spec->vocab ? spec->vocab : FX_VOCAB},
-		{"text_type", 0}, {"pad_type", 0},
+	const struct {
+		const char *key;
+		uint64_t value;
+	} numbers[] = {
+		{"width", width},
+		{"table", table},
+		{"tokens", tokens},
+		{"max_tokens", max_tokens},
+		{"vocab_size", spec->vocab ? spec->vocab : FX_VOCAB},
+		{"text_type", 0},
+		{"pad_type", 0},
 	};
 	hs_w_map(w, 22);
 	common(w, spec, HS_FILE_ENCODING);
@@ -173,8 +182,9 @@ void fx_encoding_header(struct hs_wbuf *w, const struct fx_spec *spec, unsigned 
 
 static int put_header(struct hs_file_writer *w, struct hs_wbuf *header, struct hs_err *reterr)
 {
-	int rc = header->failed ? hs_err_nomem(reterr, "the header") :
-				  hs_file_put(w, HS_COL_HEADER, 0, 0, header->data, header->len, reterr);
+	int rc = header->failed
+			 ? hs_err_nomem(reterr, "the header")
+			 : hs_file_put(w, (struct hs_file_key){HS_COL_HEADER, 0, 0}, header->data, header->len, reterr);
 	hs_w_fini(header);
 	return rc;
 }
@@ -244,15 +254,15 @@ static int write_ids(struct hs_file_writer *w, const struct fx_spec *spec, const
 		     const uint32_t *lines, struct hs_err *reterr)
 {
 	struct hs_wbuf header = {0};
-	uint32_t table;
-	unsigned width;
+	struct hs_id_rows rows = {ids, ends, spec->nrows, lines};
+	struct hs_id_coding coding;
 	uint64_t most = 0;
 	for (size_t i = 0; i < spec->nrows; i++)
 		most = ends[i + 1] - ends[i] > most ? ends[i + 1] - ends[i] : most;
-	int rc = hs_encoding_put_ids(w, ids, ends, spec->nrows, lines, &width, &table, reterr);
+	int rc = hs_encoding_put_ids(w, &rows, &coding, reterr);
 	if (rc < 0)
 		return rc;
-	fx_encoding_header(&header, spec, width, table, ends[spec->nrows], most);
+	fx_encoding_header(&header, spec, coding.width, coding.table_len, ends[spec->nrows], most);
 	return put_header(w, &header, reterr);
 }
 
@@ -285,14 +295,15 @@ static void log_line(void *arg, const char *line)
 
 int fx_store_open(struct fx_store *s, bool rebuild, struct hs_err *reterr)
 {
-	struct hs_store_options options = {.state = s->state, .rebuild_catalog = rebuild, .log = log_line, .log_arg = s};
+	struct hs_store_options options = {
+		.state = s->state, .rebuild_catalog = rebuild, .log = log_line, .log_arg = s};
 	s->store = NULL;
 	s->log[0] = '\0';
 	return hs_store_open(&options, &s->store, reterr);
 }
 
-static int prepare(struct hs_store *store, const struct fx_spec *file, enum hs_file_kind kind, struct hs_publish_file *ret,
-		   struct hs_err *reterr)
+static int prepare(struct hs_store *store, const struct fx_spec *file, enum hs_file_kind kind,
+		   struct hs_publish_file *ret, struct hs_err *reterr)
 {
 	*ret = (struct hs_publish_file){.id = fx_id(file->seed), .role = file->role};
 	if (hs_store_has(store, file->owner, kind, &ret->id))
@@ -322,8 +333,12 @@ int fx_publish(struct hs_store *store, const struct fx_publish *p, struct hs_pub
 {
 	struct hs_publish_file encodings[4] = {0};
 	struct hs_publish what = {.owner = p->owner, .name = p->name, .encodings = encodings};
-	struct fx_spec file = {.seed = p->version_seed, .version_seed = p->version_seed, .owner = p->owner, .name = p->name,
-			       .nrows = p->nrows ? p->nrows : 10, .created_ms = 1000 + p->version_seed};
+	struct fx_spec file = {.seed = p->version_seed,
+			       .version_seed = p->version_seed,
+			       .owner = p->owner,
+			       .name = p->name,
+			       .nrows = p->nrows ? p->nrows : 10,
+			       .created_ms = 1000 + p->version_seed};
 	int rc = prepare(store, &file, HS_FILE_VERSION, &what.version, reterr);
 	for (; rc == 0 && what.nencodings < 4 && p->roles[what.nencodings].role; what.nencodings++) {
 		file.seed = p->roles[what.nencodings].seed;

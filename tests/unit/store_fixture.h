@@ -9,9 +9,11 @@
 #include "store/version.h"
 #include "wire/wire.h"
 
-struct fx_dir { char path[64]; };
-void fx_dir_make(struct fx_dir *dir);   // a fresh folder under $TMPDIR or /tmp
-void fx_dir_remove(struct fx_dir *dir); // with all in it
+struct fx_dir {
+	char path[64];
+};
+void fx_dir_make(struct fx_dir *dir);                                      // a fresh folder under $TMPDIR or /tmp
+void fx_dir_remove(struct fx_dir *dir);                                    // with all in it
 char *fx_path(const char *fmt, ...) __attribute__((format(printf, 1, 2))); // heap
 
 struct hs_id fx_id(unsigned seed);
@@ -50,13 +52,16 @@ struct fx_store {
 };
 int fx_store_open(struct fx_store *s, bool rebuild, struct hs_err *reterr); // s->state must be set
 
-// Writes files into tmp/ and publishes them: a version and an encoding per role given (encoding seeds; 0 ends the list). Files that the
-// store has are not written. Never fails a test itself.
+// Writes files into tmp/ and publishes them: a version and an encoding per role given (encoding seeds; 0 ends the
+// list). Files that the store has are not written. Never fails a test itself.
 struct fx_publish {
 	uint32_t owner;
 	const char *name;
 	unsigned version_seed;
-	struct { const char *role; unsigned seed; } roles[4];
+	struct {
+		const char *role;
+		unsigned seed;
+	} roles[4];
 	size_t nrows; // 0: 10
 };
 int fx_publish(struct hs_store *store, const struct fx_publish *p, struct hs_published *ret, struct hs_err *reterr);

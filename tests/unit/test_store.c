@@ -1,114 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+// Publishing, finding, sharing and removing.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
-#include "store/disk.h"
-#include "store_fixture.h"
-
-#define ALICE 1000u
-#define BOB 1001u
-
-static struct fx_store s;
-
-static void reopen(void)
-{
-	struct hs_err err;
-	hs_store_close(s.store);
-	if (fx_store_open(&s, false, &err) < 0)
-		fail_msg("%s", err.message);
-}
-
-static int begin(void **state)
-{
-	struct hs_err err;
-	(void)state;
-	fx_dir_make(&s.dir);
-	snprintf(s.state, sizeof(s.state), "%s/state", s.dir.path);
-	return fx_store_open(&s, false, &err);
-}
-
-static int end(void **state)
-{
-	(void)state;
-	hs_store_close(s.store);
-	s.store = NULL;
-	fx_dir_remove(&s.dir);
-	return 0;
-}
-
-static struct hs_published publish(const struct fx_publish *p)
-{
-	struct hs_published published = {0};
-	struct hs_err err;
-	if (fx_publish(s.store, p, &published, &err) < 0)
-		fail_msg("%s", err.message);
-	return published;
-}
-
-static void publish_simply(const struct fx_publish *p)
-{
-	struct hs_published published = publish(p);
-	hs_published_fini(&published);
-}
-
-static bool exists(uint32_t owner, enum hs_file_kind kind, unsigned seed)
-{
-	struct hs_id id = fx_id(seed);
-	char hex[HS_ID_HEX], *path, *crc;
-	hs_id_hex(&id, hex);
-	path = fx_path("%s/%s/%u/%s.mdb", s.state, kind == HS_FILE_VERSION ? "versions" : "encodings", owner, hex);
-	crc = fx_path("%s.crc", path);
-	bool there = access(path, F_OK) == 0, table = access(crc, F_OK) == 0;
-	assert_int_equal(there, table);
-	free(path);
-	free(crc);
-	return there;
-}
-
-static bool has(uint32_t owner, enum hs_file_kind kind, unsigned seed)
-{
-	struct hs_id id = fx_id(seed);
-	return hs_store_has(s.store, owner, kind, &id);
-}
-
-static struct hs_version_entry find(uint32_t owner, const char *spec)
-{
-	struct hs_version_entry entry = {0};
-	struct hs_err err;
-	if (hs_store_find(s.store, owner, owner, spec, &entry, &err) < 0)
-		fail_msg("%s", err.message);
-	return entry;
-}
-
-static void remove_simply(uint32_t owner, const char *spec, unsigned want_versions, unsigned want_pending)
-{
-	struct hs_removed removed;
-	struct hs_err err;
-	if (hs_store_remove(s.store, owner, spec, &removed, &err) < 0)
-		fail_msg("%s", err.message);
-	assert_int_equal(removed.nversions, want_versions);
-	assert_int_equal(removed.pending, want_pending);
-	hs_removed_fini(&removed);
-}
-
-static unsigned mode_of(const char *path)
-{
-	struct stat st;
-	assert_int_equal(stat(path, &st), 0);
-	return st.st_mode & 07777;
-}
-
-static const struct fx_publish comments = {ALICE, "comments", 1, {{"teacher", 11}, {"student", 12}}, 0};
+#include "store_world.h"
 
 // ---- publishing and finding ----
 
@@ -139,7 +38,8 @@ static void what_is_published_is_found_and_survives_a_restart(void **state)
 static void files_and_folders_are_the_daemons_alone(void **state)
 {
 	(void)state;
-	static const char *const folders[] = {"", "/catalog", "/versions", "/encodings", "/tmp", "/lost", "/versions/1000"};
+	static const char *const folders[] = {"",     "/catalog", "/versions",     "/encodings",
+					      "/tmp", "/lost",    "/versions/1000"};
 	publish_simply(&comments);
 	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
 		char *path = fx_path("%s%s", s.state, folders[i]);
@@ -266,16 +166,6 @@ static void a_role_given_another_encoding_moves_and_the_old_file_goes(void **sta
 	hs_version_entry_fini(&e);
 }
 
-static struct hs_file *acquire(enum hs_file_kind kind, unsigned seed)
-{
-	struct hs_id id = fx_id(seed);
-	struct hs_file *f = NULL;
-	struct hs_err err;
-	if (hs_store_acquire(s.store, ALICE, kind, &id, &f, &err) < 0)
-		fail_msg("%s", err.message);
-	return f;
-}
-
 static void an_open_encoding_outlives_its_role(void **state)
 {
 	(void)state;
@@ -343,10 +233,17 @@ static void owners_are_apart(void **state)
 static void specs_that_name_nothing_or_too_much_say_so(void **state)
 {
 	(void)state;
-	static const struct { const char *spec; int want; const char *says; } cases[] = {
-		{"comments@zzzz", HSFEED_EBADREQUEST, "does not name"}, {"comments@12", HSFEED_EBADREQUEST, "does not name"},
-		{"", HSFEED_EBADREQUEST, "does not name"},              {"../etc", HSFEED_EBADREQUEST, "does not name"},
-		{"comments@0000", HSFEED_ENOTFOUND, "no version"},      {"other", HSFEED_ENOTFOUND, "no dataset"},
+	static const struct {
+		const char *spec;
+		int want;
+		const char *says;
+	} cases[] = {
+		{"comments@zzzz", HSFEED_EBADREQUEST, "does not name"},
+		{"comments@12", HSFEED_EBADREQUEST, "does not name"},
+		{"", HSFEED_EBADREQUEST, "does not name"},
+		{"../etc", HSFEED_EBADREQUEST, "does not name"},
+		{"comments@0000", HSFEED_ENOTFOUND, "no version"},
+		{"other", HSFEED_ENOTFOUND, "no dataset"},
 	};
 	publish_simply(&comments);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -378,7 +275,10 @@ static void an_upper_case_prefix_and_the_whole_id_are_understood(void **state)
 static void lists_are_sorted_by_name_and_age(void **state)
 {
 	(void)state;
-	static const struct { const char *name; unsigned seed; } order[] = {{"a", 5}, {"a", 3}, {"a", 4}, {"b", 9}, {"b", 1}};
+	static const struct {
+		const char *name;
+		unsigned seed;
+	} order[] = {{"a", 5}, {"a", 3}, {"a", 4}, {"b", 9}, {"b", 1}};
 	static const int published[] = {3, 0, 4, 1, 2};
 	for (size_t i = 0; i < 5; i++) {
 		struct fx_publish p = {ALICE, order[published[i]].name, order[published[i]].seed, {{0}}, 0};
@@ -455,7 +355,8 @@ static void files_that_are_not_what_is_claimed_are_refused_and_removed(void **st
 static void an_encoding_of_another_version_is_refused(void **state)
 {
 	(void)state;
-	struct fx_spec spec = {.seed = 11, .version_seed = 2, .owner = ALICE, .name = "comments", .role = "text", .nrows = 10};
+	struct fx_spec spec = {
+		.seed = 11, .version_seed = 2, .owner = ALICE, .name = "comments", .role = "text", .nrows = 10};
 	struct hs_err err;
 	char *path = tmp_version(1, ALICE), *encoding = fx_path("%s/e", hs_store_tmp(s.store));
 	struct hs_publish_file e = {fx_id(11), encoding, "text"};
@@ -523,221 +424,6 @@ static void a_file_in_use_is_unlinked_with_its_last_user(void **state)
 	assert_int_equal(hs_store_sweep(s.store, &err), 1);
 	reopen();
 	assert_string_equal(s.log, "");
-}
-
-// ---- starting ----
-
-static void a_second_daemon_is_refused_and_told_who_holds_the_folder(void **state)
-{
-	(void)state;
-	int out[2];
-	char text[1024] = {0}, pid[32];
-	assert_int_equal(pipe(out), 0);
-	pid_t child = fork();
-	if (child == 0) {
-		struct hs_store_options options = {.state = s.state};
-		struct hs_store *other;
-		struct hs_err err = {0};
-		int rc = hs_store_open(&options, &other, &err);
-		dprintf(out[1], "%d %s", rc, err.message);
-		_exit(0);
-	}
-	waitpid(child, NULL, 0);
-	assert_true(read(out[0], text, sizeof(text) - 1) > 0);
-	close(out[0]);
-	close(out[1]);
-	snprintf(pid, sizeof(pid), "process %ld)", (long)getpid());
-	assert_int_equal(atoi(text), HSFEED_ELOCKED);
-	assert_non_null(strstr(text, pid));
-}
-
-static int try_open(const char *path, struct hs_err *err)
-{
-	struct hs_store_options options = {.state = path};
-	struct hs_store *other = NULL;
-	int rc = hs_store_open(&options, &other, err);
-	hs_store_close(other);
-	return rc;
-}
-
-static void a_foreign_folder_is_refused_and_left_as_it_was(void **state)
-{
-	(void)state;
-	struct hs_err err;
-	char *folder = fx_path("%s/home", s.dir.path), *file = fx_path("%s/thesis.txt", folder), *lock = fx_path("%s/lock", folder);
-	assert_int_equal(mkdir(folder, 0755), 0);
-	fx_write(file, "x", 1);
-	assert_int_equal(try_open(folder, &err), HSFEED_EFOREIGN);
-	assert_non_null(strstr(err.message, "thesis.txt"));
-	assert_int_equal(mode_of(folder), 0755);
-	assert_int_equal(access(lock, F_OK), -1);
-	fx_write(lock, "somebody else's", 15);
-	assert_int_equal(try_open(folder, &err), HSFEED_EFOREIGN);
-	size_t len;
-	uint8_t *data = fx_read(lock, &len);
-	assert_int_equal(len, 15);
-	free(data);
-	assert_int_equal(try_open(file, &err), HSFEED_EFOREIGN);
-	free(folder);
-	free(file);
-	free(lock);
-}
-
-static void a_folder_of_another_layout_is_refused(void **state)
-{
-	(void)state;
-	struct hs_err err;
-	char *folder = fx_path("%s/newer", s.dir.path), *lock = fx_path("%s/lock", folder);
-	assert_int_equal(mkdir(folder, 0700), 0);
-	fx_write(lock, "hsfeed state 9\npid 1\n", 21);
-	assert_int_equal(try_open(folder, &err), HSFEED_EFOREIGN);
-	assert_non_null(strstr(err.message, "another layout"));
-	free(folder);
-	free(lock);
-}
-
-static void sockets_and_logs_of_hsfeed_do_not_make_a_folder_foreign(void **state)
-{
-	(void)state;
-	struct hs_err err;
-	char *folder = fx_path("%s/fresh", s.dir.path), *log = fx_path("%s/hsfeedd.log", folder);
-	assert_int_equal(mkdir(folder, 0700), 0);
-	fx_write(log, "", 0);
-	assert_int_equal(try_open(folder, &err), 0);
-	free(folder);
-	free(log);
-}
-
-static void a_folder_that_is_too_open_is_closed_and_told(void **state)
-{
-	(void)state;
-	assert_int_equal(chmod(s.state, 0755), 0);
-	reopen();
-	assert_int_equal(mode_of(s.state), 0700);
-	assert_non_null(strstr(s.log, "0700"));
-}
-
-static void network_file_systems_are_known_by_name(void **state)
-{
-	(void)state;
-	assert_string_equal(hs_disk_remote_name(0x6969), "NFS");
-	assert_string_equal(hs_disk_remote_name((long)0xFF534D42), "CIFS");
-	assert_string_equal(hs_disk_remote_name((int)0xFF534D42), "CIFS"); // f_type is signed on some machines
-	assert_string_equal(hs_disk_remote_name(0x65735546), "FUSE");
-	assert_string_equal(hs_disk_remote_name(0x01021997), "9P");
-	assert_null(hs_disk_remote_name(0xEF53));     // ext4
-	assert_null(hs_disk_remote_name(0x01021994)); // tmpfs
-	assert_null(hs_disk_remote_name(0x794C7630)); // overlayfs
-}
-
-static void unfinished_work_and_strange_files_are_put_aside_at_start(void **state)
-{
-	(void)state;
-	char *unfinished = fx_path("%s/tmp/x.mdb", s.state), *strange = fx_path("%s/versions/1000/notes.txt", s.state);
-	char *unknown = fx_path("%s/encodings/1000/%064d.mdb", s.state, 7), *folder = fx_path("%s/versions/abc", s.state);
-	publish_simply(&comments);
-	fx_write(unfinished, "x", 1);
-	fx_write(strange, "x", 1);
-	fx_write(unknown, "x", 1);
-	assert_int_equal(mkdir(folder, 0700), 0);
-	reopen();
-	assert_int_equal(access(unfinished, F_OK), -1);
-	assert_int_equal(access(strange, F_OK), -1);
-	assert_int_equal(access(unknown, F_OK), -1);
-	assert_int_equal(access(folder, F_OK), -1);
-	char *lost = fx_path("%s/lost/versions-1000-notes.txt", s.state);
-	assert_int_equal(access(lost, F_OK), 0);
-	assert_non_null(strstr(s.log, "notes.txt"));
-	assert_true(exists(ALICE, HS_FILE_VERSION, 1));
-	free(unfinished);
-	free(strange);
-	free(unknown);
-	free(folder);
-	free(lost);
-}
-
-static void a_missing_file_is_told_at_start_and_when_it_is_used(void **state)
-{
-	(void)state;
-	struct hs_id id = fx_id(1);
-	struct hs_file *f;
-	struct hs_err err;
-	char hex[HS_ID_HEX], *path;
-	publish_simply(&comments);
-	hs_id_hex(&id, hex);
-	path = fx_path("%s/versions/1000/%s.mdb", s.state, hex);
-	assert_int_equal(unlink(path), 0);
-	reopen();
-	assert_non_null(strstr(s.log, "missing"));
-	assert_true(hs_store_acquire(s.store, ALICE, HS_FILE_VERSION, &id, &f, &err) < 0);
-	assert_non_null(strstr(err.message, path));
-	free(path);
-}
-
-static void a_store_without_its_catalog_is_refused_with_the_way_out(void **state)
-{
-	(void)state;
-	struct hs_err err;
-	char *path = fx_path("%s/catalog/data.mdb", s.state);
-	publish_simply(&comments);
-	hs_store_close(s.store);
-	assert_int_equal(unlink(path), 0);
-	assert_int_equal(fx_store_open(&s, false, &err), HSFEED_ENOCATALOG);
-	assert_non_null(strstr(err.hint, "hsfeedd --rebuild-catalog"));
-	assert_true(exists(ALICE, HS_FILE_VERSION, 1)); // refused before anything was moved
-	assert_int_equal(fx_store_open(&s, true, &err), 0);
-	struct hs_version_entry e = find(ALICE, "comments");
-	assert_int_equal(e.nroles, 2);
-	assert_int_equal(e.created_ms, 1001); // the header's
-	hs_version_entry_fini(&e);
-	assert_non_null(strstr(s.log, "could not be known"));
-	reopen();
-	assert_string_equal(s.log, "");
-	free(path);
-}
-
-static void a_rebuild_keeps_ages_roles_and_owners_and_loses_what_is_damaged(void **state)
-{
-	(void)state;
-	struct hs_err err;
-	struct fx_publish second = {ALICE, "comments", 2, {{"text", 21}}, 0}, bobs = {BOB, "mine", 3, {{"text", 31}}, 0};
-	publish_simply(&comments);
-	publish_simply(&second);
-	publish_simply(&bobs);
-	struct hs_id id = fx_id(12), second_id = fx_id(2);
-	char hex[HS_ID_HEX];
-	hs_id_hex(&id, hex);
-	char *damaged = fx_path("%s/encodings/1000/%s.mdb", s.state, hex);
-	size_t len;
-	uint8_t *data = fx_read(damaged, &len);
-	data[len / 2] ^= 1;
-	fx_write(damaged, data, len);
-	hs_store_close(s.store);
-	assert_int_equal(fx_store_open(&s, true, &err), 0);
-	struct hs_version_entry e = find(ALICE, "comments");
-	assert_true(hs_id_eq(&e.version, &second_id));
-	hs_version_entry_fini(&e);
-	id = fx_id(1);
-	hs_id_hex(&id, hex);
-	char *spec = fx_path("comments@%.10s", hex);
-	e = find(ALICE, spec);
-	assert_int_equal(e.nroles, 1);
-	assert_string_equal(e.roles[0].role, "teacher");
-	hs_version_entry_fini(&e);
-	e = find(BOB, "mine");
-	hs_version_entry_fini(&e);
-	assert_int_equal(access(damaged, F_OK), -1);
-	assert_non_null(strstr(s.log, "left out"));
-	assert_non_null(strstr(s.log, "lost/"));
-	struct fx_publish third = {ALICE, "comments", 4, {{0}}, 0}; // sequence numbers go on after a rebuild
-	publish_simply(&third);
-	reopen();
-	e = find(ALICE, "comments");
-	assert_int_equal(e.created_ms > 5000, true);
-	hs_version_entry_fini(&e);
-	free(damaged);
-	free(data);
-	free(spec);
 }
 
 static void the_list_for_verify_names_each_file_once_with_its_checksum(void **state)
@@ -812,16 +498,6 @@ int main(void)
 		TEST(an_encoding_of_another_version_is_refused),
 		TEST(a_removed_version_gives_the_name_to_the_youngest_left),
 		TEST(a_file_in_use_is_unlinked_with_its_last_user),
-		TEST(a_second_daemon_is_refused_and_told_who_holds_the_folder),
-		TEST(a_foreign_folder_is_refused_and_left_as_it_was),
-		TEST(a_folder_of_another_layout_is_refused),
-		TEST(sockets_and_logs_of_hsfeed_do_not_make_a_folder_foreign),
-		TEST(a_folder_that_is_too_open_is_closed_and_told),
-		TEST(network_file_systems_are_known_by_name),
-		TEST(unfinished_work_and_strange_files_are_put_aside_at_start),
-		TEST(a_missing_file_is_told_at_start_and_when_it_is_used),
-		TEST(a_store_without_its_catalog_is_refused_with_the_way_out),
-		TEST(a_rebuild_keeps_ages_roles_and_owners_and_loses_what_is_damaged),
 		TEST(the_list_for_verify_names_each_file_once_with_its_checksum),
 		TEST(many_records_grow_the_catalog),
 	};

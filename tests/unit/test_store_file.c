@@ -40,7 +40,7 @@ static void put_header(struct hs_file_writer *w)
 	struct hs_wbuf h = {0};
 	struct hs_err err;
 	fx_version_header(&h, &spec, "class", 1);
-	assert_int_equal(hs_file_put(w, HS_COL_HEADER, 0, 0, h.data, h.len, &err), 0);
+	assert_int_equal(hs_file_put(w, (struct hs_file_key){HS_COL_HEADER, 0, 0}, h.data, h.len, &err), 0);
 	hs_w_fini(&h);
 }
 
@@ -57,8 +57,10 @@ static void values_of_every_size_come_back_aligned_and_whole(void **state)
 	struct hs_file *f;
 	uint64_t bytes;
 	assert_int_equal(hs_file_writer_create(path, 0, &w, &err), 0); // far too small an estimate
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) // descending keys
-		assert_int_equal(hs_file_put(w, HS_COL_CELLS, (uint16_t)i, 100 - (uint32_t)i, data + i, sizes[i] - (sizes[i] > 100 ? i : 0), &err), 0);
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)  // descending keys
+		assert_int_equal(hs_file_put(w, (struct hs_file_key){HS_COL_CELLS, (uint16_t)i, 100 - (uint32_t)i},
+					     data + i, sizes[i] - (sizes[i] > 100 ? i : 0), &err),
+				 0);
 	put_header(w);
 	assert_int_equal(hs_file_writer_commit(w, &bytes, &err), 0);
 	assert_int_equal(hs_file_open(path, 0, &f, &err), 0);
@@ -96,7 +98,10 @@ static void files_of_random_values_are_found_whole_by_the_walk(void **state)
 		assert_int_equal(hs_file_writer_create(path, 1 << 20, &w, &err), 0);
 		put_header(w);
 		for (unsigned i = 0; i < n; i++)
-			assert_int_equal(hs_file_put(w, HS_COL_TEXT, (uint16_t)(i * 7919), i, data, fx_random(&seed) % (round < 9 ? 200000 / (round + 1) : 9000), &err), 0);
+			assert_int_equal(hs_file_put(w, (struct hs_file_key){HS_COL_TEXT, (uint16_t)(i * 7919), i},
+						     data, fx_random(&seed) % (round < 9 ? 200000 / (round + 1) : 9000),
+						     &err),
+					 0);
 		assert_int_equal(hs_file_writer_commit(w, &bytes, &err), 0);
 		assert_int_equal(hs_file_open(path, 0, &f, &err), 0);
 		assert_int_equal(hs_file_nvalues(f), n + 1);
@@ -118,8 +123,8 @@ static void a_key_written_twice_is_refused_and_nothing_stays(void **state)
 	struct hs_file_writer *w;
 	uint64_t bytes;
 	assert_int_equal(hs_file_writer_create(path, 0, &w, &err), 0);
-	assert_int_equal(hs_file_put(w, HS_COL_LINES, 0, 3, "abcd", 4, &err), 0);
-	assert_int_equal(hs_file_put(w, HS_COL_LINES, 0, 3, "abcd", 4, &err), HSFEED_EINTERNAL);
+	assert_int_equal(hs_file_put(w, (struct hs_file_key){HS_COL_LINES, 0, 3}, "abcd", 4, &err), 0);
+	assert_int_equal(hs_file_put(w, (struct hs_file_key){HS_COL_LINES, 0, 3}, "abcd", 4, &err), HSFEED_EINTERNAL);
 	assert_true(hs_file_writer_commit(w, &bytes, &err) < 0);
 	assert_int_equal(access(path, F_OK), -1);
 	free(path);
@@ -147,7 +152,8 @@ static void a_value_over_one_gib_is_refused(void **state)
 	struct hs_err err;
 	struct hs_file_writer *w;
 	assert_int_equal(hs_file_writer_create(path, 0, &w, &err), 0);
-	assert_int_equal(hs_file_put(w, HS_COL_TOKENS, 0, 0, "", (size_t)HS_VALUE_MAX + 1, &err), HSFEED_ETOOLONG);
+	assert_int_equal(hs_file_put(w, (struct hs_file_key){HS_COL_TOKENS, 0, 0}, "", (size_t)HS_VALUE_MAX + 1, &err),
+			 HSFEED_ETOOLONG);
 	hs_file_writer_abort(w);
 	assert_int_equal(access(path, F_OK), -1);
 	free(path);
@@ -190,7 +196,8 @@ static void two_files_have_two_roots(void **state)
 	assert_int_equal(fx_write_version(two, &other, &err), 0);
 	assert_int_equal(hs_file_open(one, 0, &a, &err), 0);
 	assert_int_equal(hs_file_open(two, 0, &b, &err), 0);
-	assert_int_not_equal(hs_file_crc_root(a), hs_file_crc_root(b)); // a checksum over its own checksum would be a constant
+	assert_int_not_equal(hs_file_crc_root(a),
+			     hs_file_crc_root(b)); // a checksum over its own checksum would be a constant
 	hs_file_close(a);
 	hs_file_close(b);
 	free(one);
@@ -296,7 +303,8 @@ static void crafted_pages_with_right_checksums_never_crash_a_reader(void **state
 		memcpy(changed, data, len);
 		for (unsigned k = 0; k < 1 + round % 3; k++) {
 			// Most damage goes to the first bytes of pages, where LMDB keeps its numbers.
-			size_t page = fx_random(&seed) % (len / 4096), at = page * 4096 + fx_random(&seed) % (round % 2 ? 160 : 4096);
+			size_t page = fx_random(&seed) % (len / 4096),
+			       at = page * 4096 + fx_random(&seed) % (round % 2 ? 160 : 4096);
 			changed[at] ^= (uint8_t)(1u << (fx_random(&seed) % 8));
 		}
 		fx_write(path, changed, len);

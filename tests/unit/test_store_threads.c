@@ -16,7 +16,7 @@
 #include "store_check.h"
 
 #define READERS 4
-#define ROUNDS 60
+#define ROUNDS  60
 
 static struct fx_store s;
 static atomic_bool stop;

@@ -11,7 +11,8 @@
 #include "store_fixture.h"
 
 static struct fx_dir dir;
-static struct fx_spec spec = {.seed = 3, .version_seed = 2, .owner = 1000, .name = "comments", .role = "text", .nrows = 5};
+static struct fx_spec spec = {
+	.seed = 3, .version_seed = 2, .owner = 1000, .name = "comments", .role = "text", .nrows = 5};
 
 static int make_dir(void **state)
 {
@@ -46,7 +47,7 @@ static struct hs_file *finish(struct hs_file_writer *w, struct hs_wbuf *header, 
 	struct hs_err err;
 	struct hs_file *f;
 	uint64_t bytes;
-	assert_int_equal(hs_file_put(w, HS_COL_HEADER, 0, 0, header->data, header->len, &err), 0);
+	assert_int_equal(hs_file_put(w, (struct hs_file_key){HS_COL_HEADER, 0, 0}, header->data, header->len, &err), 0);
 	assert_int_equal(hs_file_writer_commit(w, &bytes, &err), 0);
 	assert_int_equal(hs_file_open(path, 0, &f, &err), 0);
 	hs_w_fini(header);
@@ -207,16 +208,18 @@ static void ids_of_an_encoding_come_back(void **state)
 static void choose(uint32_t first, uint32_t step, uint32_t n, unsigned want_width, uint32_t want_table)
 {
 	struct hs_err err;
-	uint32_t *ids = malloc(4 * (size_t)n), table, lines[2] = {1, 2};
+	uint32_t *ids = malloc(4 * (size_t)n), lines[2] = {1, 2};
 	uint64_t ends[3] = {0, n / 2, n};
-	unsigned width;
+	struct hs_id_rows rows;
+	struct hs_id_coding coding;
 	char *path = fresh_path();
 	for (uint32_t i = 0; i < n; i++)
 		ids[i] = first + i * step;
 	struct hs_file_writer *w = begin(path);
-	assert_int_equal(hs_encoding_put_ids(w, ids, ends, 2, lines, &width, &table, &err), 0);
-	assert_int_equal(width, want_width);
-	assert_int_equal(table, want_table);
+	rows = (struct hs_id_rows){ids, ends, 2, lines};
+	assert_int_equal(hs_encoding_put_ids(w, &rows, &coding, &err), 0);
+	assert_int_equal(coding.width, want_width);
+	assert_int_equal(coding.table_len, want_table);
 	hs_file_writer_abort(w);
 	free(ids);
 	free(path);
@@ -225,9 +228,9 @@ static void choose(uint32_t first, uint32_t step, uint32_t n, unsigned want_widt
 static void ids_are_16_bits_wide_where_values_or_their_number_allow(void **state)
 {
 	(void)state;
-	choose(0, 1, 65536, 16, 0);          // largest id 65,535
-	choose(1, 1, 65536, 16, 65536);      // largest 65,536, but 65,536 distinct ones
-	choose(0, 1, 65537, 32, 0);          // one distinct id too many
+	choose(0, 1, 65536, 16, 0);     // largest id 65,535
+	choose(1, 1, 65536, 16, 65536); // largest 65,536, but 65,536 distinct ones
+	choose(0, 1, 65537, 32, 0);     // one distinct id too many
 	choose(100000, 7, 10, 16, 10);
 	choose(UINT32_MAX - 10, 1, 10, 32, 0); // far too large to count
 }
@@ -240,15 +243,16 @@ static void with_table(uint32_t vocab)
 	struct hs_wbuf header = {0};
 	const uint32_t ids[4] = {70000, 5, 70000, 65537}, lines[2] = {1, 2};
 	const uint64_t ends[3] = {0, 3, 4};
-	uint32_t table;
-	unsigned width;
+	struct hs_id_rows rows;
+	struct hs_id_coding coding;
 	char *path = fresh_path();
 	two.nrows = 2;
 	two.vocab = vocab;
 	struct hs_file_writer *w = begin(path);
-	assert_int_equal(hs_encoding_put_ids(w, ids, ends, 2, lines, &width, &table, &err), 0);
-	assert_int_equal(table, 3);
-	fx_encoding_header(&header, &two, width, table, 4, 3);
+	rows = (struct hs_id_rows){ids, ends, 2, lines};
+	assert_int_equal(hs_encoding_put_ids(w, &rows, &coding, &err), 0);
+	assert_int_equal(coding.table_len, 3);
+	fx_encoding_header(&header, &two, coding.width, coding.table_len, 4, 3);
 	struct hs_file *f = finish(w, &header, path);
 	int rc = hs_encoding_open(f, &e, &err);
 	if (vocab <= 70000) { // an id of the table lies beyond it
@@ -311,8 +315,12 @@ static void crafted_encodings_are_refused(void **state)
 		struct hs_wbuf header = {0};
 		char *path = fresh_path();
 		struct hs_file_writer *w = begin(path);
-		assert_int_equal(hs_file_put(w, HS_COL_OFFSETS, 0, 0, c->offsets, sizeof(c->offsets), &err), 0);
-		assert_int_equal(hs_file_put(w, HS_COL_TOKENS, 0, 0, c->tokens, sizeof(c->tokens), &err), 0);
+		assert_int_equal(hs_file_put(w, (struct hs_file_key){HS_COL_OFFSETS, 0, 0}, c->offsets,
+					     sizeof(c->offsets), &err),
+				 0);
+		assert_int_equal(
+			hs_file_put(w, (struct hs_file_key){HS_COL_TOKENS, 0, 0}, c->tokens, sizeof(c->tokens), &err),
+			0);
 		crafted.nrows = c->nrows_stated;
 		fx_encoding_header(&header, &crafted, 16, c->table_stated, c->tokens_stated, c->max_stated);
 		struct hs_file *f = finish(w, &header, path);
@@ -354,10 +362,15 @@ static void crafted_versions_are_refused(void **state)
 		const uint32_t lines[2] = {1, 2};
 		char *path = fresh_path();
 		struct hs_file_writer *w = begin(path);
-		assert_int_equal(hs_file_put(w, HS_COL_LINES, 0, 0, lines, 8, &err), 0);
-		assert_int_equal(hs_file_put(w, HS_COL_LABELS, 0, 0, c->classes, c->label_bytes, &err), 0);
-		assert_int_equal(hs_file_put(w, HS_COL_TEXT_ENDS, 0, 0, c->ends, 12, &err), 0);
-		assert_int_equal(hs_file_put(w, HS_COL_TEXT, 0, 0, "abc\xff" "ef", 6, &err), 0);
+		assert_int_equal(hs_file_put(w, (struct hs_file_key){HS_COL_LINES, 0, 0}, lines, 8, &err), 0);
+		assert_int_equal(
+			hs_file_put(w, (struct hs_file_key){HS_COL_LABELS, 0, 0}, c->classes, c->label_bytes, &err), 0);
+		assert_int_equal(hs_file_put(w, (struct hs_file_key){HS_COL_TEXT_ENDS, 0, 0}, c->ends, 12, &err), 0);
+		assert_int_equal(hs_file_put(w, (struct hs_file_key){HS_COL_TEXT, 0, 0},
+					     "abc\xff"
+					     "ef",
+					     6, &err),
+				 0);
 		crafted.nrows = 2;
 		fx_version_header(&header, &crafted, c->label_type, c->nlabels);
 		struct hs_file *f = finish(w, &header, path);
