@@ -2,6 +2,7 @@
 #include "ingest/make.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -40,7 +41,7 @@ static int put_header(struct hs_file_writer *w, struct hs_wbuf *header, int rc, 
 {
 	if (rc < 0)
 		return hs_err_nomem(reterr, "writing a header");
-	return hs_file_put(w, HS_COL_HEADER, 0, 0, header->data, header->len, reterr);
+	return hs_file_put(w, (struct hs_file_key){HS_COL_HEADER, 0, 0}, header->data, header->len, reterr);
 }
 
 // Commits, or throws away what a failure left; the writer is gone either way.
@@ -123,7 +124,7 @@ static int make_version(struct hs_make *make, struct hs_err *reterr)
 static void on_rows(void *arg, size_t rows)
 {
 	struct making *m = arg;
-	uint64_t done = m->rows_encoded += rows;
+	uint64_t done = atomic_fetch_add(&m->rows_encoded, rows) + rows;
 	hs_channel_progress(m->make->work->channel, HS_STAGE_TOKENIZE, done, m->rows_to_encode);
 }
 
@@ -141,8 +142,11 @@ static int write_encoding(struct hs_make *make, const struct item *item, const s
 	int rc = hs_file_writer_create(item->made->path, estimate, &w, reterr);
 	if (rc < 0)
 		return rc;
-	rc = hs_encoding_put_ids(w, encoded->ids, encoded->row_ends, encoded->nrows, make->rows->lines, &in.width,
-				 &in.table_len, reterr);
+	struct hs_id_rows rows = {encoded->ids, encoded->row_ends, encoded->nrows, make->rows->lines};
+	struct hs_id_coding coding = {0};
+	rc = hs_encoding_put_ids(w, &rows, &coding, reterr);
+	in.width = coding.width;
+	in.table_len = coding.table_len;
 	if (rc == 0)
 		rc = put_header(w, &header, hs_header_encoding(&in, &header), reterr);
 	hs_w_fini(&header);
@@ -201,7 +205,8 @@ static int make_item(void *arg, size_t i)
 	const struct item *item = &m->items[i];
 	int rc = item->tokenizer ? make_encoding(m, item, &m->errs[i]) : make_version(m->make, &m->errs[i]);
 	if (rc == 0)
-		hs_channel_progress(m->make->work->channel, HS_STAGE_WRITE, ++m->files_written, m->nitems);
+		hs_channel_progress(m->make->work->channel, HS_STAGE_WRITE, atomic_fetch_add(&m->files_written, 1) + 1,
+				    m->nitems);
 	return rc;
 }
 
