@@ -118,16 +118,17 @@ static int run(const struct bench *b)
 	write_job(b, &job);
 	pn_run(&a, &job);
 	double wall = now_ms() - start;
-	if (!a.result.p) {
-		struct hs_span message =
-			a.error.p ? pn_text(a.error, "message") : (struct hs_span){.ptr = "no answer", .len = 9};
-		fprintf(stderr, "bench_ingest: %.*s\n", (int)message.len, message.ptr);
-		return 1;
-	}
-	print_result(a.result, wall, children_ms() - cpu);
+	int rc = a.result.p ? 0 : 1;
+	if (rc == 0)
+		print_result(a.result, wall, children_ms() - cpu);
+	else if (a.error.p)
+		fprintf(stderr, "bench_ingest: %.*s\n", (int)pn_text(a.error, "message").len,
+			pn_text(a.error, "message").ptr);
+	else
+		fprintf(stderr, "bench_ingest: no answer\n");
 	pn_fini(&a);
 	hs_ingest_sweep(b->tmp, "bench");
-	return 0;
+	return rc;
 }
 
 int main(int argc, char **argv)
