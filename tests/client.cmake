@@ -5,6 +5,9 @@ hs_test(test_client unit/test_client.c fake_daemon)
 hs_test(test_client_files unit/test_client_files.c fake_daemon)
 hs_test(test_client_stream unit/test_client_stream.c fake_daemon)
 hs_test(test_client_value unit/test_client_value.c fake_daemon)
+hs_test(test_client_fault unit/test_client_fault.c fake_daemon)
+target_link_options(test_client_fault PRIVATE -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc
+                    -Wl,--wrap=strdup)
 
 # The shared library exports what the header declares and nothing else; the header is C++ too.
 add_test(NAME client_exports COMMAND ${CMAKE_COMMAND} -DLIBRARY=$<TARGET_FILE:hsfeed>

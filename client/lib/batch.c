@@ -7,6 +7,8 @@
 
 #define ALIGN 64u
 
+static const char no_memory[] = "out of memory";
+
 const char *hsfeed_dtype_name(enum hsfeed_dtype dtype)
 {
 	switch (dtype) {
@@ -55,7 +57,7 @@ static const char *read_array(const hsfeed_value *v, size_t nroles, struct hs_ar
 	ret->columns = (size_t)columns;
 	ret->role = hsfeed_value_type(role) == HSFEED_NIL ? -1 : (int)r;
 	ret->name = strdup(hsfeed_value_str(hsfeed_value_get(v, "name"), NULL, "?"));
-	return ret->name ? NULL : "out of memory";
+	return ret->name ? NULL : no_memory;
 }
 
 static const char *read_layout(const hsfeed_value *info, struct hs_layout *ret)
@@ -93,6 +95,8 @@ int hs_layout_read(const hsfeed_value *info, struct hs_layout *ret, struct hsfee
 		return 0;
 	}
 	hs_layout_fini(&layout);
+	if (wrong == no_memory)
+		return hs_error_nomem(reterr);
 	return hs_error_set(reterr, HSFEED_EBADFRAME, "the daemon opened a stream that cannot be: %s", wrong);
 }
 
@@ -197,7 +201,7 @@ const char *hs_batch_fill(const struct hs_layout *layout, struct hs_rbuf params,
 	if (place_arrays(layout, rows, lengths, slot, offset) != len || len > HS_LIB_MAX_DATA)
 		return "its data has another size than its arrays";
 	if (!room_for(slot, len))
-		return "out of memory";
+		return no_memory;
 	if (len > 0)
 		memcpy(slot->data, data, len);
 	for (size_t i = 0; i < layout->narrays; i++)

@@ -242,8 +242,7 @@ static int check_params(const char *method, const struct hs_wbuf *params, struct
 {
 	static const struct hs_wire_limits limits = {HS_WIRE_MAX_DEPTH - 1, HS_WIRE_MAX_ITEMS - 4};
 	size_t offset;
-	const char *wrong =
-		params ? hs_wire_check(params->data, params->len, &limits, &offset) : "badly nested, or no memory";
+	const char *wrong = params ? hs_wire_check(params->data, params->len, &limits, &offset) : "badly nested";
 	if (!wrong)
 		return 0;
 	return hs_error_set(reterr, HSFEED_EBADARG, "the parameters of %s cannot be sent: %s", method, wrong);
@@ -252,6 +251,8 @@ static int check_params(const char *method, const struct hs_wbuf *params, struct
 static int send_call(hsfeed_client *client, const struct hs_call *call, int64_t deadline, struct hsfeed_error *reterr)
 {
 	const struct hs_wbuf *params = call->params ? hs_params_finish(call->params) : NULL;
+	if (hs_params_nomem(call->params))
+		return hs_error_nomem(reterr);
 	int rc = call->params ? check_params(call->method, params, reterr) : 0;
 	if (rc < 0)
 		return rc;

@@ -47,6 +47,7 @@ int hs_value_decode(const void *data, size_t len, hsfeed_value **ret);
 // ---- params.c ----
 
 const struct hs_wbuf *hs_params_finish(hsfeed_params *params); // closes the outer map; NULL after a failure
+bool hs_params_nomem(const hsfeed_params *params);
 // hs_params_name writes name and, for "user:name", owner. 0 or HSFEED_ENOTFOUND, HSFEED_EBADARG.
 int hs_params_name(hsfeed_params *params, const char *name, struct hsfeed_error *reterr);
 void hs_params_plan(hsfeed_params *params, const struct hsfeed_plan *plan); // "plan": {...}; NULL writes nothing

@@ -17,6 +17,8 @@ set_target_properties(hsfeed PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0 L
 target_link_options(hsfeed PRIVATE -Wl,--version-script=${lib}/hsfeed.map)
 target_include_directories(hsfeed PUBLIC ${CMAKE_SOURCE_DIR}/include)
 
+# The pkg-config file finds its prefix from where it lies, so that `cmake --install --prefix` and copies keep working.
+file(RELATIVE_PATH HSFEED_PC_UP /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
 configure_file(${lib}/hsfeed.pc.in ${CMAKE_CURRENT_BINARY_DIR}/hsfeed.pc @ONLY)
 install(TARGETS hsfeed hsfeed_static LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})

@@ -130,6 +130,11 @@ void hsfeed_params_end(hsfeed_params *params)
 		pop(params);
 }
 
+bool hs_params_nomem(const hsfeed_params *params)
+{
+	return params && params->w.failed;
+}
+
 const struct hs_wbuf *hs_params_finish(hsfeed_params *params)
 {
 	if (!params->bad && params->nopen == 1)
