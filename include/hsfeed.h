@@ -2,7 +2,7 @@
 //
 // hsfeed.h - libhsfeed, the C client of hsfeedd
 //
-// hsfeedd keeps data sets tokenized and deals them as ready batches over a Unix socket. This library speaks to it: the
+// hsfeedd keeps datasets tokenized and deals them as ready batches over a Unix socket. This library speaks to it: the
 // C library alone, blocking calls with timeouts, no threads, no signals, nothing printed, no global state.
 //
 // The shortest useful program (error handling left out):
@@ -271,12 +271,12 @@ HSFEED_API void hsfeed_params_end(hsfeed_params *params);
 HSFEED_API int hsfeed_call(hsfeed_client *client, const char *method, const hsfeed_params *params, int timeout_ms,
 			   hsfeed_value **ret_value, struct hsfeed_error *reterr);
 
-// ---- data sets
+// ---- datasets
 // --------------------------------------------------------------------------------------------------------
 //
-// A data set is named `name`, `name@prefix` (at least 4 hex digits of a version id) or `user:name` (another's shared
+// A dataset is named `name`, `name@prefix` (at least 4 hex digits of a version id) or `user:name` (another's shared
 // one; a user name or a uid). Results are the maps of PROTOCOL.md; each is the caller's, for hsfeed_value_free. Any of
-// these may return HSFEED_ENOTFOUND: there is no such data set or version, or it is not this user's to see; the
+// these may return HSFEED_ENOTFOUND: there is no such dataset or version, or it is not this user's to see; the
 // sentence names what there is.
 
 // hsfeed_datasets -> {datasets: [{name, owner, version, versions, rows, labels, roles, bytes, created_ms}]}
@@ -290,7 +290,7 @@ HSFEED_API int hsfeed_versions(hsfeed_client *client, const char *name, hsfeed_v
 HSFEED_API int hsfeed_show(hsfeed_client *client, const char *name, hsfeed_value **ret_value,
 			   struct hsfeed_error *reterr);
 
-// hsfeed_rm removes one version (`name@prefix`) or a whole data set -> {removed, pending, bytes}. Files that a stream
+// hsfeed_rm removes one version (`name@prefix`) or a whole dataset -> {removed, pending, bytes}. Files that a stream
 // has open are deleted when the last one closes. HSFEED_EDENIED: it is another user's.
 HSFEED_API int hsfeed_rm(hsfeed_client *client, const char *name, hsfeed_value **ret_value,
 			 struct hsfeed_error *reterr);
@@ -321,7 +321,7 @@ struct hsfeed_tokenizer {
 
 struct hsfeed_ingest_options {
 	size_t size;
-	const char *name;          // of the data set; required
+	const char *name;          // of the dataset; required
 	const char *path;          // the source file; or
 	const void *data;          // ... its bytes in memory, when path is NULL; and
 	size_t data_bytes;         // ... how many
@@ -347,7 +347,7 @@ struct hsfeed_ingest_options {
 	unsigned timeout_ms;          // for the work itself; 0: no limit
 };
 
-// hsfeed_ingest makes a version of a data set from a source and tokenizers -> {dataset, version, state: "new" | "known"
+// hsfeed_ingest makes a version of a dataset from a source and tokenizers -> {dataset, version, state: "new" | "known"
 // | "added", previous, roles, version_info}. Ingesting the same again does nothing and says "known". The file's
 // descriptor is passed to the daemon, which needs no right of its own to it; where descriptors cannot pass (or
 // HSFEED_NO_FDPASS=1 is set) its bytes are sent.
@@ -365,7 +365,7 @@ struct hsfeed_ingest_options {
 HSFEED_API int hsfeed_ingest(hsfeed_client *client, const struct hsfeed_ingest_options *options,
 			     hsfeed_value **ret_value, struct hsfeed_error *reterr);
 
-// hsfeed_add makes more encodings of a stored data set, from its stored texts; uses name, tokenizers, progress, arg and
+// hsfeed_add makes more encodings of a stored dataset, from its stored texts; uses name, tokenizers, progress, arg and
 // timeout_ms. Answers and errors as hsfeed_ingest; HSFEED_ECORRUPT: the stored texts do not match their checksums.
 HSFEED_API int hsfeed_add(hsfeed_client *client, const struct hsfeed_ingest_options *options, hsfeed_value **ret_value,
 			  struct hsfeed_error *reterr);
@@ -377,7 +377,7 @@ HSFEED_API int hsfeed_why(hsfeed_client *client, const struct hsfeed_ingest_opti
 
 struct hsfeed_verify_options {
 	size_t size;
-	const char *name;             // NULL: every data set of this user
+	const char *name;             // NULL: every dataset of this user
 	hsfeed_progress_fn *progress; // may be NULL
 	void *arg;
 	unsigned timeout_ms; // 0: no limit
@@ -416,7 +416,7 @@ struct hsfeed_rows_options {
 // One page of rows, made by the library; fields may be added at the end.
 struct hsfeed_rows {
 	uint64_t start, count;         // the rows of this page: start .. start + count - 1
-	uint64_t rows;                 // of the whole data set
+	uint64_t rows;                 // of the whole dataset
 	uint64_t next;                 // where the next page starts; 0: this was the last
 	const uint32_t *lines;         // [count]: the line of the source where each row began, from 1
 	enum hsfeed_dtype label_dtype; // FLOAT32: labels [count, label_columns]; INT64: [count], classes
@@ -524,7 +524,7 @@ struct hsfeed_batch {
 
 // hsfeed_stream_open opens a stream; batches begin to come at once. *ret_stream is the caller's, for
 // hsfeed_stream_close.
-//   HSFEED_ENOTFOUND  no such data set, version, role or encoding
+//   HSFEED_ENOTFOUND  no such dataset, version, role or encoding
 //   HSFEED_EBADPLAN   the plan cannot be made, there is no such fold, rank >= world, at beyond the end, max_length
 //                     leaves no room
 //   HSFEED_ELIMIT     too many streams or slots, or batches too large for the daemon

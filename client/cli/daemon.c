@@ -25,7 +25,7 @@ static void status_report(const hsfeed_value *s)
 	}
 	printf("\n  now        %s connections, %s streams, %s ingests\n", fmt_count(get_uint(s, "connections")),
 	       fmt_count(get_uint(s, "streams")), fmt_count(get_uint(s, "ingests")));
-	printf("  stored     %s data sets, %s versions, %s encodings, %s\n", fmt_count(get_uint(s, "datasets")),
+	printf("  stored     %s datasets, %s versions, %s encodings, %s\n", fmt_count(get_uint(s, "datasets")),
 	       fmt_count(get_uint(s, "versions")), fmt_count(get_uint(s, "encodings")),
 	       fmt_bytes(get_uint(s, "store_bytes")));
 	if (hsfeed_value_get(s, "batches")) // told to the daemon's own user and to root

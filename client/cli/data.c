@@ -17,11 +17,11 @@ static void list_cell(struct table *t, const hsfeed_value *strings)
 
 static void datasets_report(const hsfeed_value *answer)
 {
-	static const char *const heads[] = {"data set", "owner", "versions", "rows",
-					    "labels",   "roles", "stored",   "made"};
+	static const char *const heads[] = {"dataset", "owner", "versions", "rows",
+					    "labels",  "roles", "stored",   "made"};
 	const hsfeed_value *list = hsfeed_value_get(answer, "datasets");
 	if (hsfeed_value_len(list) == 0) {
-		printf("no data sets yet; make one with: hsfeed ingest NAME FILE --tokenizer DIR --labels COLUMN\n");
+		printf("no datasets yet; make one with: hsfeed ingest NAME FILE --tokenizer DIR --labels COLUMN\n");
 		return;
 	}
 	struct table *t = table_create(heads, 8, "llrrllrl");

@@ -15,7 +15,7 @@ static int named(hsfeed_client *client, const char *method, const char *name, hs
 		 struct hsfeed_error *reterr)
 {
 	if (!name)
-		return hs_error_set(reterr, HSFEED_EBADARG, "%s needs the name of a data set", method);
+		return hs_error_set(reterr, HSFEED_EBADARG, "%s needs the name of a dataset", method);
 	return hs_call_simple(client, method, name, ret_value, reterr);
 }
 

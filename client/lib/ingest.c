@@ -201,7 +201,7 @@ static int run(hsfeed_client *client, const char *method, const struct hsfeed_in
 	if (rc == 0)
 		rc = hs_options_read(&job.o, sizeof(job.o), options, reterr);
 	if (rc == 0 && !job.o.name)
-		rc = hs_error_set(reterr, HSFEED_EBADARG, "%s needs the name of a data set", method);
+		rc = hs_error_set(reterr, HSFEED_EBADARG, "%s needs the name of a dataset", method);
 	if (rc == 0 && strcmp(method, "add") != 0)
 		rc = prepare_source(client, &job, reterr);
 	if (rc == 0)

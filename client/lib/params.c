@@ -168,7 +168,7 @@ static int find_owner(const char *who, size_t len, uint64_t *ret_uid, struct hsf
 int hs_params_name(hsfeed_params *params, const char *name, struct hsfeed_error *reterr)
 {
 	if (!name)
-		return hs_error_set(reterr, HSFEED_EBADARG, "a data set's name is missing");
+		return hs_error_set(reterr, HSFEED_EBADARG, "a dataset's name is missing");
 	const char *colon = strchr(name, ':');
 	uint64_t uid;
 	if (colon) {

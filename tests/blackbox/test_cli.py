@@ -21,7 +21,7 @@ def run(*args, env=None, **kwargs):
 
 @pytest.fixture(scope="module")
 def dataset(shared_daemon, demo):
-    """The demo data set, as `hsfeed ingest --json` told it."""
+    """The demo dataset, as `hsfeed ingest --json` told it."""
     return shared_daemon.json("ingest", "demo", demo / "comments.csv", "--tokenizer", demo / "tokenizer",
                               "--text", "Comments", "--labels", "Question")
 

@@ -80,7 +80,7 @@ static void refuses(struct fake *f)
 {
 	fake_hello(f, true);
 	fake_expect(f, "show");
-	fake_reply_error(f, f->seq, "not_found", "there is no data set \"x\"", "see: hsfeed datasets");
+	fake_reply_error(f, f->seq, "not_found", "there is no dataset \"x\"", "see: hsfeed datasets");
 	fake_expect(f, "show");
 	fake_reply_error(f, f->seq, "of_the_future", "something new", "");
 	fake_read(f);
@@ -95,7 +95,7 @@ static void a_refusal_keeps_its_symbol_sentence_and_hint(void **state)
 	struct hsfeed_error error;
 	hsfeed_value *value = NULL;
 	assert_int_equal(hsfeed_show(client, "x", &value, &error), HSFEED_ENOTFOUND);
-	assert_string_equal(error.message, "there is no data set \"x\"");
+	assert_string_equal(error.message, "there is no dataset \"x\"");
 	assert_string_equal(error.hint, "see: hsfeed datasets");
 	assert_string_equal(error.name, "not_found");
 	assert_null(value);
