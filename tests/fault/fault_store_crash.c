@@ -17,7 +17,7 @@
 
 #include "store_check.h"
 
-#define CYCLES 120
+#define CYCLES 100
 #define KEEP   3 // datasets that stay; the child removes older ones
 
 static struct fx_store s;
