@@ -59,21 +59,23 @@ def value_and_word(value, word):
     return ({"f": "nan"}, "nan") if pd.isna(value) else (word, word)
 
 
-def described(frame):
+def described(frame, has_index):
     columns = [frame.iloc[:, i] for i in range(frame.shape[1])]
     data, words = [], []
     for column in columns:
         pairs = [value_and_word(value, word) for value, word in zip(column, column.astype(object).astype(str))]
         data.append({"dtype": str(column.dtype), "values": [pair[0] for pair in pairs]})
         words.append([pair[1] for pair in pairs])
-    index = None if isinstance(frame.index, pd.RangeIndex) else True
+    index = True if has_index else None
     names = [str(name) for name in frame.columns]
     return {"columns": names, "rows": len(frame), "index": index, "data": data, "as_str": words}
 
 
 def run(data, sep):
     try:
-        return described(pd.read_csv(BytesIO(data), sep=sep))
+        with pd.read_csv(BytesIO(data), sep=sep, iterator=True) as reader:
+            has_index = reader._engine._reader.leading_cols > 0
+            return described(reader.read(), has_index)
     except Exception as error:  # its type is part of what is expected
         return {"error": {"type": type(error).__name__, "text": str(error)}}
 

@@ -61,12 +61,14 @@ def column_words(series):
 def pandas_table(pd, data, **options):
     """What pandas makes of a file: ("table", names, columns), ("index",), ("no_rows",) or ("error", sentence)."""
     try:
-        frame = pd.read_csv(BytesIO(data), **options)
+        with pd.read_csv(BytesIO(data), iterator=True, **options) as reader:
+            has_index = reader._engine._reader.leading_cols > 0  # the index itself may look like row numbers
+            frame = reader.read()
     except pd.errors.EmptyDataError:
         return ("no_rows",)
     except (pd.errors.ParserError, UnicodeDecodeError) as error:
         return ("error", str(error))
-    if not isinstance(frame.index, pd.RangeIndex):
+    if has_index:
         return ("index",) if len(frame) else ("no_rows",)
     if len(frame) == 0:
         return ("no_rows",)
@@ -80,3 +82,13 @@ def our_table(answer):
     if answer["error"] == "no_rows":
         return ("no_rows",)
     return ("index",) if "expected" in answer["message"] else ("error", answer["message"])
+
+
+def is_same(ours, theirs):
+    """Equal tables; or both refuse, and for a reason of the same kind. Rows longer than the header, which pandas may
+    turn into an index, we always refuse, so we may stop before an error that pandas meets later."""
+    if theirs[0] == "table" or ours[0] in ("table", "no_rows"):
+        return ours == theirs
+    if ours[0] == "index":
+        return theirs[0] == "index" or "Expected" in theirs[1] or "EOF inside string" in theirs[1]
+    return theirs[0] == "error" and ("never closed" in ours[1]) == ("EOF inside string" in theirs[1])
