@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "server/crew.h"
+
+#define N 1000
+
+struct chore {
+	struct hs_chore base; // first member
+	struct hs_crew *crew;
+	pthread_t ran_on;
+	unsigned number, again;
+};
+
+static pthread_t loop_thread;
+static unsigned done_order[2 * N], ndone, expected;
+static atomic_uint nruns;
+static struct chore chores[N];
+
+static void run(struct hs_chore *base)
+{
+	((struct chore *)base)->ran_on = pthread_self();
+	nruns++;
+}
+
+static void done(struct hs_chore *base)
+{
+	struct chore *c = (struct chore *)base;
+	assert_true(pthread_equal(pthread_self(), loop_thread));
+	assert_false(pthread_equal(c->ran_on, loop_thread));
+	done_order[ndone++] = c->number;
+	if (c->again-- > 0)
+		hs_crew_submit(c->crew, &c->base);
+	else if (ndone == expected)
+		hs_crew_destroy(c->crew);
+}
+
+static void run_crew(unsigned nthreads, unsigned again)
+{
+	uv_loop_t loop;
+	struct hs_crew *crew;
+	loop_thread = pthread_self();
+	ndone = 0;
+	nruns = 0;
+	expected = N * (1 + again);
+	assert_int_equal(uv_loop_init(&loop), 0);
+	assert_int_equal(hs_crew_create(&loop, nthreads, &crew), 0);
+	for (unsigned i = 0; i < N; i++) {
+		chores[i] = (struct chore){{NULL, run, done}, crew, loop_thread, i, again};
+		hs_crew_submit(crew, &chores[i].base);
+	}
+	assert_int_equal(hs_crew_pending(crew), N);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	assert_int_equal(uv_loop_close(&loop), 0);
+	assert_int_equal(ndone, expected);
+	assert_int_equal(nruns, expected);
+}
+
+static void chores_run_off_the_loop_and_are_done_on_it(void **state)
+{
+	(void)state;
+	run_crew(3, 0);
+}
+
+static void one_thread_works_in_the_order_of_submission(void **state)
+{
+	(void)state;
+	run_crew(1, 0);
+	for (unsigned i = 0; i < N; i++)
+		assert_int_equal(done_order[i], i);
+}
+
+static void a_chore_submitted_again_waits_behind_the_others(void **state)
+{
+	(void)state;
+	run_crew(1, 1);
+	for (unsigned i = 0; i < N; i++)
+		assert_int_equal(done_order[i], done_order[N + i]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(chores_run_off_the_loop_and_are_done_on_it),
+		cmocka_unit_test(one_thread_works_in_the_order_of_submission),
+		cmocka_unit_test(a_chore_submitted_again_waits_behind_the_others),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
