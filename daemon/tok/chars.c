@@ -27,7 +27,7 @@ struct nfd_entry {
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
 #define HANGUL_FIRST 0xAC00u
-#define HANGUL_LAST 0xD7A3u
+#define HANGUL_LAST  0xD7A3u
 
 // All tables begin with the code point they are sorted by: the last element that begins at or before cp, or NULL.
 static const void *find(const void *table, size_t n, size_t item_bytes, uint32_t cp)

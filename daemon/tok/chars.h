@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// What Hugging Face's BERT normalizer and pre-tokenizer know about characters (their tables, of several Unicode versions,
-// not any one Unicode library's). Measured by make_bert_tables.py.
+// What Hugging Face's BERT normalizer and pre-tokenizer know about characters (their tables, of several Unicode
+// versions, not any one Unicode library's). Measured by make_bert_tables.py.
 #ifndef HS_TOK_CHARS_H
 #define HS_TOK_CHARS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#define HS_CHARS_END 0x110000u    // one past the last code point
-#define HS_CHARS_MAX_DECOMPOSED 4 // longest canonical decomposition
+#define HS_CHARS_END            0x110000u // one past the last code point
+#define HS_CHARS_MAX_DECOMPOSED 4         // longest canonical decomposition
 
 enum hs_chars_flag {
 	HS_CHARS_REMOVED = 1,  // clean_text drops it

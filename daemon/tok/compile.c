@@ -3,8 +3,10 @@
 //
 //   1. number the code points of the vocabulary by falling frequency: dense codes from 1;
 //   2. `plain`: what the pre-tokenizer and the vocabulary make of each code point of a normalized text;
-//   3. `raw`: what normalizer and pre-tokenizer make of each code point of a raw text, by normalizing it alone and looking
-//      the result up in `plain`. Only marks that change places with neighbours cannot be treated alone (HS_TOK_REORDER);
+//   3. `raw`: what normalizer and pre-tokenizer make of each code point of a raw text, by normalizing it alone and
+//   looking
+//      the result up in `plain`. Only marks that change places with neighbours cannot be treated alone
+//      (HS_TOK_REORDER);
 //   4. a trie of the vocabulary with two roots: entries at the start of a word, and inside it (their prefix taken off);
 //   5. tries of the added tokens.
 //
@@ -285,15 +287,18 @@ struct patterns {
 	size_t nkeys;
 };
 
-static int put_pattern(struct patterns *p, struct hs_tok_matcher *matcher, const uint8_t *bytes, size_t len, size_t index)
+static int put_pattern(struct patterns *p, struct hs_tok_matcher *matcher, const uint8_t *bytes, size_t len,
+		       size_t index)
 {
 	if (hs_grow(&p->codes, &p->codes_cap, p->ncodes + len, sizeof(*p->codes)) < 0)
 		return -ENOMEM;
 	for (size_t i = 0; i < len; i++)
 		p->codes[p->ncodes++] = bytes[i] + 1u;
 	p->keys[p->nkeys++] = (struct hs_trie_key){NULL, (uint32_t)len, 0, (uint32_t)index};
+	if (!matcher->nstarts)
+		matcher->first_start = bytes[0];
+	matcher->nstarts += !matcher->starts[bytes[0]];
 	matcher->starts[bytes[0]] = true;
-	matcher->any = true;
 	return 0;
 }
 
@@ -311,10 +316,13 @@ static int collect_patterns(struct hs_tok *tok, bool normalized, struct hs_tok_w
 		if (normalized)
 			text = (struct hs_span){(const char *)work->text.data, work->text.len};
 		if (text.len == 0)
-			return hs_err_set(reterr, HSFEED_EUNSUPPORTED,
-					  "added token \"%s\" (id %u) is looked for in normalized text, but the normalizer "
-					  "leaves nothing of it", show(spec, token).text, token->id);
-		if (put_pattern(p, normalized ? &tok->normalized : &tok->literal, (const uint8_t *)text.ptr, text.len, i) < 0)
+			return hs_err_set(
+				reterr, HSFEED_EUNSUPPORTED,
+				"added token \"%s\" (id %u) is looked for in normalized text, but the normalizer "
+				"leaves nothing of it",
+				show(spec, token).text, token->id);
+		if (put_pattern(p, normalized ? &tok->normalized : &tok->literal, (const uint8_t *)text.ptr, text.len,
+				i) < 0)
 			return -ENOMEM;
 	}
 	return 0;
@@ -328,7 +336,8 @@ static int refuse_twins(const struct hs_tok_spec *spec, const struct hs_trie *tr
 		uint32_t node = 0;
 		for (uint32_t k = 0; k < p->keys[i].len; k++)
 			node = hs_trie_step(trie->nodes, node, p->keys[i].codes[k]);
-		const struct hs_tok_added *a = &spec->added[p->keys[i].value], *b = &spec->added[trie->nodes[node].value];
+		const struct hs_tok_added *a = &spec->added[p->keys[i].value],
+					  *b = &spec->added[trie->nodes[node].value];
 		if (a != b)
 			return hs_err_set(reterr, HSFEED_EBADTOKENIZER,
 					  "added tokens \"%s\" (id %u) and \"%s\" (id %u) are the same once normalized",

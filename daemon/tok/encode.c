@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // One pass over the bytes: decode a code point, look its word up (compile.h), append ordinary characters' codes to the
-// current word, and at anything else match the word against the trie, longest piece first (WordPiece). No allocation per
-// word, no memory of earlier words: a cache of words was slower than the trie.
+// current word, and at anything else match the word against the trie, longest piece first (WordPiece). No allocation
+// per word, no memory of earlier words: a cache of words was slower than the trie.
 //
 // Around it, in the library's order: literal added tokens are cut out of the raw text; each piece between them is
 // normalized and split. Where some added token is matched in normalized text, or a mark may change places with another,
 // a piece is really normalized (normalize.c) and then goes through the same pass with the `plain` table.
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/utf8.h"
 #include "tok/compile.h"
 #include "tok/normalize.h"
 
-#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define LIKELY(x)    __builtin_expect(!!(x), 1)
 #define IDS_PER_BYTE 2 // at most: no decomposition makes more than two kept characters of two bytes
 
 struct hs_tok_scratch {
@@ -268,19 +269,32 @@ static size_t skip_space_right(const struct hs_tok *tok, struct hs_span text, si
 	return to;
 }
 
+// Moves *at to the next byte that a token can begin with; false when there is none.
+static bool next_start(const struct hs_tok_matcher *m, struct hs_span text, size_t *at)
+{
+	const uint8_t *p = (const uint8_t *)text.ptr + *at, *end = (const uint8_t *)text.ptr + text.len;
+	if (m->nstarts == 1) // "[" nearly always
+		p = p < end ? memchr(p, m->first_start, (size_t)(end - p)) : NULL;
+	else
+		while (m->nstarts && p < end && !m->starts[*p])
+			p++;
+	if (!m->nstarts || !p || p == end)
+		return false;
+	*at = (size_t)(p - (const uint8_t *)text.ptr);
+	return true;
+}
+
 typedef int piece_fn(struct run *run, struct hs_span piece);
 
-// Cuts added tokens out of a text, leftmost and longest, and hands what lies between them to `rest`. A token that may not
-// touch a word is passed over without trying a shorter one; the white space that a token swallows does not move the
+// Cuts added tokens out of a text, leftmost and longest, and hands what lies between them to `rest`. A token that may
+// not touch a word is passed over without trying a shorter one; the white space that a token swallows does not move the
 // place where the search goes on: a token may even begin in it, and counts unless nothing is left of it.
 static int split_tokens(struct run *run, const struct hs_tok_matcher *m, struct hs_span text, piece_fn *rest)
 {
 	size_t done = 0;
-	for (size_t at = 0; m->any && at < text.len;) {
-		size_t end = at, from = at;
-		const struct hs_tok_added *token = NULL;
-		if (m->starts[(uint8_t)text.ptr[at]])
-			token = longest_token(run->tok, m, text, at, &end);
+	for (size_t at = 0; next_start(m, text, &at);) {
+		size_t from = at, end = at;
+		const struct hs_tok_added *token = longest_token(run->tok, m, text, at, &end);
 		at = token ? end : at + 1;
 		if (!token || (token->single_word && touches_word(text, from, end)))
 			continue;
@@ -305,7 +319,7 @@ static int encode_plain(struct run *run, struct hs_span piece)
 static int encode_raw(struct run *run, struct hs_span piece)
 {
 	const struct hs_tok *tok = run->tok;
-	int rc = tok->normalized.any ? -EAGAIN : encode_words(run, tok->raw, piece);
+	int rc = tok->normalized.nstarts ? -EAGAIN : encode_words(run, tok->raw, piece);
 	if (rc != -EAGAIN)
 		return rc;
 	struct hs_tok_work *work = &run->scratch->work;

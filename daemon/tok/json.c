@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static int refuse(const struct hs_json_place *place, int code, const char *fmt, va_list ap)
+__attribute__((format(printf, 3, 0))) static int refuse(const struct hs_json_place *place, int code, const char *fmt,
+							va_list ap)
 {
 	char text[768];
 	vsnprintf(text, sizeof(text), fmt, ap);
@@ -76,7 +77,8 @@ int hs_json_parse(const struct hs_json_place *place, struct hs_span bytes, json_
 	if (!root && error.text[0] == '\0')
 		return hs_err_nomem(place->reterr, "reading a tokenizer's JSON");
 	if (!root)
-		return hs_json_bad(place, "line %d, column %d: %s", error.line, error.column, hs_json_shown(error.text).text);
+		return hs_json_bad(place, "line %d, column %d: %s", error.line, error.column,
+				   hs_json_shown(error.text).text);
 	if (!json_is_object(root)) {
 		json_decref(root);
 		return hs_json_bad(place, "the file holds no JSON object");

@@ -31,7 +31,8 @@ static int refuse_files(const struct hs_tok_files *files, struct hs_err *reterr)
 	if (files->vocab_json.ptr || files->merges_txt.ptr)
 		return hs_err_set(reterr, HSFEED_EUNSUPPORTED, "%s: %s: not supported yet: model type BPE", files->name,
 				  files->merges_txt.ptr ? "merges.txt" : "vocab.json");
-	hs_err_set(reterr, HSFEED_EBADTOKENIZER, "%s: no tokenizer here: neither tokenizer.json nor vocab.txt", files->name);
+	hs_err_set(reterr, HSFEED_EBADTOKENIZER, "%s: no tokenizer here: neither tokenizer.json nor vocab.txt",
+		   files->name);
 	hs_err_hint(reterr, "name a folder as save_pretrained() of transformers writes it");
 	return HSFEED_EBADTOKENIZER;
 }

@@ -36,8 +36,8 @@ int hs_tok_config_add_tokens(const struct hs_tok_config *config, const struct hs
 // hs_tok_load_added reads one added token's object. 0, -ENOMEM or HSFEED_EBADTOKENIZER.
 int hs_tok_load_added(const struct hs_json_place *place, const json_t *object, struct hs_tok_spec *spec);
 
-// hs_tok_json_open parses tokenizer.json and refuses models that are not WordPiece; the caller calls json_decref. A plain
-// vocabulary goes straight to spec and is empty in *ret.
+// hs_tok_json_open parses tokenizer.json and refuses models that are not WordPiece; the caller calls json_decref. A
+// plain vocabulary goes straight to spec and is empty in *ret.
 int hs_tok_json_open(const struct hs_tok_files *files, struct hs_tok_spec *spec, json_t **ret, struct hs_err *reterr);
 
 // hs_tok_load_json and hs_tok_load_vocab fill spec from tokenizer.json, or from vocab.txt and the class's arguments.

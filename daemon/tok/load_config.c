@@ -38,7 +38,7 @@ static const struct {
 	{"pad_token", "[PAD]"}, {"cls_token", "[CLS]"}, {"mask_token", "[MASK]"},
 };
 
-#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+#define COUNT(table)  (sizeof(table) / sizeof((table)[0]))
 #define ABSURD_LENGTH 1000000000u // "no limit" is written as 1e30
 
 static bool class_is(const char *name, const char *class)
@@ -50,8 +50,9 @@ static bool class_is(const char *name, const char *class)
 static int refuse_class(const struct hs_json_place *place, const char *what, const char *name)
 {
 	int rc = hs_json_unsupported(place, "not supported yet: %s %s", what, hs_json_shown(name).text);
-	hs_err_hint(place->reterr, "if it splits texts as BERT does, name \"BertTokenizer\" or \"PreTrainedTokenizerFast\" as "
-				   "\"tokenizer_class\" in tokenizer_config.json");
+	hs_err_hint(place->reterr,
+		    "if it splits texts as BERT does, name \"BertTokenizer\" or \"PreTrainedTokenizerFast\" as "
+		    "\"tokenizer_class\" in tokenizer_config.json");
 	return rc;
 }
 
@@ -215,11 +216,13 @@ static int add_token(const struct hs_json_place *place, const struct hs_tok_adde
 	if (rc == -ENOMEM)
 		return hs_err_nomem(place->reterr, "reading added tokens");
 	if (rc == -E2BIG)
-		return hs_json_bad(place, "added token \"%s\" is too long, gets an id over %u, or is one of more than %u",
+		return hs_json_bad(place,
+				   "added token \"%s\" is too long, gets an id over %u, or is one of more than %u",
 				   hs_json_shown(shown).text, HS_TOK_MAX_VOCAB - 1, HS_TOK_MAX_ADDED);
 	if (rc == -EEXIST)
-		return hs_json_bad(place, "added token \"%s\" gets the id of another added token: the vocabulary's ids have gaps",
-				   hs_json_shown(shown).text);
+		return hs_json_bad(
+			place, "added token \"%s\" gets the id of another added token: the vocabulary's ids have gaps",
+			hs_json_shown(shown).text);
 	return rc;
 }
 
@@ -258,12 +261,14 @@ static int list_decoder(const struct hs_json_place *place, const json_t *decoder
 	const char *key;
 	json_t *value;
 	size_t n = 0;
-	json_object_foreach((json_t *)decoder, key, value) {
+	json_object_foreach((json_t *)decoder, key, value)
+	{
 		char *end;
 		errno = 0;
 		items[n] = (struct decoder_item){strtoull(key, &end, 10), value};
 		if (*key < '0' || *key > '9' || *end || errno)
-			return hs_json_bad(place, "\"added_tokens_decoder\": key \"%s\" is not an id", hs_json_shown(key).text);
+			return hs_json_bad(place, "\"added_tokens_decoder\": key \"%s\" is not an id",
+					   hs_json_shown(key).text);
 		n++;
 	}
 	return 0;
@@ -311,11 +316,10 @@ static int add_further(const struct hs_json_place *place, const struct hs_tok_co
 	const char *name;
 	int rc = 0;
 	if (json_is_array(list))
-		json_array_foreach(list, i, value)
-			rc = rc < 0 ? rc : add_special(place, value, text_of(value), spec);
+		json_array_foreach(list, i, value) rc = rc < 0 ? rc : add_special(place, value, text_of(value), spec);
 	else if (json_is_object(list))
-		json_object_foreach(list, name, value)
-			rc = rc < 0 ? rc : add_special(place, value, text_of(value), spec);
+		json_object_foreach(list, name, value) rc =
+			rc < 0 ? rc : add_special(place, value, text_of(value), spec);
 	return rc;
 }
 

@@ -32,7 +32,8 @@ static int read_vocab(const struct hs_json_place *place, const json_t *vocab, st
 	json_t *value;
 	if (!json_is_object(vocab))
 		return hs_json_bad(place, "\"model.vocab\" must be an object of token: id");
-	json_object_foreach((json_t *)vocab, key, value) {
+	json_object_foreach((json_t *)vocab, key, value)
+	{
 		uint64_t id;
 		if (!hs_json_u64(value, &id))
 			return hs_json_bad(place, "\"model.vocab\": the id of \"%s\" is not a whole number",
@@ -70,7 +71,8 @@ static int read_model(const struct hs_json_place *place, const json_t *model, st
 		return hs_json_bad(place, "\"model.vocab\": %d tokens are listed twice", rc);
 	int64_t id = hs_tok_spec_find(spec, (struct hs_span){unk, strlen(unk)});
 	if (id < 0)
-		return hs_json_bad(place, "\"model.unk_token\": \"%s\" is not in \"model.vocab\"", hs_json_shown(unk).text);
+		return hs_json_bad(place, "\"model.unk_token\": \"%s\" is not in \"model.vocab\"",
+				   hs_json_shown(unk).text);
 	spec->unk_id = (uint32_t)id;
 	return 0;
 }
@@ -78,7 +80,8 @@ static int read_model(const struct hs_json_place *place, const json_t *model, st
 // A block that is a sequence of one is that one.
 static const json_t *unwrap(const json_t *block, const char *list)
 {
-	const json_t *items = type_of(block) && strcmp(type_of(block), "Sequence") == 0 ? json_object_get(block, list) : NULL;
+	const json_t *items =
+		type_of(block) && strcmp(type_of(block), "Sequence") == 0 ? json_object_get(block, list) : NULL;
 	return items && json_array_size(items) == 1 ? json_array_get(items, 0) : block;
 }
 
@@ -86,7 +89,8 @@ static int refuse_type(const struct hs_json_place *place, const char *what, cons
 {
 	if (!json_is_null(block) && block && !type_of(block))
 		return hs_json_bad(place, "\"%s\" has no \"type\"", what);
-	return hs_json_unsupported(place, "not supported yet: %s %s", what, type_of(block) ? hs_json_shown(type_of(block)).text : "null");
+	return hs_json_unsupported(place, "not supported yet: %s %s", what,
+				   type_of(block) ? hs_json_shown(type_of(block)).text : "null");
 }
 
 static int need_bool(const struct hs_json_place *place, const json_t *object, const char *path, bool *ret)
@@ -123,8 +127,9 @@ static int read_normalizer(const struct hs_json_place *place, const json_t *bloc
 static int read_pre_tokenizer(const struct hs_json_place *place, const json_t *block)
 {
 	block = unwrap(block, "pretokenizers");
-	return type_of(block) && strcmp(type_of(block), "BertPreTokenizer") == 0 ? 0
-										 : refuse_type(place, "pre_tokenizer", block);
+	return type_of(block) && strcmp(type_of(block), "BertPreTokenizer") == 0
+		       ? 0
+		       : refuse_type(place, "pre_tokenizer", block);
 }
 
 static int put_special(const struct hs_json_place *place, struct hs_tok_spec *spec, bool before, uint64_t id,
@@ -133,7 +138,8 @@ static int put_special(const struct hs_json_place *place, struct hs_tok_spec *sp
 	struct hs_tok_info *info = &spec->info;
 	uint32_t *n = before ? &info->nprefix : &info->nsuffix;
 	if (*n == HS_TOK_MAX_TEMPLATE)
-		return hs_json_unsupported(place, "a template with more than %d special tokens on one side is not supported",
+		return hs_json_unsupported(place,
+					   "a template with more than %d special tokens on one side is not supported",
 					   HS_TOK_MAX_TEMPLATE);
 	if (id >= HS_TOK_MAX_VOCAB || type > UINT32_MAX)
 		return hs_json_bad(place, "\"post_processor\": an id or a type id is too large");
@@ -160,7 +166,8 @@ static int put_special_token(const struct hs_json_place *place, const json_t *po
 	if (!json_is_array(ids))
 		return hs_json_bad(place, "\"post_processor.special_tokens\" has no ids for \"%s\"",
 				   hs_json_shown(name ? name : "").text);
-	json_array_foreach((json_t *)ids, i, value) {
+	json_array_foreach((json_t *)ids, i, value)
+	{
 		if (!hs_json_u64(value, &id))
 			return hs_json_bad(place, "\"post_processor.special_tokens\": an id is not a whole number");
 		rc = put_special(place, spec, before, id, type);
@@ -177,8 +184,10 @@ static int read_template(const struct hs_json_place *place, const json_t *post, 
 	bool before = true;
 	if (!json_is_array(single))
 		return hs_json_bad(place, "\"post_processor.single\" must be a list");
-	json_array_foreach((json_t *)single, i, part) {
-		const json_t *special = json_object_get(part, "SpecialToken"), *text = json_object_get(part, "Sequence");
+	json_array_foreach((json_t *)single, i, part)
+	{
+		const json_t *special = json_object_get(part, "SpecialToken"),
+			     *text = json_object_get(part, "Sequence");
 		const char *which = json_string_value(json_object_get(text, "id"));
 		uint64_t type = 0;
 		int rc = 0;
@@ -189,7 +198,8 @@ static int read_template(const struct hs_json_place *place, const json_t *post, 
 			rc = hs_json_get_u64(place, text, "post_processor.single.Sequence.type_id", &type);
 			spec->info.text_type = (uint32_t)type;
 		} else {
-			return hs_json_bad(place, "\"post_processor.single\" must be special tokens around one text \"A\"");
+			return hs_json_bad(place,
+					   "\"post_processor.single\" must be special tokens around one text \"A\"");
 		}
 		if (rc < 0)
 			return rc;
@@ -226,7 +236,8 @@ static int read_added(const struct hs_json_place *place, const json_t *list, str
 	if (list && !json_is_null(list) && !json_is_array(list))
 		return hs_json_bad(place, "\"added_tokens\" must be a list");
 	hs_tok_spec_begin_batch(spec);
-	json_array_foreach((json_t *)list, i, value) {
+	json_array_foreach((json_t *)list, i, value)
+	{
 		int rc = hs_tok_load_added(place, value, spec);
 		if (rc < 0)
 			return rc;
@@ -278,7 +289,8 @@ int hs_tok_json_open(const struct hs_tok_files *files, struct hs_tok_spec *spec,
 	if (!json_is_object(model))
 		rc = hs_json_bad(&place, "\"model\" must be an object");
 	else if (strcmp(model_type(model), "WordPiece") != 0)
-		rc = hs_json_unsupported(&place, "not supported yet: model type %s", hs_json_shown(model_type(model)).text);
+		rc = hs_json_unsupported(&place, "not supported yet: model type %s",
+					 hs_json_shown(model_type(model)).text);
 	if (rc < 0)
 		json_decref(root);
 	else

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// vocab.txt as Python's text mode reads it: lines end at "\n", "\r\n" or "\r" and at nothing else (U+2028 is a token), no
-// white space is trimmed, the line's number is the id, empty lines count, of equal lines the last one's id wins.
+// vocab.txt as Python's text mode reads it: lines end at "\n", "\r\n" or "\r" and at nothing else (U+2028 is a token),
+// no white space is trimmed, the line's number is the id, empty lines count, of equal lines the last one's id wins.
 #include <errno.h>
 #include <string.h>
 
@@ -22,7 +22,8 @@ static int read_lines(const struct hs_json_place *place, struct hs_span bytes, s
 		struct hs_span text = {p, (size_t)(stop - p)};
 		int rc = hs_tok_spec_add_entry(spec, text, line);
 		if (rc == -E2BIG)
-			return hs_json_bad(place, "line %llu is longer than a token can be, or the file has over %u lines",
+			return hs_json_bad(place,
+					   "line %llu is longer than a token can be, or the file has over %u lines",
 					   (unsigned long long)line + 1, HS_TOK_MAX_VOCAB);
 		if (rc < 0)
 			return hs_err_nomem(place->reterr, "reading a vocabulary");
@@ -41,8 +42,8 @@ static int check_utf8(const struct hs_json_place *place, struct hs_span bytes)
 	return hs_json_bad(place, "line %zu is not UTF-8 (byte offset %zu)", line, bad);
 }
 
-static int need_id(const struct hs_json_place *place, const struct hs_tok_config *config, const struct hs_tok_spec *spec,
-		   const char *key, uint32_t *ret)
+static int need_id(const struct hs_json_place *place, const struct hs_tok_config *config,
+		   const struct hs_tok_spec *spec, const char *key, uint32_t *ret)
 {
 	struct hs_span text = hs_tok_config_special(config, key);
 	int64_t id = text.ptr ? hs_tok_spec_find_any(spec, text) : -1;

@@ -42,7 +42,7 @@ static void sort_run(uint32_t *cps, size_t n, uint32_t *spare)
 	size_t ends[257] = {0};
 	for (size_t i = 0; i < n; i++)
 		ends[hs_chars_combining_class(cps[i]) + 1]++;
-	for (size_t class = 1; class < 257; class++)
+	for (size_t class = 1; class < 257; class ++)
 		ends[class] += ends[class - 1];
 	for (size_t i = 0; i < n; i++)
 		spare[ends[hs_chars_combining_class(cps[i])]++] = cps[i];
@@ -105,7 +105,8 @@ static int strip_accents(const uint8_t *chars, struct hs_tok_work *work)
 	return 0;
 }
 
-int hs_tok_normalize(const struct hs_tok_spec *spec, const uint8_t *chars, struct hs_span text, struct hs_tok_work *work)
+int hs_tok_normalize(const struct hs_tok_spec *spec, const uint8_t *chars, struct hs_span text,
+		     struct hs_tok_work *work)
 {
 	work->text.len = 0;
 	if (clean_and_space(spec, chars, text, work) < 0)

@@ -14,7 +14,8 @@ struct hs_tok_work { // buffers, kept between calls; zeroed is empty
 };
 
 // hs_tok_normalize leaves the normalized text in work->text. `chars` is hs_chars_create's. 0 or -ENOMEM.
-int hs_tok_normalize(const struct hs_tok_spec *spec, const uint8_t *chars, struct hs_span text, struct hs_tok_work *work);
+int hs_tok_normalize(const struct hs_tok_spec *spec, const uint8_t *chars, struct hs_span text,
+		     struct hs_tok_work *work);
 void hs_tok_work_fini(struct hs_tok_work *work);
 
 #endif

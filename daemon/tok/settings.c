@@ -72,15 +72,17 @@ static const char *yes(bool b)
 int hs_tok_settings(const struct hs_tok_spec *spec, struct hs_buf *ret)
 {
 	const struct hs_tok_info *info = &spec->info;
-	int rc = hs_buf_printf(ret, "model=WordPiece vocab_size=%u entries=%zu prefix=", info->vocab_size, spec->nentries);
+	int rc = hs_buf_printf(ret, "model=WordPiece vocab_size=%u entries=%zu prefix=", info->vocab_size,
+			       spec->nentries);
 	if (rc == 0)
 		rc = put_quoted(ret, (const char *)spec->prefix.data, spec->prefix.len);
 	if (rc == 0)
-		rc = hs_buf_printf(ret,
-				   " unk=%u max_chars=%llu normalizer=Bert clean_text=%s chinese_chars=%s strip_accents=%s "
-				   "lowercase=%s pre_tokenizer=Bert template=[",
-				   spec->unk_id, (unsigned long long)spec->max_chars, yes(spec->clean_text),
-				   yes(spec->chinese), yes(spec->strip_accents), yes(spec->lowercase));
+		rc = hs_buf_printf(
+			ret,
+			" unk=%u max_chars=%llu normalizer=Bert clean_text=%s chinese_chars=%s strip_accents=%s "
+			"lowercase=%s pre_tokenizer=Bert template=[",
+			spec->unk_id, (unsigned long long)spec->max_chars, yes(spec->clean_text), yes(spec->chinese),
+			yes(spec->strip_accents), yes(spec->lowercase));
 	if (rc == 0)
 		rc = put_template(ret, info);
 	if (rc == 0)

@@ -11,9 +11,9 @@
 #include "base/err.h"
 #include "tok/tok.h"
 
-#define HS_TOK_MAX_VOCAB (1u << 24) // ids are below it: they share a 32-bit word with a character class
+#define HS_TOK_MAX_VOCAB       (1u << 24) // ids are below it: they share a 32-bit word with a character class
 #define HS_TOK_MAX_TOKEN_BYTES (1u << 16)
-#define HS_TOK_MAX_ADDED 10000u // they are compared with one another
+#define HS_TOK_MAX_ADDED       10000u // they are compared with one another
 
 struct hs_tok_entry {
 	size_t at; // in hs_tok_spec.text
@@ -68,9 +68,9 @@ const struct hs_tok_added *hs_tok_spec_find_added(const struct hs_tok_spec *spec
 // vocabulary's size (its number of entries, whatever their ids) and above all tokens added before.
 void hs_tok_spec_begin_batch(struct hs_tok_spec *spec);
 
-// hs_tok_spec_add_token adds one of a batch: a new token gets its vocabulary id if it has one, else the batch's next one
-// (though some entry of a vocabulary with gaps may have it); a known token takes over the new flags. Empty content is ignored. 0, -ENOMEM, -E2BIG as
-// above or for too many, or -EEXIST when another added token has the id already.
+// hs_tok_spec_add_token adds one of a batch: a new token gets its vocabulary id if it has one, else the batch's next
+// one (though some entry of a vocabulary with gaps may have it); a known token takes over the new flags. Empty content
+// is ignored. 0, -ENOMEM, -E2BIG as above or for too many, or -EEXIST when another added token has the id already.
 int hs_tok_spec_add_token(struct hs_tok_spec *spec, const struct hs_tok_added *token);
 
 // hs_tok_settings writes the line that hs_tok_info.settings is (NUL-terminated). 0 or -ENOMEM.

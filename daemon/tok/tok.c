@@ -17,8 +17,8 @@ static int check_template(const struct hs_tok_files *files, const struct hs_tok_
 		worst = info->suffix[i] > worst ? info->suffix[i] : worst;
 	if (worst < info->vocab_size)
 		return 0;
-	return hs_err_set(reterr, HSFEED_EBADTOKENIZER, "%s: tokenizer.json: \"post_processor\" has id %u, which no token has",
-			  files->name, worst);
+	return hs_err_set(reterr, HSFEED_EBADTOKENIZER,
+			  "%s: tokenizer.json: \"post_processor\" has id %u, which no token has", files->name, worst);
 }
 
 static int create(const struct hs_tok_files *files, struct hs_tok *tok, struct hs_err *reterr)

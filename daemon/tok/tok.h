@@ -11,8 +11,8 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-#define HS_TOK_ENGINE 1         // changes only when some text would get other ids
-#define HS_TOK_MAX_TEMPLATE 16  // special tokens before or after a text
+#define HS_TOK_ENGINE       1  // changes only when some text would get other ids
+#define HS_TOK_MAX_TEMPLATE 16 // special tokens before or after a text
 
 // The files of a tokenizer folder; absent ones are {NULL, 0}. Bytes are hostile until checked.
 struct hs_tok_files {
@@ -28,7 +28,7 @@ struct hs_tok_files {
 
 // What a tokenizer is, once its files are resolved. All strings live as long as the tokenizer.
 struct hs_tok_info {
-	uint32_t vocab_size;  // added tokens included; every id is below it
+	uint32_t vocab_size;                             // added tokens included; every id is below it
 	int64_t pad_id, unk_id, cls_id, sep_id, mask_id; // -1: none
 	uint32_t nprefix, nsuffix;                       // the template for a single text: prefix ids, text, suffix ids
 	uint32_t prefix[HS_TOK_MAX_TEMPLATE], suffix[HS_TOK_MAX_TEMPLATE];
@@ -50,8 +50,8 @@ struct hs_ids {
 void hs_ids_fini(struct hs_ids *ids);
 
 // hs_tok_create checks and compiles. Borrows the files' bytes only during the call.
-// 0, -ENOMEM, HSFEED_EBADTOKENIZER (damaged or contradicting, names file and key) or HSFEED_EUNSUPPORTED ("not supported
-// yet: model type BPE").
+// 0, -ENOMEM, HSFEED_EBADTOKENIZER (damaged or contradicting, names file and key) or HSFEED_EUNSUPPORTED ("not
+// supported yet: model type BPE").
 int hs_tok_create(const struct hs_tok_files *files, struct hs_tok **ret, struct hs_err *reterr);
 void hs_tok_destroy(struct hs_tok *tok);
 const struct hs_tok_info *hs_tok_get_info(const struct hs_tok *tok);

@@ -6,9 +6,10 @@
 //   3. push each child with its part of the range.
 //
 // Wide nodes begin their search where there is room; the many single children below fill the holes.
-// Free slots form a doubly linked list in the unused nodes (base = next, value = previous). The search for a node with
-// several children begins at `wide`, which moves on when slots have failed too often, so that the whole build looks at
-// O(nodes) slots however the vocabulary was made up.
+// A few children go next to their parent if there is room, for the sake of the cache: a tenth to a fifth of the speed
+// of matching. Otherwise: free slots form a doubly linked list in the unused nodes (base = next, value = previous). The
+// search for a node with several children begins at `wide`, which moves on when slots have failed too often, so that
+// the whole build looks at O(nodes) slots however the vocabulary was made up.
 #include "tok/trie.h"
 
 #include <errno.h>
@@ -18,9 +19,10 @@
 
 #include "base/buf.h"
 
-#define FREE (UINT32_MAX - 1) // in `parent`: this slot is free, and no node has this number
-#define MAX_TRIES 8       // slots tried for one node before `wide` moves on; more costs time and saves no slot
-#define NARROW 24             // ranges up to this many keys are sorted by insertion
+#define FREE      (UINT32_MAX - 1) // in `parent`: this slot is free, and no node has this number
+#define MAX_TRIES 8                // slots tried for one node before `wide` moves on; more costs time and saves no slot
+#define NARROW    24               // ranges up to this many keys are sorted by insertion
+#define FEW       8                // children up to this many are first looked for room near their parent
 #define MAX_NODES (1u << 31)
 
 struct item {
@@ -41,7 +43,7 @@ struct builder {
 	size_t nchildren, children_cap;
 	uint32_t *counts; // per code; all zero between uses
 	uint32_t max_code;
-	uint32_t block;  // nodes are added in blocks of this many, a power of two above max_code
+	uint32_t block; // nodes are added in blocks of this many, a power of two above max_code
 	uint32_t free_head, free_tail;
 	uint32_t wide;
 	uint64_t *used; // one bit per slot: small enough to stay in the first cache, which is what makes step 2 quick
@@ -100,8 +102,23 @@ static bool fits(const struct builder *b, uint32_t base)
 	return true;
 }
 
-static int find_base(struct builder *b, uint32_t *ret)
+// A free slot for the first child in the parent's neighbourhood, so that a word's walk stays in few cache lines.
+static bool find_near(const struct builder *b, uint32_t parent, uint32_t *ret)
 {
+	uint64_t room = ~b->used[parent / 64];
+	for (; room; room &= room - 1) {
+		uint32_t slot = parent / 64 * 64 + (uint32_t)__builtin_ctzll(room);
+		*ret = slot ^ b->children[0].code;
+		if (fits(b, *ret))
+			return true;
+	}
+	return false;
+}
+
+static int find_base(struct builder *b, uint32_t parent, uint32_t *ret)
+{
+	if (b->nchildren <= FEW && find_near(b, parent, ret))
+		return 0;
 	uint32_t slot = b->nchildren == 1 ? b->free_head : b->wide;
 	for (unsigned tries = 0;; tries++) {
 		if (slot == HS_TRIE_NONE) {
@@ -214,7 +231,7 @@ static int push(struct builder *b, struct item it)
 static int place_children(struct builder *b, const struct item *it)
 {
 	uint32_t base;
-	int rc = find_base(b, &base);
+	int rc = find_base(b, it->node, &base);
 	if (rc < 0)
 		return rc;
 	b->trie.nodes[it->node].base = base;
@@ -277,8 +294,8 @@ static int build(struct builder *b, size_t nkeys)
 	return rc;
 }
 
-// A node without children keeps base 0: what base ^ code then names has another parent. Free slots must not be taken for
-// children of node FREE either, which cannot exist (MAX_NODES).
+// A node without children keeps base 0: what base ^ code then names has another parent. Free slots must not be taken
+// for children of node FREE either, which cannot exist (MAX_NODES).
 int hs_trie_create(struct hs_trie_key *keys, size_t nkeys, uint32_t max_code, struct hs_trie *ret)
 {
 	if (nkeys >= MAX_NODES || max_code >= MAX_NODES / 2)

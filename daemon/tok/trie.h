@@ -28,8 +28,8 @@ struct hs_trie {
 	size_t nnodes, cap;
 };
 
-// hs_trie_create builds from keys in any order (it sorts them). Of equal keys the one with the greatest value wins; keys
-// of length 0 are ignored. 0 or -ENOMEM (also when 2^31 nodes would not do).
+// hs_trie_create builds from keys in any order (it sorts them). Of equal keys the one with the greatest value wins;
+// keys of length 0 are ignored. 0 or -ENOMEM (also when 2^31 nodes would not do).
 int hs_trie_create(struct hs_trie_key *keys, size_t nkeys, uint32_t max_code, struct hs_trie *ret);
 void hs_trie_fini(struct hs_trie *trie);
 

@@ -5,9 +5,9 @@
 
 #include "tok/spec.h"
 
-// hs_tok_vocab_scan looks for the object "vocab" in the object "model" and, if it is a plain list of "token": id, puts its
-// entries into spec. Returns 1 and the object's bytes; 0 when there is none or it is anything but plain and correct JSON
-// (spec has no entries then): a real JSON parser shall look at it; -ENOMEM.
+// hs_tok_vocab_scan looks for the object "vocab" in the object "model" and, if it is a plain list of "token": id, puts
+// its entries into spec. Returns 1 and the object's bytes; 0 when there is none or it is anything but plain and correct
+// JSON (spec has no entries then): a real JSON parser shall look at it; -ENOMEM.
 int hs_tok_vocab_scan(struct hs_span json, struct hs_tok_spec *spec, struct hs_span *ret_object);
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// bench_tok TOKENIZER_DIR CSV COLUMN: tokenizes one column on one core, several times, and prints the median as one JSON
-// line. Its CSV reading is only as good as a benchmark needs (RFC 4180 quotes, commas or, for .tsv, tabs).
+// bench_tok TOKENIZER_DIR CSV COLUMN: tokenizes one column on one core, several times, and prints the median as one
+// JSON line. Its CSV reading is only as good as a benchmark needs (RFC 4180 quotes, commas or, for .tsv, tabs).
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -126,7 +126,8 @@ int main(int argc, char **argv)
 	qsort(build, RUNS, sizeof(build[0]), compare);
 	qsort(took, RUNS, sizeof(took[0]), compare);
 	double ms = took[RUNS / 2];
-	printf("{\"tokenizer\":\"%s\",\"texts\":%zu,\"bytes\":%zu,\"tokens\":%zu,\"texts_per_s\":%.0f,\"mb_per_s\":%.1f,"
+	printf("{\"tokenizer\":\"%s\",\"texts\":%zu,\"bytes\":%zu,\"tokens\":%zu,\"texts_per_s\":%.0f,\"mb_per_s\":%."
+	       "1f,"
 	       "\"build_ms\":%.1f}\n",
 	       argv[1], texts.n, texts.bytes, ids.n, (double)texts.n / ms * 1e3, (double)texts.bytes / ms / 1e3,
 	       build[RUNS / 2]);

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""bench_tok_peer.py BENCH_TOK TOKENIZER_DIR CSV COLUMN: HF tokenizers and bench_tok on the same column, one thread each."""
+"""bench_tok_peer.py BENCH_TOK TOKENIZER_DIR CSV COLUMN: bench_tok and HF tokenizers on one column, one thread each."""
 import json
 import os
 import statistics

@@ -137,7 +137,8 @@ def test_ids_equal_the_golden_tiny_tokenizers(tmp_path):
 
 
 ODD = ("\u0301\u0323\u0327\u0345\u093c\u09cd\u09bc\u0f71\u0f72\u302e\u302f\U0001d165\U0001d16d\ua9c0\u1b44"
-       "\u08d4\u1dfb\U0001e000\U0001e944\u200c\u200d\u200b\ufeff\u00ad\u0085\u2028\u3000\u00a0\t\n\r\x0b\x0c\x1c\0\ufffd"
+       "\u08d4\u1dfb\U0001e000\U0001e944\u200c\u200d\u200b\ufeff\u00ad\u0085\u2028\u3000\u00a0\t\n\r\x0b\x0c\x1c\0"
+       "\ufffd"
        "中文\u4dbf\u4dc0\uf900\ufa0e\U00020000\U0002b820\U0002b920\U0002f800가힣각\u1100\u1161\u11a8"
        "éÉÅåñÑüÜßẞİıŞşǅΣσςΆ\u212b\u0344\u0390\u1fef\u2126\u037e\u0958কখগঁংঃািীুূৃেৈোৌ্ৎড়ঢ়য়।॥৳"
        "😀👩\u200d👧🏽\u0378\U0010ffff\ue000\U000e0001.,!?-_[]#$+<=>^`|~'\"")
@@ -174,7 +175,8 @@ def test_ids_equal_hf_on_generated_texts(name):
 
 def random_vocab(rng):
     letters = [c for c in ODD if c.strip() and c != "\0"] + list("abcdeABC012")
-    words = {"".join(rng.choice(letters) for _ in range(rng.choice([1, 1, 2, 2, 3, 5]))) for _ in range(rng.randrange(1, 300))}
+    words = {"".join(rng.choice(letters) for _ in range(rng.choice([1, 1, 2, 2, 3, 5])))
+             for _ in range(rng.randrange(1, 300))}
     prefix = rng.choice(["##", "##", "##", "", "_", "ab", "é"])
     words |= {prefix + w for w in words if rng.random() < 0.5} | {prefix}
     listed = sorted(words | set(rng.sample(SPECIALS, rng.randrange(0, 6))) | {"[UNK]"})
@@ -185,8 +187,8 @@ def random_vocab(rng):
 
 
 def random_added(rng, vocab):
-    pool = ["<user>", "<USER>x", "<u", "url", "URLs", "नया", "É", "é\u0323", "  ", " a", "-", "中", "[new]", "ab", "a\u200db",
-            "ক্", "x y"] + rng.sample(sorted(vocab), min(len(vocab), 3))
+    pool = ["<user>", "<USER>x", "<u", "url", "URLs", "नया", "É", "é\u0323", "  ", " a", "-", "中", "[new]", "ab",
+            "a\u200db", "ক্", "x y"] + rng.sample(sorted(vocab), min(len(vocab), 3))
     flag = lambda p: rng.random() < p  # noqa: E731
     chosen = [t for t in rng.sample(pool, rng.randrange(0, 6)) if t]
     return [added(s, special=True) for s in SPECIALS if flag(0.7)] + \

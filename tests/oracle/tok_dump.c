@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Token ids for the oracle tests. A job on stdin is "FOLDER\n", a u32 count, and that many texts (u32 length, bytes); the
-// answer on stdout is a u32 length and a JSON object (info or error), then, without an error, per text a u32 count and
-// that many u32 ids. Jobs follow one another until end of file. All numbers are of this machine's byte order.
+// Token ids for the oracle tests. A job on stdin is "FOLDER\n", a u32 count, and that many texts (u32 length, bytes);
+// the answer on stdout is a u32 length and a JSON object (info or error), then, without an error, per text a u32 count
+// and that many u32 ids. Jobs follow one another until end of file. All numbers are of this machine's byte order.
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

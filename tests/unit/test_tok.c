@@ -63,9 +63,16 @@ static void characters_that_clean_text_drops_join_their_neighbours(void **state)
 	(void)state;
 	struct hs_tok_files files = json_files(CASED);
 	struct hs_tok *tok = create_ok(&files);
-	assert_ids(tok, "a\xe2\x80\x8d" "b a\xc2\xad" "b", 7, 7);
+	assert_ids(tok,
+		   "a\xe2\x80\x8d"
+		   "b a\xc2\xad"
+		   "b",
+		   7, 7);
 	assert_ids_n(tok, (struct hs_span){"a\0b", 3}, IDS(7));
-	assert_ids(tok, "a\xe2\x80\xa8" "b", 4, 5); // U+2028 is a blank
+	assert_ids(tok,
+		   "a\xe2\x80\xa8"
+		   "b",
+		   4, 5); // U+2028 is a blank
 	hs_tok_destroy(tok);
 }
 
@@ -74,12 +81,18 @@ static void ideographs_are_words_of_their_own_when_asked(void **state)
 	(void)state;
 	struct hs_tok_files files = json_files(CASED);
 	struct hs_tok *tok = create_ok(&files);
-	assert_ids(tok, "a\xe4\xb8\xad" "b", 4, 12, 5);
+	assert_ids(tok,
+		   "a\xe4\xb8\xad"
+		   "b",
+		   4, 12, 5);
 	hs_tok_destroy(tok);
 	files.tokenizer_config_json = SPAN("{\"tokenizer_class\":\"BertTokenizer\",\"do_lower_case\":false,"
 					   "\"tokenize_chinese_chars\":false}");
 	tok = create_ok(&files);
-	assert_ids(tok, "a\xe4\xb8\xad" "b", 1);
+	assert_ids(tok,
+		   "a\xe4\xb8\xad"
+		   "b",
+		   1);
 	hs_tok_destroy(tok);
 }
 
@@ -97,8 +110,8 @@ static void a_literal_special_token_in_a_text_becomes_its_id(void **state)
 static void added_tokens_get_the_next_ids_whatever_the_file_says(void **state)
 {
 	(void)state;
-	struct hs_tok_files files = json_files(
-		WITH_ADDED("{\"id\":500,\"content\":\"<u>\"},{\"id\":9,\"content\":\"ab\"},{\"id\":1,\"content\":\"<v>\"}"));
+	struct hs_tok_files files = json_files(WITH_ADDED(
+		"{\"id\":500,\"content\":\"<u>\"},{\"id\":9,\"content\":\"ab\"},{\"id\":1,\"content\":\"<v>\"}"));
 	struct hs_tok *tok = create_ok(&files);
 	assert_ids(tok, "<u> <v> ab", 16, 17, 7);
 	assert_int_equal(hs_tok_get_info(tok)->vocab_size, 18);
@@ -119,7 +132,8 @@ static void a_normalized_added_token_is_found_in_normalized_text(void **state)
 static void an_added_word_is_not_found_inside_another(void **state)
 {
 	(void)state;
-	struct hs_tok_files files = json_files(WITH_ADDED("{\"content\":\"ab\",\"single_word\":true,\"normalized\":false}"));
+	struct hs_tok_files files =
+		json_files(WITH_ADDED("{\"content\":\"ab\",\"single_word\":true,\"normalized\":false}"));
 	struct hs_tok *tok = create_ok(&files);
 	assert_ids(tok, "ab -ab-", 7, 11, 7, 11);
 	assert_ids(tok, "abb", 7, 6); // by WordPiece
@@ -131,7 +145,8 @@ static void added_tokens_swallow_white_space_when_asked(void **state)
 	(void)state;
 	struct hs_tok_files files = json_files(
 		WITH_ADDED("{\"content\":\"<l>\",\"lstrip\":true,\"normalized\":false},"
-			   "{\"content\":\" -\",\"normalized\":false},{\"content\":\"<r>\",\"rstrip\":true,\"normalized\":false}"));
+			   "{\"content\":\" "
+			   "-\",\"normalized\":false},{\"content\":\"<r>\",\"rstrip\":true,\"normalized\":false}"));
 	struct hs_tok *tok = create_ok(&files);
 	assert_ids(tok, "a <l>b", 4, 16, 5);
 	assert_ids(tok, "<r> -b", 18, 17, 5); // a token may begin in swallowed white space
@@ -151,11 +166,12 @@ static void the_longest_added_token_wins(void **state)
 static void a_template_gives_prefix_and_suffix(void **state)
 {
 	(void)state;
-	struct hs_tok_files files = json_files(
-		JSON(MODEL, NORMALIZER("true"), SPLIT, ADDED,
-		     "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"[CLS]\","
-		     "\"type_id\":0}},{\"Sequence\":{\"id\":\"A\",\"type_id\":1}},{\"SpecialToken\":{\"id\":\"E\",\"type_id\":2}}],"
-		     "\"special_tokens\":{\"[CLS]\":{\"ids\":[2]},\"E\":{\"ids\":[3,11]}}}"));
+	struct hs_tok_files files = json_files(JSON(
+		MODEL, NORMALIZER("true"), SPLIT, ADDED,
+		"\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"[CLS]\","
+		"\"type_id\":0}},{\"Sequence\":{\"id\":\"A\",\"type_id\":1}},{\"SpecialToken\":{\"id\":\"E\",\"type_"
+		"id\":2}}],"
+		"\"special_tokens\":{\"[CLS]\":{\"ids\":[2]},\"E\":{\"ids\":[3,11]}}}"));
 	struct hs_tok *tok = create_ok(&files);
 	const struct hs_tok_info *info = hs_tok_get_info(tok);
 	assert_int_equal(info->nprefix, 1);
@@ -192,11 +208,12 @@ static void settings_are_one_line_that_tells_tokenizers_apart(void **state)
 	struct hs_tok *cased = create_ok(&files);
 	files = json_files(UNCASED);
 	struct hs_tok *uncased = create_ok(&files);
-	assert_string_equal(
-		hs_tok_get_info(cased)->settings,
-		"model=WordPiece vocab_size=16 entries=16 prefix=\"##\" unk=1 max_chars=100 normalizer=Bert clean_text=yes "
-		"chinese_chars=yes strip_accents=no lowercase=no pre_tokenizer=Bert template=[2/0 text/0 3/0] pad=0/0 mask=-1 "
-		"truncation_side=right padding_side=right added=[\"[SEP]\":3]");
+	assert_string_equal(hs_tok_get_info(cased)->settings,
+			    "model=WordPiece vocab_size=16 entries=16 prefix=\"##\" unk=1 max_chars=100 "
+			    "normalizer=Bert clean_text=yes "
+			    "chinese_chars=yes strip_accents=no lowercase=no pre_tokenizer=Bert template=[2/0 text/0 "
+			    "3/0] pad=0/0 mask=-1 "
+			    "truncation_side=right padding_side=right added=[\"[SEP]\":3]");
 	assert_string_not_equal(hs_tok_get_info(cased)->settings, hs_tok_get_info(uncased)->settings);
 	hs_tok_destroy(cased);
 	hs_tok_destroy(uncased);

@@ -15,7 +15,8 @@ static void check_case(const json_t *item, size_t number)
 	const json_t *texts = json_object_get(item, "texts"), *ids = json_object_get(item, "ids"), *text;
 	size_t i;
 	assert_true(json_array_size(texts) > 0);
-	json_array_foreach((json_t *)texts, i, text) {
+	json_array_foreach((json_t *)texts, i, text)
+	{
 		const json_t *want = json_array_get(ids, i);
 		uint32_t list[4096];
 		size_t n = json_array_size(want);
@@ -38,8 +39,7 @@ static void ids_equal_those_that_the_library_gave(void **state)
 	size_t i;
 	assert_non_null(root);
 	assert_true(json_array_size(cases) >= 10);
-	json_array_foreach((json_t *)cases, i, item)
-		check_case(item, i);
+	json_array_foreach((json_t *)cases, i, item) check_case(item, i);
 	json_decref(root);
 }
 

@@ -64,7 +64,8 @@ static void the_map_of_special_tokens_counts_where_there_is_no_decoder(void **st
 	struct hs_tok *tok = create_ok(&files);
 	assert_int_equal(hs_tok_get_info(tok)->pad_id, 6);
 	hs_tok_destroy(tok);
-	files.tokenizer_config_json = SPAN("{\"pad_token\":\"a\",\"added_tokens_decoder\":{\"5\":{\"content\":\"a\"}}}");
+	files.tokenizer_config_json =
+		SPAN("{\"pad_token\":\"a\",\"added_tokens_decoder\":{\"5\":{\"content\":\"a\"}}}");
 	tok = create_ok(&files);
 	assert_int_equal(hs_tok_get_info(tok)->pad_id, 5);
 	hs_tok_destroy(tok);
@@ -92,8 +93,9 @@ static void sides_and_the_longest_length_come_from_the_config(void **state)
 {
 	(void)state;
 	struct hs_tok_files files = json_files(CASED);
-	files.tokenizer_config_json = SPAN("{\"do_lower_case\":false,\"truncation_side\":\"left\",\"padding_side\":\"left\","
-					   "\"model_max_length\":512}");
+	files.tokenizer_config_json =
+		SPAN("{\"do_lower_case\":false,\"truncation_side\":\"left\",\"padding_side\":\"left\","
+		     "\"model_max_length\":512}");
 	struct hs_tok *tok = create_ok(&files);
 	assert_true(hs_tok_get_info(tok)->truncate_left);
 	assert_true(hs_tok_get_info(tok)->pad_left);
@@ -105,13 +107,14 @@ static void sides_and_the_longest_length_come_from_the_config(void **state)
 	hs_tok_destroy(tok);
 }
 
-#define EMPTY_POST "\"post_processor\":null"
+#define EMPTY_POST   "\"post_processor\":null"
 #define OTHER(model) JSON(model, NORMALIZER("true"), SPLIT, ADDED, EMPTY_POST)
 
 static void an_old_file_without_a_model_type_is_told_by_its_keys(void **state)
 {
 	(void)state;
-	struct hs_tok_files files = json_files(OTHER("\"model\":{\"max_input_chars_per_word\":100,\"vocab\":" VOCAB "}"));
+	struct hs_tok_files files =
+		json_files(OTHER("\"model\":{\"max_input_chars_per_word\":100,\"vocab\":" VOCAB "}"));
 	struct hs_tok *tok = create_ok(&files);
 	assert_int_equal(hs_tok_get_info(tok)->nprefix, 0);
 	hs_tok_destroy(tok);
@@ -120,13 +123,14 @@ static void an_old_file_without_a_model_type_is_told_by_its_keys(void **state)
 static void a_vocabulary_that_the_scanner_gives_up_on_is_read_by_the_parser(void **state)
 {
 	(void)state;
-	struct hs_tok_files files = json_files(
-		OTHER("\"model\":{\"type\":\"WordPiece\",\"vocab\" : { \"[UNK]\":1.0, \"\\u0061\\u0062\" :2,\"\\ud83d\\ude00\":3}}"));
+	struct hs_tok_files files = json_files(OTHER("\"model\":{\"type\":\"WordPiece\",\"vocab\" : { \"[UNK]\":1.0, "
+						     "\"\\u0061\\u0062\" :2,\"\\ud83d\\ude00\":3}}"));
 	struct hs_tok *tok = create_ok(&files);
 	assert_ids(tok, "ab \xf0\x9f\x98\x80 x", 2, 3, 1);
 	hs_tok_destroy(tok);
-	files = json_files(OTHER("\"model\":{\"type\":\"WordPiece\",\"vocab\" : { \"[UNK]\" : 1 , \"\\u0061\\u0062\":2,\n"
-				 "\"\\ud83d\\ude00\":3, \"\\\"\":4}}"));
+	files = json_files(
+		OTHER("\"model\":{\"type\":\"WordPiece\",\"vocab\" : { \"[UNK]\" : 1 , \"\\u0061\\u0062\":2,\n"
+		      "\"\\ud83d\\ude00\":3, \"\\\"\":4}}"));
 	tok = create_ok(&files);
 	assert_ids(tok, "ab \xf0\x9f\x98\x80 x\"", 2, 3, 1, 4);
 	hs_tok_destroy(tok);
@@ -169,8 +173,8 @@ static const struct {
 	 "toy: tokenizer.json: not supported yet: normalizer NFC"},
 	{JSON(MODEL, "\"normalizer\":{\"type\":\"BertNormalizer\"}", SPLIT, ADDED, POST), HSFEED_EBADTOKENIZER,
 	 "toy: tokenizer.json: \"normalizer.clean_text\" is missing"},
-	{JSON(MODEL, NORMALIZER("true"), "\"pre_tokenizer\":{\"type\":\"Whitespace\"}", ADDED, POST), HSFEED_EUNSUPPORTED,
-	 "toy: tokenizer.json: not supported yet: pre_tokenizer Whitespace"},
+	{JSON(MODEL, NORMALIZER("true"), "\"pre_tokenizer\":{\"type\":\"Whitespace\"}", ADDED, POST),
+	 HSFEED_EUNSUPPORTED, "toy: tokenizer.json: not supported yet: pre_tokenizer Whitespace"},
 	{JSON(MODEL, NORMALIZER("true"), "\"pre_tokenizer\":null", ADDED, POST), HSFEED_EUNSUPPORTED,
 	 "toy: tokenizer.json: not supported yet: pre_tokenizer null"},
 	{JSON(MODEL, NORMALIZER("true"), SPLIT, ADDED, "\"post_processor\":{\"type\":\"RobertaProcessing\"}"),
@@ -178,13 +182,16 @@ static const struct {
 	{JSON(MODEL, NORMALIZER("true"), SPLIT, ADDED,
 	      "\"post_processor\":{\"type\":\"BertProcessing\",\"sep\":[\"[SEP]\",99],\"cls\":[\"[CLS]\",2]}"),
 	 HSFEED_EBADTOKENIZER, "toy: tokenizer.json: \"post_processor\" has id 99, which no token has"},
-	{JSON(MODEL, NORMALIZER("true"), SPLIT, ADDED, "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[]}"),
+	{JSON(MODEL, NORMALIZER("true"), SPLIT, ADDED,
+	      "\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[]}"),
 	 HSFEED_EBADTOKENIZER, "toy: tokenizer.json: \"post_processor.single\" has no text \"A\""},
 	{JSON(MODEL, NORMALIZER("true"), SPLIT, "\"added_tokens\":[7]", POST), HSFEED_EBADTOKENIZER,
 	 "toy: tokenizer.json: an added token is not an object with a string \"content\""},
-	{JSON(MODEL, NORMALIZER("true"), SPLIT, "\"added_tokens\":[{\"content\":\"\xe2\x80\x8d\",\"normalized\":true}]", POST),
+	{JSON(MODEL, NORMALIZER("true"), SPLIT, "\"added_tokens\":[{\"content\":\"\xe2\x80\x8d\",\"normalized\":true}]",
+	      POST),
 	 HSFEED_EUNSUPPORTED,
-	 "toy: added token \"\xe2\x80\x8d\" (id 16) is looked for in normalized text, but the normalizer leaves nothing of it"},
+	 "toy: added token \"\xe2\x80\x8d\" (id 16) is looked for in normalized text, but the normalizer leaves "
+	 "nothing of it"},
 	{JSON(MODEL, NORMALIZER("true"), SPLIT, "\"added_tokens\":[{\"content\":\"<X>\"},{\"content\":\"<x>\"}]", POST),
 	 HSFEED_EBADTOKENIZER, "toy: added tokens \"<X>\" (id 16) and \"<x>\" (id 17) are the same once normalized"},
 };
@@ -203,7 +210,8 @@ static void side_files_that_cannot_be_used_are_refused_by_name_and_key(void **st
 	(void)state;
 	struct hs_tok_files files = json_files(CASED);
 	files.tokenizer_config_json = SPAN("{\"do_lower_case\":\"no\"}");
-	assert_refused(&files, HSFEED_EBADTOKENIZER, "toy: tokenizer_config.json: \"do_lower_case\" must be true or false");
+	assert_refused(&files, HSFEED_EBADTOKENIZER,
+		       "toy: tokenizer_config.json: \"do_lower_case\" must be true or false");
 	files.tokenizer_config_json = SPAN("{\"padding_side\":\"top\"}");
 	assert_refused(&files, HSFEED_EBADTOKENIZER,
 		       "toy: tokenizer_config.json: \"padding_side\" must be \"left\" or \"right\"");
@@ -228,7 +236,8 @@ static void folders_without_a_tokenizer_are_refused(void **state)
 	files = (struct hs_tok_files){.name = "toy", .vocab_txt = SPAN("[UNK]\nab\xff\n")};
 	assert_refused(&files, HSFEED_EBADTOKENIZER, "toy: vocab.txt: line 2 is not UTF-8 (byte offset 8)");
 	files.vocab_txt = SPAN("a\nb\n");
-	assert_refused(&files, HSFEED_EBADTOKENIZER, "toy: vocab.txt: the unk_token \"[UNK]\" is not in the vocabulary");
+	assert_refused(&files, HSFEED_EBADTOKENIZER,
+		       "toy: vocab.txt: the unk_token \"[UNK]\" is not in the vocabulary");
 	files.vocab_txt = SPAN("");
 	assert_refused(&files, HSFEED_EBADTOKENIZER, "toy: vocab.txt: the file is empty");
 }

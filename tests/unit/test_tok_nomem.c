@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The n-th allocation fails, for n = 1, 2, ...: once, or that one and all after it. Linked with --wrap=malloc and its kin;
-// Jansson, a shared library, gets its own function by json_set_alloc_funcs. Leaks are AddressSanitizer's to find.
+// The n-th allocation fails, for n = 1, 2, ...: once, or that one and all after it. Linked with --wrap=malloc and its
+// kin; Jansson, a shared library, gets its own function by json_set_alloc_funcs. Leaks are AddressSanitizer's to find.
 #include <errno.h>
 
 #include <jansson.h>
@@ -91,13 +91,15 @@ static void fail_each(const struct hs_tok_files *files, int mode)
 	}
 }
 
-#define TWO_ADDED "\"added_tokens\":[{\"content\":\"[SEP]\",\"special\":true},{\"content\":\"<U>\",\"normalized\":true}]"
+#define TWO_ADDED                                                                                                      \
+	"\"added_tokens\":[{\"content\":\"[SEP]\",\"special\":true},{\"content\":\"<U>\",\"normalized\":true}]"
 
 static void every_failed_allocation_is_reported_and_nothing_leaks(void **state)
 {
 	(void)state;
 	struct hs_tok_files json = json_files(JSON(MODEL, NORMALIZER("true"), SPLIT, TWO_ADDED, POST));
-	json.tokenizer_config_json = SPAN("{\"do_lower_case\":true,\"added_tokens_decoder\":{\"7\":{\"content\":\"ab\"}}}");
+	json.tokenizer_config_json =
+		SPAN("{\"do_lower_case\":true,\"added_tokens_decoder\":{\"7\":{\"content\":\"ab\"}}}");
 	struct hs_tok_files strange = json_files(JSON("\"model\":{\"type\":\"WordPiece\",\"vocab\":{\"[UNK]\":1.0}}",
 						      NORMALIZER("true"), SPLIT, TWO_ADDED, "\"post_processor\":null"));
 	struct hs_tok_files vocab = {.name = "toy", .vocab_txt = SPAN("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n")};

@@ -2,7 +2,7 @@
 #include "tok/trie.h"
 #include "tok_fixture.h"
 
-#define NKEYS 20000
+#define NKEYS   20000
 #define MAX_LEN 6
 
 struct made {
@@ -22,7 +22,9 @@ static void make_keys(struct made *made, uint32_t max_code, uint32_t seed)
 	for (uint32_t i = 0; i < NKEYS; i++) {
 		uint32_t len = 1 + next_random(&seed) % MAX_LEN;
 		for (uint32_t k = 0; k < len; k++)
-			made->codes[i][k] = 1 + next_random(&seed) % (next_random(&seed) % 8 ? (max_code < 20 ? max_code : 20) : max_code);
+			made->codes[i][k] =
+				1 + next_random(&seed) %
+					    (next_random(&seed) % 8 ? (max_code < 20 ? max_code : 20) : max_code);
 		made->keys[i] = (struct hs_trie_key){made->codes[i], len, next_random(&seed) % 2, i};
 	}
 }

@@ -23,12 +23,19 @@
 #define NORMALIZER(lower)                                                                                              \
 	"\"normalizer\":{\"type\":\"BertNormalizer\",\"clean_text\":true,\"handle_chinese_chars\":true,"               \
 	"\"strip_accents\":null,\"lowercase\":" lower "}"
-#define MODEL "\"model\":{\"type\":\"WordPiece\",\"unk_token\":\"[UNK]\",\"vocab\":" VOCAB "}"
+#define MODEL_OF(vocab) "\"model\":{\"type\":\"WordPiece\",\"unk_token\":\"[UNK]\",\"vocab\":" vocab "}"
+
+#define MODEL MODEL_OF(VOCAB)
+
 #define SPLIT "\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"}"
+
 #define ADDED "\"added_tokens\":[{\"id\":3,\"content\":\"[SEP]\",\"special\":true}]"
+
 #define POST "\"post_processor\":{\"type\":\"BertProcessing\",\"sep\":[\"[SEP]\",3],\"cls\":[\"[CLS]\",2]}"
+
 #define JSON(model, normalizer, split, added, post) "{" model "," normalizer "," split "," added "," post "}"
-#define CASED JSON(MODEL, NORMALIZER("false"), SPLIT, ADDED, POST)
+
+#define CASED   JSON(MODEL, NORMALIZER("false"), SPLIT, ADDED, POST)
 #define UNCASED JSON(MODEL, NORMALIZER("true"), SPLIT, ADDED, POST)
 
 static inline struct hs_tok_files json_files(const char *tokenizer_json)
@@ -70,7 +77,10 @@ static inline void assert_ids_n(const struct hs_tok *tok, struct hs_span text, c
 	hs_tok_scratch_destroy(scratch);
 }
 
-#define IDS(...) ((const uint32_t[]){__VA_ARGS__}), sizeof((const uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t)
+#define COUNT_IDS(...) (sizeof((const uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t))
+
+#define IDS(...) ((const uint32_t[]){__VA_ARGS__}), COUNT_IDS(__VA_ARGS__)
+
 #define assert_ids(tok, text, ...) assert_ids_n(tok, SPAN(text), IDS(__VA_ARGS__))
 
 #endif
