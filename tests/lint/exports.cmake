@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# cmake -DLIBRARY=libhsfeed.so -DHEADER=hsfeed.h -P exports.cmake: the dynamic symbols are the header's functions, exactly.
+# cmake -DLIBRARY=libhsfeed.so -DHEADER=hsfeed.h -P exports.cmake: the dynamic symbols are the header's functions,
+# exactly.
 execute_process(COMMAND nm -D --defined-only ${LIBRARY} OUTPUT_VARIABLE listing RESULT_VARIABLE failed)
 if(failed)
   message(FATAL_ERROR "nm cannot read ${LIBRARY}")
