@@ -38,7 +38,7 @@ int hs_err_set(struct hs_err *reterr, int code, const char *fmt, ...)
 int hs_err_hint(struct hs_err *reterr, const char *fmt, ...)
 {
 	if (!reterr)
-		return 0;
+		return HSFEED_EINTERNAL;
 	va_list ap;
 	va_start(ap, fmt);
 	vsnprintf(reterr->hint, sizeof(reterr->hint), fmt, ap);
@@ -50,7 +50,7 @@ int hs_err_hint(struct hs_err *reterr, const char *fmt, ...)
 int hs_err_context(struct hs_err *reterr, const char *fmt, ...)
 {
 	if (!reterr)
-		return 0;
+		return HSFEED_EINTERNAL;
 	char context[512], message[sizeof(reterr->message)];
 	va_list ap;
 	va_start(ap, fmt);

@@ -17,11 +17,12 @@ struct hs_err {
 // `code`, so that a function can `return hs_err_set(reterr, HSFEED_EBADCSV, "%s: line %u: ...", ...)`.
 int hs_err_set(struct hs_err *reterr, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-// hs_err_hint sets the way out of an error that is set already, and returns reterr's code (0 for NULL).
+// hs_err_hint sets the way out of an error that is set already, and returns reterr's code. Without a reterr the code is
+// not known any more: HSFEED_EINTERNAL, so that `return hs_err_hint(...)` fails whatever the caller passed.
 int hs_err_hint(struct hs_err *reterr, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-// hs_err_context puts "CONTEXT: " before the sentence ("ingest comments.csv: line 812: ..."); returns the code (0 for
-// NULL).
+// hs_err_context puts "CONTEXT: " before the sentence ("ingest comments.csv: line 812: ..."); returns as hs_err_hint
+// does.
 int hs_err_context(struct hs_err *reterr, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 // hs_err_nomem is hs_err_set(reterr, -ENOMEM, "out of memory while WHAT"), for the many places that need it.

@@ -41,7 +41,7 @@ static int read_at(int fd, char *data, size_t len, size_t offset, size_t *ret_le
 static int read_chunks(int fd, const char *name, struct hs_channel *progress, struct hs_slurp *s, struct hs_err *reterr)
 {
 	for (size_t done = 0; done < s->len;) {
-		size_t want = s->len - done < CHUNK ? s->len - done : CHUNK, got;
+		size_t want = s->len - done < CHUNK ? s->len - done : CHUNK, got = 0;
 		int rc = read_at(fd, s->data + done, want, done, &got);
 		if (rc < 0)
 			return hs_err_set(reterr, rc, "%s: reading at byte %zu: %s", name, done, strerror(-rc));
@@ -59,7 +59,7 @@ static int check_unchanged(int fd, const char *name, const struct stat *before, 
 {
 	struct stat after;
 	char byte;
-	size_t more;
+	size_t more = 0;
 	int rc = read_at(fd, &byte, 1, (size_t)before->st_size, &more);
 	if (rc < 0 || fstat(fd, &after) < 0)
 		return hs_err_set(reterr, rc < 0 ? rc : -errno, "%s: it cannot be read any more", name);

@@ -218,7 +218,7 @@ int hs_req_file_attach_begin(struct hs_request *req)
 {
 	const struct attach_params *p = req->params;
 	struct hs_input_stamp stamp;
-	uint32_t id;
+	uint32_t id = 0;
 	int fd = hs_conn_take_fd(req->conn);
 	int rc = check_descriptor(fd, p->name, &stamp, &req->err);
 	if (rc == 0)
@@ -300,7 +300,7 @@ int hs_req_file_begin_run(struct hs_request *req)
 int hs_req_file_begin_settle(struct hs_request *req)
 {
 	struct hs_input *input = req->state;
-	uint32_t id;
+	uint32_t id = 0;
 	int rc = req->conn->doomed ? HSFEED_ELOST : req->rc;
 	req->conn->nhandles--;
 	if (rc == 0)

@@ -250,7 +250,7 @@ static int make_job(struct hs_request *req, const struct hs_child_kind *kind, st
 static int begin(struct hs_request *req, const struct hs_child_kind *kind)
 {
 	const struct ingest_params *p = req->params;
-	struct hs_child *child;
+	struct hs_child *child = NULL;
 	int rc = make_job(req, kind, &child);
 	if (rc < 0) {
 		drop_handles(req);

@@ -46,9 +46,19 @@ static void sha256_in_pieces_equals_the_known_digest(void **state)
 static void utf8_check_finds_the_first_bad_byte(void **state)
 {
 	(void)state;
-	static const struct { const char *text; size_t len, bad; } cases[] = {
-		{"", 0, 0}, {"abc", 3, 3}, {"12345678\xff", 9, 8}, {"\xe0\xa6\x95x", 4, 4}, {"a\xe0\xa6", 3, 1},
-		{"\xed\xa0\x80", 3, 0}, {"\xc0\x80", 2, 0}, {"\xf4\x90\x80\x80", 4, 0}, {"\xf0\x9f\x98\x80", 4, 4},
+	static const struct {
+		const char *text;
+		size_t len, bad;
+	} cases[] = {
+		{"", 0, 0},
+		{"abc", 3, 3},
+		{"12345678\xff", 9, 8},
+		{"\xe0\xa6\x95x", 4, 4},
+		{"a\xe0\xa6", 3, 1},
+		{"\xed\xa0\x80", 3, 0},
+		{"\xc0\x80", 2, 0},
+		{"\xf4\x90\x80\x80", 4, 0},
+		{"\xf0\x9f\x98\x80", 4, 4},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		assert_int_equal(hs_utf8_check(cases[i].text, cases[i].len), cases[i].bad);
@@ -83,6 +93,14 @@ static void an_error_keeps_whole_characters_when_it_is_cut(void **state)
 	assert_string_equal(err.message, "ingest a.csv: line 3: bad");
 	assert_string_equal(err.hint, "use --delimiter");
 	assert_string_equal(hs_err_name(HSFEED_EBADCSV), "bad_csv");
+}
+
+static void a_failure_stays_one_for_callers_that_want_no_sentence(void **state)
+{
+	(void)state;
+	assert_int_equal(hs_err_set(NULL, HSFEED_EBADCSV, "x"), HSFEED_EBADCSV);
+	assert_true(hs_err_hint(NULL, "y") < 0);
+	assert_true(hs_err_context(NULL, "z") < 0);
 }
 
 static int count_task(void *arg, size_t i)
@@ -123,6 +141,7 @@ int main(void)
 		cmocka_unit_test(utf8_check_finds_the_first_bad_byte),
 		cmocka_unit_test(utf8_encode_and_decode_agree_on_every_scalar_value),
 		cmocka_unit_test(an_error_keeps_whole_characters_when_it_is_cut),
+		cmocka_unit_test(a_failure_stays_one_for_callers_that_want_no_sentence),
 		cmocka_unit_test(parallel_runs_each_task_once_and_reports_the_lowest_failure),
 		cmocka_unit_test(grow_refuses_a_size_that_overflows),
 	};
