@@ -178,7 +178,7 @@ def random_vocab(rng):
     words = {"".join(rng.choice(letters) for _ in range(rng.choice([1, 1, 2, 2, 3, 5])))
              for _ in range(rng.randrange(1, 300))}
     prefix = rng.choice(["##", "##", "##", "", "_", "ab", "é"])
-    words |= {prefix + w for w in words if rng.random() < 0.5} | {prefix}
+    words |= {prefix + w for w in sorted(words) if rng.random() < 0.5} | {prefix}
     listed = sorted(words | set(rng.sample(SPECIALS, rng.randrange(0, 6))) | {"[UNK]"})
     rng.shuffle(listed)
     if rng.random() < 0.5:

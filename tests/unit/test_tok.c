@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/utf8.h"
 #include "tok_fixture.h"
 
 static void wordpiece_takes_the_longest_piece_from_the_left(void **state)
@@ -183,6 +184,44 @@ static void a_template_gives_prefix_and_suffix(void **state)
 	hs_tok_destroy(tok);
 }
 
+// An added token that is looked for in normalized text makes every text take the slow way.
+static void the_one_pass_way_equals_normalizing_step_by_step(void **state)
+{
+	(void)state;
+	static const char *const fast_slow[][2] = {
+		{UNCASED,
+		 WITH_ADDED("{\"content\":\"[SEP]\",\"special\":true},{\"content\":\"~~~~\",\"normalized\":true}")},
+		{JSON(MODEL, "\"normalizer\":null", SPLIT, ADDED, POST),
+		 JSON(MODEL, "\"normalizer\":null", SPLIT, "\"added_tokens\":[{\"content\":\"~~~~\"}]", POST)},
+	};
+	struct hs_tok_scratch *scratch = NULL;
+	struct hs_ids a = {0}, b = {0};
+	assert_int_equal(hs_tok_scratch_create(&scratch), 0);
+	for (size_t pair = 0; pair < 2; pair++) {
+		struct hs_tok_files files = json_files(fast_slow[pair][0]);
+		struct hs_tok *fast = create_ok(&files);
+		files = json_files(fast_slow[pair][1]);
+		struct hs_tok *slow = create_ok(&files);
+		for (uint32_t cp = 1; cp < 0x110000; cp++) {
+			if (cp >= 0xD800 && cp < 0xE000)
+				continue;
+			char text[16] = "ab";
+			unsigned n = 2 + hs_utf8_encode(cp, (uint8_t *)text + 2);
+			text[n++] = 'b';
+			a.n = b.n = 0;
+			assert_int_equal(hs_tok_encode(fast, scratch, (struct hs_span){text, n}, &a), 0);
+			assert_int_equal(hs_tok_encode(slow, scratch, (struct hs_span){text, n}, &b), 0);
+			assert_int_equal(a.n, b.n);
+			assert_memory_equal(a.ids, b.ids, a.n * sizeof(*a.ids));
+		}
+		hs_tok_destroy(fast);
+		hs_tok_destroy(slow);
+	}
+	hs_ids_fini(&a);
+	hs_ids_fini(&b);
+	hs_tok_scratch_destroy(scratch);
+}
+
 static void encoding_appends_and_leaves_what_was_there(void **state)
 {
 	(void)state;
@@ -235,6 +274,7 @@ int main(void)
 		cmocka_unit_test(added_tokens_swallow_white_space_when_asked),
 		cmocka_unit_test(the_longest_added_token_wins),
 		cmocka_unit_test(a_template_gives_prefix_and_suffix),
+		cmocka_unit_test(the_one_pass_way_equals_normalizing_step_by_step),
 		cmocka_unit_test(encoding_appends_and_leaves_what_was_there),
 		cmocka_unit_test(settings_are_one_line_that_tells_tokenizers_apart),
 	};
