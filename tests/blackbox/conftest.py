@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures of the black-box tests: the real daemon in a temporary folder, the real command, and small data of our own."""
+
 import json
 import os
 import pathlib
@@ -31,7 +32,11 @@ class Daemon:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [str(HSFEEDD), "--state", str(self.state), "--socket", str(self.socket), *self.flags],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env)
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self.env,
+            )
         deadline = time.monotonic() + 30
         while wait and not self.socket.exists():
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -51,11 +56,19 @@ class Daemon:
 
     def run(self, *args, check=True, env=None, stdin=None, timeout=120):
         """Runs `hsfeed ARGS` against this daemon."""
-        done = subprocess.run([str(HSFEED), *map(str, args), "--socket", str(self.socket)], capture_output=True, text=True,
-                              env={**self.env, **(env or {})}, input=stdin, timeout=timeout)
+        done = subprocess.run(
+            [str(HSFEED), *map(str, args), "--socket", str(self.socket)],
+            capture_output=True,
+            text=True,
+            env={**self.env, **(env or {})},
+            input=stdin,
+            timeout=timeout,
+        )
         if check and done.returncode != 0:
-            raise AssertionError(f"hsfeed {' '.join(map(str, args))}: exit {done.returncode}\n{done.stdout}\n{done.stderr}\n"
-                                 f"{self.log.read_text(errors='replace')[-4000:]}")
+            raise AssertionError(
+                f"hsfeed {' '.join(map(str, args))}: exit {done.returncode}\n{done.stdout}\n{done.stderr}\n"
+                f"{self.log.read_text(errors='replace')[-4000:]}"
+            )
         return done
 
     def json(self, *args, **kwargs):

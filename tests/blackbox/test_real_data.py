@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every row of every real file, with every WordPiece tokenizer there: `hsfeed rows` equals pandas' rows and HF tokenizers' ids."""
+
 import pytest
 
 np = pytest.importorskip("numpy")
@@ -15,7 +16,12 @@ FILES = {
     "bn_cyberbully_multilabel.csv": ("comment", ["bully", "sexual", "religious", "threat", "spam"], [], {}),
     "bn_hate_v1_tab.csv": ("text", ["label"], ["--delimiter", "tab"], {"sep": "\t"}),
     "bn_hate_v2.csv": ("text", ["label"], [], {}),
-    "bn_blp25_crlf.tsv": ("text", ["label"], ["--na", "empty"], {"sep": "\t", "keep_default_na": False, "na_values": [""]}),
+    "bn_blp25_crlf.tsv": (
+        "text",
+        ["label"],
+        ["--na", "empty"],
+        {"sep": "\t", "keep_default_na": False, "na_values": [""]},
+    ),
     "bn_blp25_unlabelled.tsv": ("text", [], [], {"sep": "\t"}),
     "en_davidson.csv": ("tweet", ["class"], [], {}),
     "en_goemotions_noheader.tsv": ("0", ["1"], ["--header", "no"], {"sep": "\t", "header": None}),
@@ -59,10 +65,22 @@ def test_rows_of_a_real_file_equal_the_libraries(shared_daemon, shared, librarie
     path = shared / "data/csv" / file
     texts, columns = read(path, text, labels, reading)
     name = file.split(".")[0]
-    shared_daemon.run("ingest", name, path, "--text", text, "--labels", ",".join(labels) or "none", *options,
-                      *[x for t in TOKENIZERS for x in ("--tokenizer", f"{t}={shared / 'data/tokenizers' / t}")], timeout=600)
+    shared_daemon.run(
+        "ingest",
+        name,
+        path,
+        "--text",
+        text,
+        "--labels",
+        ",".join(labels) or "none",
+        *options,
+        *[x for t in TOKENIZERS for x in ("--tokenizer", f"{t}={shared / 'data/tokenizers' / t}")],
+        timeout=600,
+    )
     for role, tok in libraries.items():
-        got = shared_daemon.lines("rows", name, "--role", role, *(["--text"] if role == TOKENIZERS[0] else []), timeout=600)
+        got = shared_daemon.lines(
+            "rows", name, "--role", role, *(["--text"] if role == TOKENIZERS[0] else []), timeout=600
+        )
         assert len(got) == len(texts)
         if role == TOKENIZERS[0]:
             assert [row["text"] for row in got] == texts

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Batches against an independent computation: pandas for the rows, HF tokenizers for the ids, scikit-learn for the folds, numpy for the
 order (a torch-free randperm) and for padding; over the real daemon and the real command."""
+
 import json
 import random
 import subprocess
@@ -54,7 +55,7 @@ class Expected:
     def batches(self, rows, batch_size, max_length, padding, roles, drop_last=False):
         out = []
         for at in range(0, len(rows), batch_size):
-            part = rows[at:at + batch_size]
+            part = rows[at : at + batch_size]
             if drop_last and len(part) < batch_size:
                 break
             batch = {"index": part.tolist(), "labels": self.labels[part].reshape(-1, 1).tolist()}
@@ -65,12 +66,14 @@ class Expected:
 
     def pad(self, rows, role, prefix, max_length, padding):
         ids, special = self.roles[role]
-        full = [[special["[CLS]"], *ids[r][:max_length - 2], special["[SEP]"]] for r in rows]
+        full = [[special["[CLS]"], *ids[r][: max_length - 2], special["[SEP]"]] for r in rows]
         width = max_length if padding == "max_length" else max(map(len, full))
         if isinstance(padding, int):
             width = -(-width // padding) * padding
-        return {prefix + "input_ids": [f + [special["[PAD]"]] * (width - len(f)) for f in full],
-                prefix + "attention_mask": [[1] * len(f) + [0] * (width - len(f)) for f in full]}
+        return {
+            prefix + "input_ids": [f + [special["[PAD]"]] * (width - len(f)) for f in full],
+            prefix + "attention_mask": [[1] * len(f) + [0] * (width - len(f)) for f in full],
+        }
 
 
 def stream(daemon, name, *options, **kwargs):
@@ -87,7 +90,17 @@ def check(got, want):
 
 @pytest.fixture(scope="module")
 def dataset(shared_daemon, demo):
-    shared_daemon.run("ingest", "demo", demo / "comments.csv", "--tokenizer", demo / "tokenizer", "--text", "Comments", "--labels", "Question")
+    shared_daemon.run(
+        "ingest",
+        "demo",
+        demo / "comments.csv",
+        "--tokenizer",
+        demo / "tokenizer",
+        "--text",
+        "Comments",
+        "--labels",
+        "Question",
+    )
     return Expected(demo / "comments.csv", "Comments", "Question", {"text": demo / "tokenizer"})
 
 
@@ -95,10 +108,31 @@ def test_three_clients_at_once_each_get_their_own_fold_epoch_and_batch_size(shar
     wanted = [(0, "train", 0, 32, 64), (3, "train", 7, 17, 128), (1, "val", 0, 50, 32)]
     clients = []
     for fold, split, epoch, batch_size, max_length in wanted:
-        clients.append(subprocess.Popen(
-            [str(HSFEED), "stream", "demo", "--fold", str(fold), "--split", split, "--epoch", str(epoch), "--batch-size", str(batch_size),
-             "--max-length", str(max_length), "--format", "jsonl", "--socket", str(shared_daemon.socket)],
-            stdout=subprocess.PIPE, text=True))
+        clients.append(
+            subprocess.Popen(
+                [
+                    str(HSFEED),
+                    "stream",
+                    "demo",
+                    "--fold",
+                    str(fold),
+                    "--split",
+                    split,
+                    "--epoch",
+                    str(epoch),
+                    "--batch-size",
+                    str(batch_size),
+                    "--max-length",
+                    str(max_length),
+                    "--format",
+                    "jsonl",
+                    "--socket",
+                    str(shared_daemon.socket),
+                ],
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        )
     for client, (fold, split, epoch, batch_size, max_length) in zip(clients, wanted):
         got = [json.loads(line) for line in client.communicate(timeout=120)[0].splitlines()]
         assert client.returncode == 0
@@ -116,7 +150,9 @@ def test_a_stream_opened_at_batch_i_equals_the_tail_of_the_whole_for_every_i(sha
 
 @pytest.mark.parametrize("padding", ["max_length", "longest", 8])
 def test_padding_is_as_transformers_does_it(shared_daemon, dataset, padding):
-    got = stream(shared_daemon, "demo", "--fold", "1", "--split", "val", "--max-length", "24", "--padding", str(padding))
+    got = stream(
+        shared_daemon, "demo", "--fold", "1", "--split", "val", "--max-length", "24", "--padding", str(padding)
+    )
     check(got, dataset.batches(dataset.order("stratified", 1, "val", 0), 32, 24, padding, ["text"]))
 
 
@@ -129,13 +165,40 @@ def test_random_requests_equal_the_reference(shared_daemon, dataset):
     rng = random.Random(20)
     for _ in range(25):
         kind, folds = rng.choice(["stratified", "plain"]), rng.choice([2, 3, 5, 10])
-        fold, split, epoch, seed = rng.randrange(folds), rng.choice(["train", "val"]), rng.randrange(50), rng.choice([42, 0, 7, 2**32 - 1])
+        fold, split, epoch, seed = (
+            rng.randrange(folds),
+            rng.choice(["train", "val"]),
+            rng.randrange(50),
+            rng.choice([42, 0, 7, 2**32 - 1]),
+        )
         fold_seed, size, length = rng.randrange(2**32), rng.choice([1, 7, 32, 333]), rng.choice([2, 3, 16, 64])
         drop, order = rng.random() < 0.3, rng.choice(["shuffle", "sequential"])
         # A whole epoch of single rows would be thousands of lines: look at its tail.
         start = max(0, len(dataset.order(kind, fold, split, 0, folds=folds)) // size - 20) if size < 8 else 0
-        options = ["--kind", kind, "--folds", folds, "--fold-seed", fold_seed, "--fold", fold, "--split", split, "--epoch", epoch, "--seed",
-                   seed, "--batch-size", size, "--max-length", length, "--order", order, "--start-batch", start]
+        options = [
+            "--kind",
+            kind,
+            "--folds",
+            folds,
+            "--fold-seed",
+            fold_seed,
+            "--fold",
+            fold,
+            "--split",
+            split,
+            "--epoch",
+            epoch,
+            "--seed",
+            seed,
+            "--batch-size",
+            size,
+            "--max-length",
+            length,
+            "--order",
+            order,
+            "--start-batch",
+            start,
+        ]
         got = stream(shared_daemon, "demo", *map(str, options), *(["--drop-last"] if drop else []))
         rows = dataset.order(kind, fold, split, epoch, seed, folds, fold_seed, order == "shuffle")
         check(got, dataset.batches(rows, size, length, "max_length", ["text"], drop)[start:])
@@ -147,18 +210,57 @@ def test_ranks_together_are_the_split(shared_daemon, dataset, shard):
     for world in (2, 3, 7):
         per = {"pad": -(-len(rows) // world), "drop": len(rows) // world, "exact": None}[shard]
         for rank in range(world):
-            got = stream(shared_daemon, "demo", "--fold", "0", "--epoch", "3", "--max-length", "8", "--batch-size", "64", "--rank", str(rank),
-                         "--world", str(world), "--shard", shard)
+            got = stream(
+                shared_daemon,
+                "demo",
+                "--fold",
+                "0",
+                "--epoch",
+                "3",
+                "--max-length",
+                "8",
+                "--batch-size",
+                "64",
+                "--rank",
+                str(rank),
+                "--world",
+                str(world),
+                "--shard",
+                shard,
+            )
             index = [i for batch in got for i in batch["index"]]
-            total = {"pad": rows + rows[:per * world - len(rows)] if per else rows, "drop": rows[:(per or 0) * world],
-                     "exact": rows}[shard]
+            total = {
+                "pad": rows + rows[: per * world - len(rows)] if per else rows,
+                "drop": rows[: (per or 0) * world],
+                "exact": rows,
+            }[shard]
             assert index == total[rank::world]
 
 
 def test_real_data_with_two_tokenizers_equals_the_libraries(daemon, shared):
     folders = {"teacher": shared / "data/tokenizers/banglabert", "student": shared / "data/tokenizers/mbert-cased"}
     csv = shared / "data/csv/bn_hatespeech.csv"
-    daemon.run("ingest", "hate", csv, "--labels", "HateSpeech", *[x for r, f in folders.items() for x in ("--tokenizer", f"{r}={f}")])
+    daemon.run(
+        "ingest",
+        "hate",
+        csv,
+        "--labels",
+        "HateSpeech",
+        *[x for r, f in folders.items() for x in ("--tokenizer", f"{r}={f}")],
+    )
     want = Expected(csv, "Comments", "HateSpeech", folders)
-    got = stream(daemon, "hate", "--fold", "4", "--epoch", "2", "--roles", "teacher,student", "--batch-size", "512", "--padding", "longest")
+    got = stream(
+        daemon,
+        "hate",
+        "--fold",
+        "4",
+        "--epoch",
+        "2",
+        "--roles",
+        "teacher,student",
+        "--batch-size",
+        "512",
+        "--padding",
+        "longest",
+    )
     check(got, want.batches(want.order("stratified", 4, "train", 2), 512, 128, "longest", ["teacher", "student"]))
