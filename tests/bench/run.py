@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""run.py [--build DIR] [--data DIR] [--runs N] [tok] [ingest] [inline]: hsfeed's benchmarks, each beside its peer in the same run.
+"""run.py [--build DIR] [--data DIR] [--runs N] [tok] [ingest] [inline]: benchmarks, each beside its peer.
 
-DIR of --build is a Release build with -DHSFEED_TESTS=ON; DIR of --data holds csv/bn_44k.csv and tokenizers/. One JSON line per figure;
-medians over --runs runs, each pair of ours and the peer's one after the other, so that a drifting machine hurts both.
-"""
+DIR of --build is a Release build with -DHSFEED_TESTS=ON; DIR of --data holds csv/bn_44k.csv and tokenizers/.
+One JSON line per figure; medians over --runs runs, each pair of ours and the peer's one after the other, so that a
+drifting machine hurts both."""
 
 import argparse
 import json

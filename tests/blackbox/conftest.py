@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures of the black-box tests: the real daemon in a temporary folder, the real command, and small data of our own."""
+"""Fixtures of the black-box tests: the real daemon in a temporary folder, the real command, data of our own."""
 
 import json
 import os

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every row of every real file, with every WordPiece tokenizer there: `hsfeed rows` equals pandas' rows and HF tokenizers' ids."""
+"""Every row of every real file, with every WordPiece tokenizer there: `hsfeed rows` equals pandas' rows and
+HF tokenizers' ids."""
 
 import pytest
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Batches against an independent computation: pandas for the rows, HF tokenizers for the ids, scikit-learn for the folds, numpy for the
-order (a torch-free randperm) and for padding; over the real daemon and the real command."""
+"""Batches against an independent computation: pandas for the rows, HF tokenizers for the ids, scikit-learn for the
+folds, numpy for the order (a torch-free randperm) and for padding; over the real daemon and the real command."""
 
 import json
 import random
