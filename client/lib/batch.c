@@ -71,12 +71,6 @@ static const char *read_layout(const hsfeed_value *info, struct hs_layout *ret)
 		return "there are more roles or arrays than can be";
 	ret->batch_size = (size_t)batch_size;
 	ret->nroles = hsfeed_value_len(encodings);
-	for (size_t i = 0; i < ret->nroles; i++) {
-		uint64_t n = hsfeed_value_uint(hsfeed_value_get(hsfeed_value_at(encodings, i), "max_length"), 0);
-		if (n > HS_LIB_MAX_DATA)
-			return "a max_length is not usable";
-		ret->max_length[i] = (uint32_t)n;
-	}
 	for (size_t i = 0; i < hsfeed_value_len(arrays); i++) {
 		const char *wrong = read_array(hsfeed_value_at(arrays, i), ret->nroles, &ret->arrays[i]);
 		if (wrong)
@@ -160,14 +154,15 @@ static bool read_lengths(struct hs_rbuf params, const struct hs_layout *layout, 
 	    v.as.count != layout->nroles)
 		return false;
 	for (size_t i = 0; i < layout->nroles; i++) {
-		if (!hs_r_next(&r, &v) || v.type != HS_WIRE_UINT || v.as.u > layout->max_length[i])
+		if (!hs_r_next(&r, &v) || v.type != HS_WIRE_UINT || v.as.u > HS_LIB_MAX_DATA)
 			return false;
 		ret[i] = v.as.u;
 	}
 	return true;
 }
 
-// Lays the arrays out in the slot; returns the bytes that `data` must have, or more than HS_LIB_MAX_DATA.
+// Lays the arrays out in the slot; returns the bytes that `data` must have, or more than HS_LIB_MAX_DATA where a length
+// is beyond what the opening said (which may be above max_length: padding goes up to a multiple).
 static uint64_t place_arrays(const struct hs_layout *layout, uint64_t rows, const uint64_t *lengths,
 			     struct hs_slot *slot, uint64_t ret_offset[])
 {
@@ -175,6 +170,8 @@ static uint64_t place_arrays(const struct hs_layout *layout, uint64_t rows, cons
 	for (size_t i = 0; i < layout->narrays && end <= HS_LIB_MAX_DATA; i++) {
 		const struct hs_array_spec *spec = &layout->arrays[i];
 		uint64_t width = spec->dims == 1 ? 1 : spec->role >= 0 ? lengths[spec->role] : spec->columns;
+		if (spec->dims == 2 && width > spec->columns)
+			return UINT64_MAX;
 		uint64_t bytes = rows * width * hsfeed_dtype_bytes(spec->dtype); // < 2^28 * 2^28 * 8
 		uint64_t offset = (end + ALIGN - 1) / ALIGN * ALIGN;
 		ret_offset[i] = offset;

@@ -160,7 +160,6 @@ struct hs_array_spec { // one entry of the opening's `arrays`
 struct hs_layout {
 	size_t narrays, nroles, batch_size;
 	struct hs_array_spec arrays[HS_LIB_MAX_ARRAYS];
-	uint32_t max_length[HS_LIB_MAX_ROLES];
 };
 
 enum hs_slot_state { HS_SLOT_FREE, HS_SLOT_WAITING, HS_SLOT_HELD };

@@ -148,12 +148,12 @@ def test_a_stream_opened_at_batch_i_equals_the_tail_of_the_whole_for_every_i(sha
         assert stream(shared_daemon, "demo", *options, "--start-batch", str(i)) == whole[i:]
 
 
-@pytest.mark.parametrize("padding", ["max_length", "longest", 8])
-def test_padding_is_as_transformers_does_it(shared_daemon, dataset, padding):
-    got = stream(
-        shared_daemon, "demo", "--fold", "1", "--split", "val", "--max-length", "24", "--padding", str(padding)
-    )
-    check(got, dataset.batches(dataset.order("stratified", 1, "val", 0), 32, 24, padding, ["text"]))
+# The last one is padded beyond max_length: pad_to_multiple_of rounds up.
+@pytest.mark.parametrize("max_length,padding", [(24, "max_length"), (24, "longest"), (24, 8), (12, 16)])
+def test_padding_is_as_transformers_does_it(shared_daemon, dataset, max_length, padding):
+    options = ["--fold", "1", "--split", "val", "--max-length", str(max_length), "--padding", str(padding)]
+    got = stream(shared_daemon, "demo", *options)
+    check(got, dataset.batches(dataset.order("stratified", 1, "val", 0), 32, max_length, padding, ["text"]))
 
 
 def test_split_all_is_sequential_and_needs_no_fold(shared_daemon, dataset):
