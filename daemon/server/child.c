@@ -440,6 +440,9 @@ void hs_child_kill_all(struct hs_server *server)
 	struct hs_child *next;
 	for (struct hs_child *child = server->children; child; child = next) {
 		next = child->next;
+		// One that has answered has nothing left to do but exit; if it does not, the daemon does not wait.
+		if (child->alive && child->answered)
+			kill(child->pid, SIGKILL);
 		cancel(child, HSFEED_ESHUTDOWN, "the daemon is shutting down");
 	}
 }

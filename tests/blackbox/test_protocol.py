@@ -527,7 +527,8 @@ def test_idle_connections_cost_little(daemon):
     before = rss()
     clients += [Client(daemon.socket) for _ in range(400)]
     cost = (rss() - before) * 1024 / 400
-    limit = 2048 if "asan" not in open(f"/proc/{daemon.process.pid}/maps").read() else 20480
+    sanitized = any(name in HSFEEDD.read_bytes() for name in (b"__asan_init", b"__tsan_init"))
+    limit = 20480 if sanitized else 2048
     assert cost <= limit, f"{cost:.0f} bytes per connection"
     for c in clients:
         c.close()

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ingest processes that are cancelled, killed, stopped, queued: what clients hear, and what is left behind."""
+import os
+import pathlib
+import signal
+import time
+
+import pytest
+
+from conftest import HSFEEDD, Daemon
+from protoclient import Client, Refused
+
+ROWS = "comment,label\n" + "".join(f"row {i} is good,{i % 2}\n" for i in range(100_000))
+WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] row is good 0 1 2 ##0 ##1 ##2 ##3 ##4 ##5 ##6 ##7 ##8 ##9".split()
+
+
+@pytest.fixture
+def daemon(tmp_path):
+    if not HSFEEDD.exists():
+        pytest.fail(f"no {HSFEEDD}: build first, or set HSFEED_BUILD_DIR")
+    (tmp_path / "big.csv").write_text(ROWS)
+    (tmp_path / "vocab.txt").write_text("".join(w + "\n" for w in WORDS))
+    d = Daemon(tmp_path).start()
+    d.folder = tmp_path
+    yield d
+    code = d.stop()
+    assert code in (None, 0), f"hsfeedd ended with {code}:\n{d.log.read_text(errors='replace')[-8000:]}"
+
+
+def begin(client, daemon, name="big", extra=""):
+    """Sends an ingest; a different `extra` makes it a different one."""
+    path = daemon.folder / f"big{extra}.csv"
+    if extra:
+        path.write_text(ROWS + f"{extra},1\n")
+    files = {"vocab.txt": client.attach(daemon.folder / "vocab.txt")}
+    source = client.attach(path)
+    return client.send("ingest", name=name, source=source, file_name=path.name, options={"labels": ["label"]},
+                       tokenizers=[{"role": "text", "name": "tiny", "files": files}])
+
+
+def is_ingest(pid):
+    """Not between fork and exec: the daemon waits for that moment to pass."""
+    try:
+        return b"--ingest-child" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def children(daemon):
+    out = []
+    for task in pathlib.Path(f"/proc/{daemon.process.pid}/task").iterdir():
+        out += [int(c) for c in (task / "children").read_text().split()]
+    return [pid for pid in out if is_ingest(pid)]
+
+
+def wait_for(condition, what):
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.005)
+
+
+def stopped_child(daemon):
+    """The one ingest process, stopped before it can finish."""
+    wait_for(lambda: children(daemon), "no process was started")
+    pid = children(daemon)[0]
+    os.kill(pid, signal.SIGSTOP)
+    return pid
+
+
+def nothing_left(daemon):
+    wait_for(lambda: not children(daemon), "a process is left")
+    wait_for(lambda: not os.listdir(daemon.state / "tmp"), "files are left in tmp/")
+
+
+def fails(client, seq, code):
+    with pytest.raises(Refused) as e:
+        client.answer(seq)
+    assert e.value.code == code, e.value
+    return e.value
+
+
+def test_a_killed_process_is_explained_and_leaves_nothing(daemon):
+    c = Client(daemon.socket)
+    seq = begin(c, daemon)
+    os.kill(stopped_child(daemon), signal.SIGKILL)
+    error = fails(c, seq, "child_failed")
+    assert "SIGKILL" in error.message and "memory" in error.hint
+    nothing_left(daemon)
+    assert c.call("datasets") == {"datasets": []}
+    assert c.answer(begin(c, daemon))["state"] == "new"
+
+
+def test_a_crashed_process_is_named_by_its_signal(daemon):
+    c = Client(daemon.socket)
+    seq = begin(c, daemon)
+    pid = stopped_child(daemon)
+    os.kill(pid, signal.SIGABRT)
+    os.kill(pid, signal.SIGCONT)
+    assert "SIGABRT" in fails(c, seq, "child_failed").message
+    nothing_left(daemon)
+
+
+def test_cancel_ends_the_process_and_the_ingest_says_cancelled(daemon):
+    c = Client(daemon.socket)
+    seq = begin(c, daemon)
+    stopped_child(daemon)
+    cancel = c.send("cancel", seq=seq)
+    fails(c, seq, "cancelled")
+    assert c.answer(cancel) == {"cancelled": True}
+    nothing_left(daemon)
+
+
+def test_the_last_client_away_cancels_and_the_others_keep_it(daemon):
+    first, second = Client(daemon.socket), Client(daemon.socket)
+    begin(first, daemon)
+    pid = stopped_child(daemon)
+    seq = begin(second, daemon)
+    second.call("ping")
+    first.close()
+    time.sleep(0.2)
+    assert children(daemon) == [pid], "equal ingests must share one process, and one client away must not end it"
+    os.kill(pid, signal.SIGCONT)
+    assert second.answer(seq)["state"] == "new"
+    nothing_left(daemon)
+    begin(second, daemon, "other", "other")
+    stopped_child(daemon)
+    second.close()
+    nothing_left(daemon)
+
+
+def test_ingests_of_one_user_wait_their_turn(daemon):
+    c = Client(daemon.socket)
+    seqs = [begin(c, daemon, f"d{i}", f"d{i}") for i in range(3)]
+    pid = stopped_child(daemon)
+    assert c.call("status")["ingests"] == 3
+    assert len(children(daemon)) == 1
+    c.send("cancel", seq=seqs[1])
+    fails(c, seqs[1], "cancelled")
+    os.kill(pid, signal.SIGCONT)
+    assert {c.answer(seqs[0])["dataset"], c.answer(seqs[2])["dataset"]} == {"d0", "d2"}
+
+
+def test_progress_comes_while_it_runs(daemon):
+    c = Client(daemon.socket)
+    seq = begin(c, daemon)
+    c.answer(seq)
+    stages = [p["stage"] for name, p in c.notices if name == "progress" and p["seq"] == seq]
+    assert "publish" in stages and set(stages) <= {"read", "parse", "tokenize", "write", "publish"}
+
+
+def test_a_stopping_daemon_ends_its_processes_and_tells_why(daemon):
+    c = Client(daemon.socket)
+    begin(c, daemon)
+    pid = stopped_child(daemon)
+    assert daemon.stop() == 0
+    assert not os.path.exists(f"/proc/{pid}")
+    assert c.end()["code"] == "shutting_down"
+    assert os.listdir(daemon.state / "tmp") == []
+
+
+def test_a_killed_daemon_takes_its_processes_along_and_the_next_one_starts_clean(daemon):
+    c = Client(daemon.socket)
+    begin(c, daemon)
+    c.notice("progress")  # it has asked the kernel to end it with its parent by now
+    pid = stopped_child(daemon)
+    daemon.stop(signal.SIGKILL)
+    wait_for(lambda: not os.path.exists(f"/proc/{pid}"), "the process outlived its daemon")
+    daemon.socket.unlink()
+    daemon.start()
+    c = Client(daemon.socket)
+    assert c.call("datasets") == {"datasets": []} and os.listdir(daemon.state / "tmp") == []
+    assert c.answer(begin(c, daemon))["state"] == "new"
