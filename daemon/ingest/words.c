@@ -39,7 +39,7 @@ static const char *find_value(const struct word *table, size_t n, int value)
 
 static int refuse(const char *option, const char *word, const char *words, struct hs_err *reterr)
 {
-	hs_err_set(reterr, HSFEED_EBADREQUEST, "the option %s is \"%.64s\"", option, word);
+	hs_err_set(reterr, HSFEED_EBADREQUEST, "the option %s cannot be \"%.64s\"", option, word);
 	return hs_err_hint(reterr, "it takes %s", words);
 }
 

@@ -100,12 +100,15 @@ static int check_words(const struct choice *c, struct hs_err *reterr)
 static int no_row_left(const struct choice *c, struct hs_err *reterr)
 {
 	const struct hs_source_report *r = c->report;
-	return hs_err_set(
+	hs_err_set(
 		reterr, HSFEED_ENOROWS,
 		"%s: no row is left of %llu: %llu without text, %llu without a label, %llu with too many fields",
 		c->in->options->file_name, (unsigned long long)c->in->csv->rows_read,
 		(unsigned long long)r->missing_text.rows, (unsigned long long)r->missing_label.rows,
 		(unsigned long long)c->in->csv->too_many_fields.rows);
+	if (r->missing_text.rows >= r->missing_label.rows)
+		return hs_err_hint(reterr, "if the texts are in another column, name it with --text");
+	return hs_err_hint(reterr, "name other label columns with --labels A,B, or say --labels none");
 }
 
 int hs_rows_choose(const struct hs_rows_input *in, struct hs_rows *ret, struct hs_source_report *report,

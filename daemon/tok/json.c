@@ -73,6 +73,8 @@ static json_t *parse(struct hs_span bytes, json_error_t *error)
 int hs_json_parse(const struct hs_json_place *place, struct hs_span bytes, json_t **ret)
 {
 	json_error_t error = {.text = ""};
+	if (bytes.len == 0)
+		return hs_json_bad(place, "the file is empty");
 	json_t *root = parse(bytes, &error);
 	if (!root && error.text[0] == '\0')
 		return hs_err_nomem(place->reterr, "reading a tokenizer's JSON");

@@ -46,6 +46,9 @@ int hs_tok_load_json(const struct hs_json_place *place, const json_t *root, cons
 int hs_tok_load_vocab(const struct hs_json_place *place, struct hs_span bytes, const struct hs_tok_config *config,
 		      struct hs_tok_spec *spec);
 
+// hs_tok_refuse_model says that models of this type cannot be read, and which can.
+int hs_tok_refuse_model(const struct hs_json_place *place, const char *type);
+
 // hs_tok_load resolves a whole folder. The caller calls hs_tok_spec_fini either way.
 int hs_tok_load(const struct hs_tok_files *files, struct hs_tok_spec *spec, struct hs_err *reterr);
 

@@ -145,36 +145,6 @@ static int parse_file(const struct hs_json_place *place, const char *file, struc
 	return bytes.ptr ? hs_json_parse(&here, bytes, ret) : 0;
 }
 
-int hs_tok_config_load(const struct hs_tok_files *files, struct hs_tok_config *ret, struct hs_err *reterr)
-{
-	struct hs_json_place place = {files->name, "tokenizer_config.json", reterr};
-	struct hs_tok_config config = {.class = HS_TOK_CLASS_GENERIC};
-	int rc = parse_file(&place, place.file, files->tokenizer_config_json, &config.tokenizer_config);
-	if (rc == 0)
-		rc = parse_file(&place, "special_tokens_map.json", files->special_tokens_map_json,
-				&config.special_tokens_map);
-	if (rc == 0)
-		rc = parse_file(&place, "config.json", files->config_json, &config.model_config);
-	if (rc == 0)
-		rc = read_flags(&place, &config);
-	// vocab.txt alone is what BertTokenizer reads; so is a folder whose settings name no class.
-	if (rc == 0 && (config.tokenizer_config || !files->tokenizer_json.ptr))
-		rc = resolve_class(&place, &config);
-	if (rc < 0)
-		hs_tok_config_fini(&config);
-	else
-		*ret = config;
-	return rc;
-}
-
-void hs_tok_config_fini(struct hs_tok_config *config)
-{
-	json_decref(config->tokenizer_config);
-	json_decref(config->special_tokens_map);
-	json_decref(config->model_config);
-	*config = (struct hs_tok_config){0};
-}
-
 static const json_t *added_decoder(const struct hs_tok_config *config)
 {
 	return json_object_get(config->tokenizer_config, "added_tokens_decoder");
@@ -207,6 +177,52 @@ struct hs_span hs_tok_config_special(const struct hs_tok_config *config, const c
 		if (strcmp(specials[i].key, key) == 0 && specials[i].bert_default && config->class == HS_TOK_CLASS_BERT)
 			return (struct hs_span){specials[i].bert_default, strlen(specials[i].bert_default)};
 	return (struct hs_span){0};
+}
+
+// Said here, before anything is looked up, so that the sentence names the file that is wrong.
+static int check_specials(const struct hs_json_place *place, const struct hs_tok_config *config)
+{
+	struct hs_json_place here = *place;
+	for (size_t i = 0; i < COUNT(specials); i++) {
+		const json_t *value = special_value(config, specials[i].key);
+		bool own = value == json_object_get(config->tokenizer_config, specials[i].key);
+		here.file = own ? "tokenizer_config.json" : "special_tokens_map.json";
+		if (value && !json_is_null(value) && !text_of(value).ptr)
+			return hs_json_bad(&here, "\"%s\" must be a string or an added token", specials[i].key);
+	}
+	return 0;
+}
+
+int hs_tok_config_load(const struct hs_tok_files *files, struct hs_tok_config *ret, struct hs_err *reterr)
+{
+	struct hs_json_place place = {files->name, "tokenizer_config.json", reterr};
+	struct hs_tok_config config = {.class = HS_TOK_CLASS_GENERIC};
+	int rc = parse_file(&place, place.file, files->tokenizer_config_json, &config.tokenizer_config);
+	if (rc == 0)
+		rc = parse_file(&place, "special_tokens_map.json", files->special_tokens_map_json,
+				&config.special_tokens_map);
+	if (rc == 0)
+		rc = parse_file(&place, "config.json", files->config_json, &config.model_config);
+	if (rc == 0)
+		rc = read_flags(&place, &config);
+	// vocab.txt alone is what BertTokenizer reads; so is a folder whose settings name no class.
+	if (rc == 0 && (config.tokenizer_config || !files->tokenizer_json.ptr))
+		rc = resolve_class(&place, &config);
+	if (rc == 0)
+		rc = check_specials(&place, &config);
+	if (rc < 0)
+		hs_tok_config_fini(&config);
+	else
+		*ret = config;
+	return rc;
+}
+
+void hs_tok_config_fini(struct hs_tok_config *config)
+{
+	json_decref(config->tokenizer_config);
+	json_decref(config->special_tokens_map);
+	json_decref(config->model_config);
+	*config = (struct hs_tok_config){0};
 }
 
 static int add_token(const struct hs_json_place *place, const struct hs_tok_added *token, struct hs_tok_spec *spec)
@@ -334,8 +350,6 @@ int hs_tok_config_add_tokens(const struct hs_tok_config *config, const struct hs
 	for (size_t i = 0; rc == 0 && wanted && i < COUNT(specials); i++) {
 		const char *key = specials[i].key;
 		const json_t *value = special_value(config, key);
-		if (value && !json_is_null(value) && !text_of(value).ptr)
-			return hs_json_bad(&here, "\"%s\" must be a string or an added token", key);
 		rc = add_special(&here, value, hs_tok_config_special(config, key), spec);
 	}
 	if (rc == 0)

@@ -289,8 +289,7 @@ int hs_tok_json_open(const struct hs_tok_files *files, struct hs_tok_spec *spec,
 	if (!json_is_object(model))
 		rc = hs_json_bad(&place, "\"model\" must be an object");
 	else if (strcmp(model_type(model), "WordPiece") != 0)
-		rc = hs_json_unsupported(&place, "not supported yet: model type %s",
-					 hs_json_shown(model_type(model)).text);
+		rc = hs_tok_refuse_model(&place, model_type(model));
 	if (rc < 0)
 		json_decref(root);
 	else

@@ -191,7 +191,11 @@ REFUSES(source_words_that_would_drop_many_rows_are_refused_with_both_ways_out,
 	"\"NA\" (1)",
 	"say --na empty to keep these rows, or --na pandas to drop them as pandas does", .na = HS_NA_PANDAS)
 REFUSES(source_without_any_row_left_says_why, "text,label\n,1\nhello,\n", HSFEED_ENOROWS,
-	"x.csv: no row is left of 2: 1 without text, 1 without a label, 0 with too many fields", "", .na = HS_NA_PANDAS)
+	"x.csv: no row is left of 2: 1 without text, 1 without a label, 0 with too many fields",
+	"if the texts are in another column, name it with --text", .na = HS_NA_PANDAS)
+REFUSES(source_without_any_label_names_the_other_way, "text,label\nhello,\nthere,\n", HSFEED_ENOROWS,
+	"x.csv: no row is left of 2: 0 without text, 2 without a label, 0 with too many fields",
+	"name other label columns with --labels A,B, or say --labels none", .na = HS_NA_PANDAS)
 
 static const struct hs_clean_step whitespace = {HS_CLEAN_WHITESPACE, {NULL, 0}};
 REFUSES(source_without_any_text_left_says_why, "text,label\n\" \",1\n", HSFEED_ENOROWS,
@@ -290,6 +294,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(labels_are_not_both_positive_and_classes),
 	TEST(source_words_that_would_drop_many_rows_are_refused_with_both_ways_out),
 	TEST(source_without_any_row_left_says_why),
+	TEST(source_without_any_label_names_the_other_way),
 	TEST(source_without_any_text_left_says_why),
 	TEST(source_a_text_over_one_mebibyte_names_its_line),
 	TEST(source_short_rows_cannot_blow_up_a_small_file),

@@ -145,7 +145,7 @@ static const struct {
 	{"{\"model\":\n {\"type\":\"WordPiece\",\"vocab\":{\"a\":1,\n\"b\":}}}", HSFEED_EBADTOKENIZER,
 	 "toy: tokenizer.json: line 3, column 5: unexpected token near '}'"},
 	{"[]", HSFEED_EBADTOKENIZER, "toy: tokenizer.json: the file holds no JSON object"},
-	{"", HSFEED_EBADTOKENIZER, "toy: tokenizer.json: line 1, column 0: '[' or '{' expected near end of file"},
+	{"", HSFEED_EBADTOKENIZER, "toy: tokenizer.json: the file is empty"},
 	{"{}", HSFEED_EBADTOKENIZER, "toy: tokenizer.json: \"model\" must be an object"},
 	{"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[]}}", HSFEED_EUNSUPPORTED,
 	 "toy: tokenizer.json: not supported yet: model type BPE"},
@@ -226,6 +226,30 @@ static void side_files_that_cannot_be_used_are_refused_by_name_and_key(void **st
 		       "toy: tokenizer_config.json: line 1, column 10: duplicate object key near '\"a\"'");
 }
 
+static void a_special_token_of_the_wrong_kind_names_its_own_file(void **state)
+{
+	(void)state;
+	struct hs_tok_files files = {.name = "toy", .vocab_txt = SPAN("[UNK]\n[CLS]\n[SEP]\n")};
+	files.special_tokens_map_json = SPAN("{\"unk_token\":3}");
+	assert_refused(&files, HSFEED_EBADTOKENIZER,
+		       "toy: special_tokens_map.json: \"unk_token\" must be a string or an added token");
+	files.tokenizer_config_json = SPAN("{\"unk_token\":[\"[UNK]\"]}");
+	files.special_tokens_map_json = (struct hs_span){0};
+	assert_refused(&files, HSFEED_EBADTOKENIZER,
+		       "toy: tokenizer_config.json: \"unk_token\" must be a string or an added token");
+}
+
+static void a_git_lfs_pointer_is_told_from_a_damaged_file(void **state)
+{
+	(void)state;
+	struct hs_tok_files files = json_files("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n");
+	assert_refused(&files, HSFEED_EBADTOKENIZER,
+		       "toy: tokenizer.json: this is a Git LFS pointer, not the file it points to");
+	files = (struct hs_tok_files){.name = "toy", .vocab_txt = files.tokenizer_json};
+	assert_refused(&files, HSFEED_EBADTOKENIZER,
+		       "toy: vocab.txt: this is a Git LFS pointer, not the file it points to");
+}
+
 static void folders_without_a_tokenizer_are_refused(void **state)
 {
 	(void)state;
@@ -256,6 +280,8 @@ int main(void)
 		cmocka_unit_test(a_vocabulary_that_the_scanner_gives_up_on_is_read_by_the_parser),
 		cmocka_unit_test(files_that_cannot_be_used_are_refused_by_name_and_key),
 		cmocka_unit_test(side_files_that_cannot_be_used_are_refused_by_name_and_key),
+		cmocka_unit_test(a_special_token_of_the_wrong_kind_names_its_own_file),
+		cmocka_unit_test(a_git_lfs_pointer_is_told_from_a_damaged_file),
 		cmocka_unit_test(folders_without_a_tokenizer_are_refused),
 	};
 	return cmocka_run_group_tests_name("tok_load", tests, NULL, NULL);
