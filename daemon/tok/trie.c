@@ -120,6 +120,8 @@ static int find_base(struct builder *b, uint32_t parent, uint32_t *ret)
 	if (b->nchildren <= FEW && find_near(b, parent, ret))
 		return 0;
 	uint32_t slot = b->nchildren == 1 ? b->free_head : b->wide;
+	if (b->nchildren > b->block / 8) // a root: it takes a block of its own, whose holes others fill
+		slot = HS_TRIE_NONE;
 	for (unsigned tries = 0;; tries++) {
 		if (slot == HS_TRIE_NONE) {
 			slot = (uint32_t)b->trie.nnodes;

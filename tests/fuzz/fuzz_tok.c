@@ -136,7 +136,7 @@ int main(void)
 		memcpy(data + 1, good[which], len - 1);
 		for (size_t cut = 1; cut <= len; cut += 1 + cut / 64)
 			try_exactly(data, cut);
-		for (int round = 0; round < 400; round++) {
+		for (int round = 0; round < 150; round++) {
 			uint8_t bad[2048];
 			memcpy(bad, data, len);
 			try_exactly(bad, damage(bad, len, sizeof(bad), &seed));
