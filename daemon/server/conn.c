@@ -242,6 +242,7 @@ void hs_conn_update(struct hs_conn *conn)
 		hs_server_watch(conn->server);
 	else
 		resume_later(conn);
+	hs_request_next(conn);
 }
 
 static void unqueue_first(struct hs_conn *conn)
@@ -266,9 +267,10 @@ void hs_conn_push(struct hs_conn *conn, struct hs_out *out)
 	else
 		conn->out_first = out;
 	conn->out_last = out;
-	conn->charged += out->charged;
-	if (conn->charged > conn->server->options->limits.queue_bytes)
+	// One answer may be of any size; what may not pile up is answers behind answers.
+	if (out->charged > 0 && conn->charged > conn->server->options->limits.queue_bytes)
 		hs_conn_doom(conn, "too many answers that it does not read");
+	conn->charged += out->charged;
 }
 
 // Gathers the unsent bytes of the queue's head, across items.

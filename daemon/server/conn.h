@@ -47,10 +47,10 @@ struct hs_conn {
 	size_t in_len, in_cap;
 	bool left; // it may hold whole frames, left there when reading paused
 	struct hs_out *out_first, *out_last;
-	size_t charged;              // sum over the queue
-	uint64_t deadline_ms;        // not greeted: for hello; paused by unread answers: for progress
-	struct hs_request *requests; // unanswered
-	unsigned nrequests;
+	size_t charged;               // sum over the queue
+	uint64_t deadline_ms;         // not greeted: for hello; paused by unread answers: for progress
+	struct hs_request *requests;  // unanswered
+	unsigned nrequests, nrunning; // nrunning: on request threads
 	struct hs_handle *handles;
 	unsigned nhandles;
 	uint32_t next_handle, next_stream;

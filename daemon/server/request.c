@@ -121,16 +121,6 @@ void hs_request_finish(struct hs_request *req, int rc)
 	hs_conn_unref(conn);
 }
 
-void hs_request_abandon(struct hs_conn *conn)
-{
-	struct hs_request *next;
-	for (struct hs_request *req = conn->requests; req; req = next) {
-		next = req->next;
-		if (req->child)
-			hs_child_leave(req); // finishes the request
-	}
-}
-
 // ---- running ----
 
 static void on_run(struct hs_chore *chore)
@@ -139,9 +129,9 @@ static void on_run(struct hs_chore *chore)
 	req->rc = req->method->run(req);
 }
 
-static void on_ran(struct hs_chore *chore)
+// After run, or instead of it when the connection is gone before its turn came.
+static void settle(struct hs_request *req)
 {
-	struct hs_request *req = (struct hs_request *)chore;
 	int rc = req->rc;
 	if (req->method->settle)
 		rc = req->method->settle(req);
@@ -149,20 +139,63 @@ static void on_ran(struct hs_chore *chore)
 		hs_request_finish(req, rc);
 }
 
+static void on_ran(struct hs_chore *chore)
+{
+	struct hs_request *req = (struct hs_request *)chore;
+	req->runs = false;
+	req->conn->nrunning--;
+	settle(req);
+}
+
+static struct hs_request *find_waiting(const struct hs_conn *conn)
+{
+	struct hs_request *oldest = NULL; // the list has the newest first
+	for (struct hs_request *req = conn->requests; req; req = req->next)
+		if (req->waits)
+			oldest = req;
+	return oldest;
+}
+
+void hs_request_next(struct hs_conn *conn)
+{
+	struct hs_server *server = conn->server;
+	if (conn->doomed || conn->nrunning > 0 || conn->charged > server->options->limits.queue_bytes / 2)
+		return;
+	struct hs_request *req = find_waiting(conn);
+	if (!req)
+		return;
+	req->waits = false;
+	req->runs = true;
+	conn->nrunning++;
+	req->chore.run = on_run;
+	req->chore.done = on_ran;
+	hs_crew_submit(req->method->place == HS_ON_WRITER ? server->writer : server->requests, &req->chore);
+}
+
 static void start(struct hs_request *req)
 {
 	const struct hs_method *method = req->method;
-	struct hs_server *server = req->server;
 	int rc = method->begin ? method->begin(req) : 0;
 	if (rc == HS_LATER)
 		return;
-	if (rc < 0 || !method->run) {
+	if (rc < 0 || !method->run)
 		hs_request_finish(req, rc);
-		return;
+	else
+		req->waits = true; // hs_conn_update looks whose turn it is
+}
+
+void hs_request_abandon(struct hs_conn *conn)
+{
+	struct hs_request *next;
+	for (struct hs_request *req = conn->requests; req; req = next) {
+		next = req->next;
+		if (req->child) {
+			hs_child_leave(req); // finishes the request
+		} else if (req->waits) {
+			req->rc = HSFEED_ELOST;
+			settle(req);
+		}
 	}
-	req->chore.run = on_run;
-	req->chore.done = on_ran;
-	hs_crew_submit(method->place == HS_ON_WRITER ? server->writer : server->requests, &req->chore);
 }
 
 // ---- receiving ----

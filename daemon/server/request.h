@@ -45,6 +45,7 @@ struct hs_request {
 	void *params;           // method->schema's struct
 	unsigned npending;      // rm: files left to their last user
 	void *state;            // the method's own, between its functions
+	bool waits, runs;       // for its turn on a thread; has it
 	struct hs_child *child; // the child process it waits for
 	struct hs_request *next_waiter;
 	int rc;
@@ -57,7 +58,10 @@ extern const struct hs_method hs_methods[]; // name NULL ends it
 
 void hs_request_frame(struct hs_conn *conn, const uint8_t *data, size_t len); // one whole frame from a client
 void hs_request_finish(struct hs_request *req, int rc); // answers (or not, when the connection is gone) and frees
-void hs_request_abandon(struct hs_conn *conn);          // the connection is gone
+// hs_request_next gives a waiting request its turn: one of a connection's at a time, so that heavy ones of one client
+// leave the threads to others, and none while the client leaves answers unread, so that those stay bounded.
+void hs_request_next(struct hs_conn *conn);
+void hs_request_abandon(struct hs_conn *conn); // the connection is gone
 struct hs_request *hs_request_find(struct hs_conn *conn, uint32_t seq);
 
 // hs_notice_begin starts [2, name, {params}], hs_notice_end completes it.

@@ -7,7 +7,7 @@
 #include "datasets.h"
 
 #define PAGE_ROWS  65536u
-#define PAGE_BYTES (8u << 20) // of ids, and of texts; one row may be larger
+#define PAGE_BYTES (2u << 20) // of ids, and of texts; one row may be larger
 
 struct rows_params {
 	const char *name, *role;

@@ -520,6 +520,14 @@ def test_a_client_that_never_reads_is_cut_off_and_others_do_not_notice(daemon, d
     good.close()
 
 
+def test_a_client_may_have_many_large_answers_on_their_way_and_gets_them_all(client, dataset, folder):
+    wide = "".join(f"{'row is good ' * 500}{i},{i % 2}\n" for i in range(400))
+    (folder / "wide.csv").write_text("comment,label\n" + wide)
+    ingest(client, folder, "wide", "wide.csv")
+    seqs = [client.send("rows", name="wide", start=0, count=400, text=True) for _ in range(20)]
+    assert all(client.answer(seq)["count"] > 100 for seq in seqs)
+
+
 def test_idle_connections_cost_little(daemon):
     def rss():
         return int(re.search(r"VmRSS:\s+(\d+)", open(f"/proc/{daemon.process.pid}/status").read()).group(1))
