@@ -19,8 +19,9 @@ static int open_file(const char *path, const char *shown, struct stat *ret_stat,
 	if (fstat(fd, ret_stat) == 0 && S_ISREG(ret_stat->st_mode))
 		return fd;
 	close(fd);
-	hs_error_set(reterr, HSFEED_EBADFILE, "%s: not a regular file", shown);
-	hs_error_hint(reterr, "save what comes from there as a file first");
+	bool folder = S_ISDIR(ret_stat->st_mode);
+	hs_error_set(reterr, HSFEED_EBADFILE, "%s: %s", shown, folder ? "a folder, not a file" : "not a regular file");
+	hs_error_hint(reterr, folder ? "name a file in it" : "save what comes from there as a file first");
 	return HSFEED_EBADFILE;
 }
 
