@@ -488,6 +488,31 @@ def test_a_refusal_leaves_the_name_where_it_was(place):
     assert len(place.lines("rows", "good")) == 20
 
 
+@pytest.mark.parametrize("case", ["gz", "not utf-8", "unclosed quote", "empty"])
+def test_bytes_that_come_over_the_socket_are_refused_in_the_same_words(place, case):
+    data, options, *said = SOURCES[case]
+    source = place.folder / "bytes.csv"
+    source.write_bytes(data)
+
+    def run(*args, check):
+        return place.run(*args, check=check, env={"HSFEED_NO_FDPASS": "1"})
+    refuses(place, "bad", source, place.folder / "tokenizer", options, *said, run=run)
+
+
+@pytest.mark.parametrize("case", ["bpe", "cut off json", "no unk", "empty vocab.txt"])
+def test_a_malformed_tokenizer_cannot_be_added(place, tmp_path, case):
+    files, *said = TOKENIZERS[case]
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    before = stored(place)
+    done = place.run("add", "good", "--tokenizer", f"more={tmp_path}", check=False)
+    assert done.returncode == 1 and done.stdout == ""
+    said = [line.replace("{tokenizer}", str(tmp_path)) for line in said]
+    assert done.stderr[done.stderr.index("hsfeed: "):].splitlines() == [f"hsfeed: {said[0]}"] + [
+        f"  {hint}" for hint in said[1:]]
+    assert stored(place) == before
+
+
 @pytest.mark.parametrize("kind, said", {
     "missing": ["{source}: No such file or directory"],
     "folder": ["{source}: a folder, not a file", "name a file in it"],
