@@ -13,11 +13,11 @@
 #include "plan/folds.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
+#include "plan/check.h"
 #include "plan/mt19937.h"
 #include "plan/number.h"
 
@@ -52,32 +52,18 @@ const char *hs_split_kind_name(enum hs_split_kind kind)
 	return kind_names[kind];
 }
 
-// scikit-learn's own checks, in its order; `stratified` adds that of check_array, which comes between them.
-static int check_folds(size_t n, uint32_t nfolds, bool stratified, struct hs_err *reterr)
+// check_array's sentence comes between the two of the shared checks.
+static int check_stratified(size_t n, uint32_t nfolds, struct hs_err *reterr)
 {
-	if (nfolds <= 1)
-		return hs_err_set(reterr, HSFEED_EBADPLAN,
-				  "k-fold cross-validation requires at least one train/test split by setting "
-				  "n_splits=2 or more, got n_splits=%u.", nfolds);
-	if (stratified && n == 0)
+	if (n == 0 && nfolds > 1)
 		return hs_err_set(reterr, HSFEED_EBADPLAN,
 				  "Found array with 0 sample(s) (shape=(0,)) while a minimum of 1 is required.");
-	if (nfolds > n)
-		return hs_err_set(reterr, HSFEED_EBADPLAN,
-				  "Cannot have number of splits n_splits=%u greater than the number of samples: "
-				  "n_samples=%zu.", nfolds, n);
-	if (nfolds > HS_PLAN_MAX_FOLDS)
-		return hs_err_set(reterr, HSFEED_EBADPLAN, "%u folds are more than the %u that hsfeed makes", nfolds,
-				  HS_PLAN_MAX_FOLDS);
-	if (n > UINT32_MAX)
-		return hs_err_set(reterr, HSFEED_EBADPLAN, "%zu rows are more than the %u that hsfeed splits", n,
-				  UINT32_MAX);
-	return 0;
+	return hs_check_folds(n, nfolds, reterr);
 }
 
 int hs_kfold(size_t n, const struct hs_plan_spec *spec, uint16_t *ret_fold_of_row, struct hs_err *reterr)
 {
-	int rc = check_folds(n, spec->nfolds, false, reterr);
+	int rc = hs_check_folds(n, spec->nfolds, reterr);
 	if (rc < 0)
 		return rc;
 	uint32_t *order = hs_array(n, sizeof(*order));
@@ -178,7 +164,7 @@ int hs_stratified_kfold(const uint32_t *classes, size_t n, const struct hs_plan_
 {
 	struct deal d = {0};
 	uint32_t smallest, largest;
-	int rc = check_folds(n, spec->nfolds, true, reterr);
+	int rc = check_stratified(n, spec->nfolds, reterr);
 	if (rc < 0)
 		return rc;
 	if (deal_init(&d, classes, n) < 0) {
@@ -186,19 +172,9 @@ int hs_stratified_kfold(const uint32_t *classes, size_t n, const struct hs_plan_
 		goto out;
 	}
 	count_classes(&d, n, &smallest, &largest);
-	if (spec->nfolds > largest) {
-		rc = hs_err_set(reterr, HSFEED_EBADPLAN,
-				"n_splits=%u cannot be greater than the number of members in each class.",
-				spec->nfolds);
-		goto out;
-	}
-	if (ret_warning != NULL)
-		ret_warning[0] = '\0';
-	if (ret_warning != NULL && spec->nfolds > smallest)
-		snprintf(ret_warning, 256,
-			 "The least populated class in y has only %u members, which is less than n_splits=%u.",
-			 smallest, spec->nfolds);
-	deal_folds(&d, n, spec, ret_fold_of_row);
+	rc = hs_check_class_sizes(smallest, largest, spec->nfolds, ret_warning, reterr);
+	if (rc == 0)
+		deal_folds(&d, n, spec, ret_fold_of_row);
 out:
 	deal_fini(&d);
 	return rc;
