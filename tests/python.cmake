@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # With -DHSFEED_TEST_PYTHON=PATH (a Python that has pytest; tests/run makes one) every test_*.py of tests/oracle and
-# tests/blackbox is a ctest test: oracle.test_pandas. What needs torch is labelled heavy.
-set(HSFEED_HEAVY_TESTS oracle.test_orders)
+# tests/blackbox is a ctest test: oracle.test_pandas. What needs torch or transformers is labelled heavy.
+set(HSFEED_HEAVY_TESTS oracle.test_orders oracle.test_tokenizer_settings)
+# transformers pins a tokenizers of its own, so it has an environment of its own too.
+set(HSFEED_TEST_PYTHON_oracle.test_tokenizer_settings "${HSFEED_TRANSFORMERS_PYTHON}")
 if(HSFEED_TEST_PYTHON)
   file(GLOB HSFEED_PYTHON_TESTS CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/oracle/test_*.py
        ${CMAKE_CURRENT_SOURCE_DIR}/blackbox/test_*.py)
@@ -11,9 +13,13 @@ foreach(file ${HSFEED_PYTHON_TESTS})
   get_filename_component(folder ${file} DIRECTORY)
   get_filename_component(folder ${folder} NAME)
   set(name ${folder}.${stem})
-  add_test(NAME ${name} COMMAND ${HSFEED_TEST_PYTHON} -B ${CMAKE_CURRENT_SOURCE_DIR}/run_pytest.py ${file}
+  set(python ${HSFEED_TEST_PYTHON})
+  if(HSFEED_TEST_PYTHON_${name})
+    set(python ${HSFEED_TEST_PYTHON_${name}})
+  endif()
+  add_test(NAME ${name} COMMAND ${python} -B ${CMAKE_CURRENT_SOURCE_DIR}/run_pytest.py ${file}
            WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
-  set_tests_properties(${name} PROPERTIES TIMEOUT 600 SKIP_RETURN_CODE 77 ENVIRONMENT
+  set_tests_properties(${name} PROPERTIES TIMEOUT 1200 SKIP_RETURN_CODE 77 ENVIRONMENT
     "HSFEED_BUILD_DIR=${CMAKE_BINARY_DIR};HYPOTHESIS_STORAGE_DIRECTORY=${CMAKE_BINARY_DIR}/hypothesis")
   if(name IN_LIST HSFEED_HEAVY_TESTS)
     set_tests_properties(${name} PROPERTIES LABELS heavy)
