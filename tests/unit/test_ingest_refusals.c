@@ -47,7 +47,7 @@ static void options_that_are_not_understood_are_refused_by_name(void **state)
 	ix_expect_refused(&a, HSFEED_EBADREQUEST, "colour");
 	s.options = wrong;
 	struct pn_answer b = ix_ingest(&s);
-	ix_expect_refused(&b, HSFEED_EBADREQUEST, "na is \"maybe\"");
+	ix_expect_refused(&b, HSFEED_EBADREQUEST, "na cannot be \"maybe\"");
 	pn_fini(&a);
 	pn_fini(&b);
 }
