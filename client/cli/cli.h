@@ -133,6 +133,9 @@ unsigned text_width(const char *text); // columns on a terminal
 
 // ---- connect.c ----
 
+// conf_value finds a key of section [daemon] in a configuration file. False: it is not there.
+bool conf_value(const char *path, const char *key, char *ret, size_t bytes);
+
 // daemon_open connects as --socket says. 0, or an exit code with the sentence printed.
 int daemon_open(const struct args *args, hsfeed_client **ret);
 // done prints an answer: as JSON with --json, else by `human`; frees it, closes the client, returns the exit code.

@@ -115,32 +115,69 @@ static long last_lines(FILE *in, uint64_t n)
 static int copy_log(FILE *in, const char *path)
 {
 	char line[8192];
+	const char *before = "";
+	if (json_asked)
+		printf("{\"lines\":[");
 	while (fgets(line, sizeof(line), in) && !ferror(stdout)) {
 		size_t len = strlen(line);
 		bool whole = len && line[len - 1] == '\n';
+		if (json_asked) {
+			printf("%s", before);
+			json_str(stdout, line, whole ? len - 1 : len);
+			before = ",";
+			continue;
+		}
 		put_text(stdout, line, whole ? len - 1 : len);
 		if (whole)
 			putchar('\n');
 	}
+	if (json_asked)
+		printf("]}\n");
 	return ferror(in) ? fail(EXIT_REFUSED, "%s: %s", path, strerror(errno)) : EXIT_DONE;
+}
+
+// The state folder of the daemon that answers; false when none does, or when it is another user's.
+static bool state_of_daemon(const struct args *args, char *ret, size_t bytes)
+{
+	struct hsfeed_connect_options options = {.size = sizeof(options), .timeout_ms = 5000};
+	options.socket = args_text(args, "socket", NULL);
+	hsfeed_client *client;
+	hsfeed_value *answer = NULL;
+	bool found = false;
+	if (hsfeed_connect(&options, &client, NULL) < 0)
+		return false;
+	if (hsfeed_status(client, &answer, NULL) == 0 && *get_str(answer, "state"))
+		found = snprintf(ret, bytes, "%s", get_str(answer, "state")) < (int)bytes;
+	hsfeed_value_free(answer);
+	hsfeed_close(client);
+	return found;
+}
+
+static int find_log(const struct args *args, char *ret, size_t bytes)
+{
+	char state[4096];
+	const char *given = args_text(args, "state", NULL);
+	if (given)
+		snprintf(state, sizeof(state), "%s", given);
+	else if (!state_of_daemon(args, state, sizeof(state)) && hsfeed_state_path(state, sizeof(state)) < 0)
+		return fail(EXIT_REFUSED, "no home folder is known; give --state DIR");
+	snprintf(ret, bytes, "%s/hsfeedd.log", state);
+	return 0;
 }
 
 int logs_main(const struct args *args)
 {
-	char state[4096], path[4200];
-	const char *given = args_text(args, "state", NULL);
-	if (given)
-		snprintf(state, sizeof(state), "%s", given);
-	else if (hsfeed_state_path(state, sizeof(state)) < 0)
-		return fail(EXIT_REFUSED, "no home folder is known; give --state DIR");
-	snprintf(path, sizeof(path), "%s/hsfeedd.log", state);
+	char path[4200];
+	int rc = find_log(args, path, sizeof(path));
+	if (rc)
+		return rc;
 	FILE *in = fopen(path, "re");
 	if (!in)
 		return fail(EXIT_REFUSED, "%s: %s (a system's daemon logs to the journal: journalctl -u hsfeedd)", path,
 			    strerror(errno));
 	if (args_has(args, "lines"))
 		fseek(in, last_lines(in, args_number(args, "lines", 0)), SEEK_SET);
-	int rc = copy_log(in, path);
+	rc = copy_log(in, path);
 	fclose(in);
 	return rc;
 }

@@ -24,7 +24,7 @@ static const struct option folds_options[] = {
 static const struct option stream_options[] = {
 	{.name = "fold", .kind = OPT_NUMBER, .arg = "F", .max = 65535, .help = "from 0; needed unless --split all"},
 	{.name = "split", .kind = OPT_TEXT, .arg = "SPLIT", .choices = "train|val|all", .help = "default train"},
-	{.name = "epoch", .kind = OPT_NUMBER, .arg = "E", .help = "default 0"},
+	{.name = "epoch", .kind = OPT_NUMBER, .arg = "E", .max = INT64_MAX, .help = "default 0"},
 	{.name = "batch-size", .kind = OPT_NUMBER, .arg = "N", .min = 1, .max = UINT32_MAX, .help = "default 32"},
 	{.name = "max-length",
 	 .kind = OPT_LIST,
@@ -34,7 +34,7 @@ static const struct option stream_options[] = {
 	 .kind = OPT_TEXT,
 	 .arg = "P",
 	 .help = "max_length (default), longest, or a number: longest, up to its multiple"},
-	{.name = "seed", .kind = OPT_NUMBER, .arg = "S", .help = "of the order; default 42"},
+	{.name = "seed", .kind = OPT_NUMBER, .arg = "S", .max = INT64_MAX, .help = "of the order; default 42"},
 	{.name = "order",
 	 .kind = OPT_TEXT,
 	 .arg = "ORDER",
@@ -59,11 +59,11 @@ static const struct option stream_options[] = {
 };
 static const struct option start_options[] = {
 	{.name = "state", .kind = OPT_TEXT, .arg = "DIR", .help = "where it stores; default: as hsfeedd(8)"},
-	{.name = "config", .kind = OPT_TEXT, .arg = "FILE", .help = "its configuration file"},
+	{.name = "config", .kind = OPT_TEXT, .arg = "FILE", .help = "its configuration file; default: as hsfeedd(8)"},
 	OPT_END,
 };
 static const struct option logs_options[] = {
-	{.name = "state", .kind = OPT_TEXT, .arg = "DIR", .help = "the daemon's state folder"},
+	{.name = "state", .kind = OPT_TEXT, .arg = "DIR", .help = "its state folder; default: that of the daemon that answers, else as hsfeedd(8)"},
 	{.name = "lines", .kind = OPT_NUMBER, .arg = "N", .help = "only the last N lines"},
 	OPT_END,
 };

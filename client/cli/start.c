@@ -91,18 +91,31 @@ static int make_folders(char *path)
 
 struct start {
 	char program[PATH_BYTES], state[PATH_BYTES], log[PATH_BYTES + 16];
+	char socket[PATH_BYTES]; // empty: it is searched for
 	int log_fd;
 	off_t log_begin;
 	pid_t pid;
 };
 
-static int open_log(const struct args *args, struct start *s)
+// Where the daemon will listen and store, as options, environment and configuration say.
+static int find_places(const struct args *args, struct start *s)
 {
-	const char *given = args_text(args, "state", NULL);
-	if (given)
-		snprintf(s->state, sizeof(s->state), "%s", given);
-	else if (hsfeed_state_path(s->state, sizeof(s->state)) < 0)
+	const char *config = args_text(args, "config", geteuid() == 0 ? "/etc/hsfeed/hsfeedd.conf" : "");
+	const char *socket = args_text(args, "socket", getenv("HSFEED_SOCKET")), *state = args_text(args, "state", NULL);
+	if (socket && *socket)
+		snprintf(s->socket, sizeof(s->socket), "%s", socket);
+	else
+		conf_value(config, "socket", s->socket, sizeof(s->socket));
+	if (state)
+		snprintf(s->state, sizeof(s->state), "%s", state);
+	else if (!conf_value(config, "state", s->state, sizeof(s->state)) &&
+		 hsfeed_state_path(s->state, sizeof(s->state)) < 0)
 		return fail(EXIT_REFUSED, "no home folder is known; give --state DIR");
+	return 0;
+}
+
+static int open_log(struct start *s)
+{
 	int rc = make_folders(s->state);
 	if (rc)
 		return rc;
@@ -160,31 +173,50 @@ static void become_daemon(const struct args *args, const struct start *s)
 	_exit(127);
 }
 
-static bool answers(const struct args *args, hsfeed_client **ret)
+static bool answers(const struct start *s, hsfeed_client **ret)
 {
-	struct hsfeed_connect_options options = {.size = sizeof(options), .socket = args_text(args, "socket", NULL)};
+	struct hsfeed_connect_options options = {.size = sizeof(options), .socket = *s->socket ? s->socket : NULL};
 	options.timeout_ms = 5000;
 	return hsfeed_connect(&options, ret, NULL) == 0;
 }
 
-static int wait_until_there(const struct args *args, const struct start *s, hsfeed_client **ret)
+// Is the state folder another daemon's, which may not listen yet? The lock names its process, once that has come so
+// far.
+static bool another_begins(const struct start *s)
+{
+	char path[PATH_BYTES + 16], text[64] = {0};
+	snprintf(path, sizeof(path), "%s/lock", s->state);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return false;
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	const char *pid = n > 0 ? strstr(text, "pid ") : NULL;
+	long number = pid ? strtol(pid + 4, NULL, 10) : 0;
+	return n == 0 || (number > 0 && number != s->pid && kill((pid_t)number, 0) == 0);
+}
+
+static int wait_until_there(const struct start *s, hsfeed_client **ret)
 {
 	double deadline = now_seconds() + START_SECONDS;
+	bool gone = false;
 	while (now_seconds() < deadline) {
 		int status;
-		bool gone = waitpid(s->pid, &status, WNOHANG) == s->pid;
-		if (answers(args, ret)) // also when ours ended because another start was faster
+		gone = gone || waitpid(s->pid, &status, WNOHANG) == s->pid;
+		bool other = gone && another_begins(s);
+		if (answers(s, ret)) // also when ours ended because another start was faster
 			return 0;
-		if (gone) {
+		if (gone && !other) {
 			fail(EXIT_REFUSED, "hsfeedd ended at once; its log, %s, says:", s->log);
 			show_log(s);
 			return EXIT_REFUSED;
 		}
 		nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
 	}
-	kill(s->pid, SIGTERM);
-	fail(EXIT_REFUSED, "hsfeedd did not answer within %d s and was stopped; its log, %s, says:", START_SECONDS,
-	     s->log);
+	if (!gone)
+		kill(s->pid, SIGTERM);
+	fail(EXIT_REFUSED, "hsfeedd did not answer within %d s%s; its log, %s, says:", START_SECONDS,
+	     gone ? "" : " and was stopped", s->log);
 	show_log(s);
 	return EXIT_REFUSED;
 }
@@ -209,13 +241,15 @@ int start_main(const struct args *args)
 {
 	hsfeed_client *client;
 	static struct start s;
-	if (answers(args, &client)) {
+	int rc = find_places(args, &s);
+	if (rc == 0 && answers(&s, &client)) {
 		tell(client, false, &s);
 		return EXIT_DONE;
 	}
-	int rc = find_daemon(s.program);
 	if (rc == 0)
-		rc = open_log(args, &s);
+		rc = find_daemon(s.program);
+	if (rc == 0)
+		rc = open_log(&s);
 	if (rc)
 		return rc;
 	fflush(NULL);
@@ -225,7 +259,7 @@ int start_main(const struct args *args)
 	if (s.pid < 0)
 		rc = fail(EXIT_REFUSED, "cannot start a process: %s", strerror(errno));
 	else
-		rc = wait_until_there(args, &s, &client);
+		rc = wait_until_there(&s, &client);
 	close(s.log_fd);
 	if (rc == 0) {
 		int pid;

@@ -13,6 +13,7 @@ struct request {
 	struct hsfeed_plan plan;
 	struct hsfeed_stream_role roles[MAX_ROLES];
 	char names[MAX_ROLES][160];
+	size_t nnamed; // by --roles
 };
 
 // ---- options ----
@@ -45,6 +46,7 @@ static int read_roles(const struct args *args, struct request *r)
 		}
 	}
 	r->options.roles = r->roles;
+	r->nnamed = r->options.nroles;
 	return 0;
 }
 
@@ -69,7 +71,7 @@ static int set_length(struct request *r, const char *text, size_t len)
 	while (i < r->options.nroles && !(strlen(r->names[i]) == n && memcmp(r->names[i], text, n) == 0))
 		i++;
 	if (i == r->options.nroles) {
-		if (i > 0 && !r->roles[0].max_length)
+		if (r->nnamed)
 			return fail(EXIT_USAGE, "--max-length %s: --roles does not name that role", text);
 		int rc = add_role(r, text, n);
 		if (rc)
