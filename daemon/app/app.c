@@ -15,14 +15,13 @@
 #include "server/log.h"
 #include "server/server.h"
 
-#define DEFAULT_CONFIG "/etc/hsfeed/hsfeedd.conf"
-
 static const char usage[] =
 	"usage: hsfeedd [--config FILE] [--state DIR] [--socket PATH] [--log-level LEVEL] [--rebuild-catalog]\n"
 	"       hsfeedd --check-config [--config FILE]\n"
 	"       hsfeedd --default-config | --version | --help\n"
 	"\n"
-	"  --config FILE       read FILE; without it " DEFAULT_CONFIG " is read for root, if it is there\n"
+	"  --config FILE       read FILE; without it /etc/hsfeed/hsfeedd.conf is read, if it is there, for root and\n"
+	"                      under systemd\n"
 	"  --state DIR         where datasets are kept\n"
 	"  --socket PATH       where clients connect\n"
 	"  --log-level LEVEL   error, warning, info or debug\n"
@@ -145,9 +144,10 @@ static int read_command_line(struct app *app, int argc, char **argv)
 // A file that was named must be there; the default one may be missing.
 static int read_config(struct app *app, struct hs_err *reterr)
 {
+	char standard[512];
 	const char *path = app->config_path;
-	if (!path && geteuid() == 0 && access(DEFAULT_CONFIG, F_OK) == 0)
-		path = DEFAULT_CONFIG;
+	if (!path && hs_default_config(standard, sizeof(standard)) == 0 && access(standard, F_OK) == 0)
+		path = standard;
 	return path ? hs_config_read(&app->config, path, app->check ? say_problem : NULL, reterr) : 0;
 }
 

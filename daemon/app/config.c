@@ -221,6 +221,21 @@ static int on_value(void *arg, const char *section, const char *name, const char
 	return 1;
 }
 
+// A section that nobody knows would be silent while it is empty.
+static void check_heading(struct reading *r, const char *line)
+{
+	size_t len = line[0] == '[' ? strcspn(line, "]") : 0;
+	if (len == 0 || line[len] != ']')
+		return;
+	for (size_t i = 0; i < NKEYS; i++)
+		if (strlen(keys[i].section) == len - 1 && memcmp(keys[i].section, line + 1, len - 1) == 0)
+			return;
+	char text[128];
+	snprintf(text, sizeof(text), "%.*s]: there is no such section (hsfeedd.conf(5) lists them)",
+		 (int)(len < 64 ? len : 64), line);
+	problem(r, r->line, text);
+}
+
 // inih's own line numbers are a compile-time option of the library, so lines are counted where they are handed out.
 static char *next_line(char *into, int size, void *arg)
 {
@@ -234,6 +249,7 @@ static char *next_line(char *into, int size, void *arg)
 		problem(r, r->line, "the line is too long");
 	memcpy(into, r->text, keep);
 	into[keep] = '\0';
+	check_heading(r, into);
 	r->text += len + (r->text[len] == '\n');
 	return into;
 }
@@ -243,15 +259,20 @@ static char *slurp(const char *path, struct hs_err *reterr)
 	char *text = malloc(MAX_FILE_BYTES + 1);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t n = -1;
+	bool whole = false;
 	if (text && fd >= 0)
 		n = read(fd, text, MAX_FILE_BYTES + 1);
 	if (n < 0)
 		hs_err_set(reterr, HSFEED_EBADCONFIG, "%s: cannot be read: %s", path, strerror(errno));
 	else if (n > MAX_FILE_BYTES)
 		hs_err_set(reterr, HSFEED_EBADCONFIG, "%s: larger than %d bytes", path, MAX_FILE_BYTES);
+	else if (memchr(text, '\0', (size_t)n)) // what follows would be ignored
+		hs_err_set(reterr, HSFEED_EBADCONFIG, "%s: holds a NUL byte, so it is no text file", path);
+	else
+		whole = true;
 	if (fd >= 0)
 		close(fd);
-	if (n < 0 || n > MAX_FILE_BYTES) {
+	if (!whole) {
 		free(text);
 		return NULL;
 	}
@@ -269,7 +290,7 @@ int hs_config_read(struct hs_config *c, const char *path, void (*say)(const char
 	}
 	struct reading r = {.config = c, .path = path, .text = text, .say = say, .err = reterr};
 	int rc = ini_parse_stream(next_line, &r, on_value, &r);
-	if (rc > 0 && r.nproblems == 0)
+	if (rc > 0)
 		problem(&r, rc, "neither a [section], a key = value nor a comment");
 	free(text);
 	return r.nproblems > 0 || rc != 0 ? HSFEED_EBADCONFIG : 0;

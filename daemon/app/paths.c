@@ -31,6 +31,16 @@ int hs_default_state(char *ret, size_t cap)
 	return n > 0 && (size_t)n < cap ? 0 : -ENAMETOOLONG;
 }
 
+int hs_default_config(char *ret, size_t cap)
+{
+	const char *folder = absolute_env("CONFIGURATION_DIRECTORY");
+	if (!folder && geteuid() != 0)
+		return -ENOENT;
+	int n = folder ? snprintf(ret, cap, "%.*s/hsfeedd.conf", (int)strcspn(folder, ":"), folder)
+		       : snprintf(ret, cap, "/etc/hsfeed/hsfeedd.conf");
+	return n > 0 && (size_t)n < cap ? 0 : -ENAMETOOLONG;
+}
+
 void hs_default_sockets(const char *ret[HS_MAX_SOCKETS + 1], char texts[HS_MAX_SOCKETS][512])
 {
 	const char *socket = absolute_env("HSFEED_SOCKET"), *runtime = absolute_env("XDG_RUNTIME_DIR");

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -105,6 +106,12 @@ static void a_line_that_is_nothing_is_a_problem(void **state)
 	assert_int_equal(read_text("[limits]\njust words\n", &c, &err), HSFEED_EBADCONFIG);
 	assert_non_null(strstr(err.message, ":2: neither"));
 	hs_config_fini(&c);
+	assert_int_equal(read_text("[limit]\n[limits]\nslots = 0\njust words\n", &c, &err), HSFEED_EBADCONFIG);
+	assert_int_equal(hs_buf_append(&problems, "", 1), 0);
+	assert_non_null(strstr((const char *)problems.data, ":1: [limit]: there is no such section"));
+	assert_non_null(strstr((const char *)problems.data, ":3: slots"));
+	assert_non_null(strstr((const char *)problems.data, ":4: neither"));
+	hs_config_fini(&c);
 	assert_int_equal(hs_config_read(&c, "/nonexistent/hsfeedd.conf", NULL, &err), HSFEED_EBADCONFIG);
 	assert_non_null(strstr(err.message, "cannot be read"));
 }
@@ -169,6 +176,17 @@ static void the_state_folder_follows_the_environment(void **state)
 	unsetenv("STATE_DIRECTORY");
 }
 
+static void the_configuration_is_the_service_managers_or_roots(void **state)
+{
+	char text[512];
+	(void)state;
+	setenv("CONFIGURATION_DIRECTORY", "/etc/hsfeed:/etc/other", 1);
+	assert_int_equal(hs_default_config(text, sizeof(text)), 0);
+	assert_string_equal(text, "/etc/hsfeed/hsfeedd.conf");
+	unsetenv("CONFIGURATION_DIRECTORY");
+	assert_int_equal(hs_default_config(text, sizeof(text)), geteuid() == 0 ? 0 : -ENOENT);
+}
+
 static void the_socket_is_looked_for_in_order(void **state)
 {
 	char texts[HS_MAX_SOCKETS][512];
@@ -219,6 +237,7 @@ int main(void)
 		cmocka_unit_test(the_shipped_file_is_what_the_table_prints),
 		cmocka_unit_test(the_defaults_can_be_uncommented),
 		cmocka_unit_test(the_state_folder_follows_the_environment),
+		cmocka_unit_test(the_configuration_is_the_service_managers_or_roots),
 		cmocka_unit_test(the_socket_is_looked_for_in_order),
 		cmocka_unit_test(descriptors_and_watchdog_are_taken_only_when_meant_for_this_process),
 	};
