@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """iterative-stratification's folds, scikit-learn's group folds, hold-out and class weights beside ours."""
 import hashlib
+import json
+import os
 import random
+import subprocess
+import sys
 import warnings
 
 import numpy
@@ -169,16 +173,54 @@ def test_random_group_folds_equal_scikit_learn(plan):
     assert 300 < errors < 1700
 
 
-def test_groups_in_the_older_order_go_by_numpys_introsort_and_not_by_what_simd_does(plan):
-    """Here numpy must agree only where it sorts without SIMD: up to 16 groups, where all orders are the stable one."""
+def hostile_keys(n):
+    """Keys for which every median of three is nearly the smallest, so that the sort falls back to a heap."""
+    keys = [0] * n
+    low = 0
+    lo, order = 0, list(range(n))
+    while n - lo > 16:  # the places that the next median is taken from get the smallest keys that are left
+        hi, mid = n - 1, lo + (n - 1 - lo) // 2
+        keys[order[lo]], keys[order[mid]] = low, low + 1
+        low += 2
+        order[mid], order[hi - 1] = order[hi - 1], order[mid]
+        order[lo + 1], order[hi - 1] = order[hi - 1], order[lo + 1]
+        lo += 2
+    for i in range(lo, n):
+        keys[order[i]] = low
+    return keys
+
+
+def sort_cases():
     rng = numpy.random.default_rng(4)
-    for _ in range(300):
-        keys = rng.integers(1, 4, size=int(rng.integers(2, 17)))
-        assert plan.argsort(keys, False).tolist() == numpy.argsort(keys, kind="stable").tolist()
-    for n in [17, 100, 5000]:
-        keys = rng.integers(0, max(3, n // 10), size=n)
-        order = plan.argsort(keys, False)
-        assert sorted(order.tolist()) == list(range(n)) and (numpy.diff(keys[order]) >= 0).all()
+    yield from (hostile_keys(n) for n in [17, 100, 1000, 3000])
+    for n in [0, 1, 2, 15, 16, 17, 18, 33, 100, 1000, 5000]:
+        for spread in [1, 2, 3, 10, 100, 2**31]:
+            yield rng.integers(0, spread, size=n).tolist()
+        yield sorted(rng.integers(0, max(1, n // 4), size=n).tolist(), reverse=True)
+        yield [min(i, n - i) for i in range(n)]
+
+
+SORT_WITHOUT_SIMD = """
+import json, sys, numpy
+print(json.dumps([numpy.argsort(numpy.array(keys, int)).tolist() for keys in json.load(sys.stdin)]))
+"""
+
+
+def argsort_without_simd(cases):
+    try:
+        from numpy._core._multiarray_umath import __cpu_dispatch__ as features
+    except ImportError:
+        from numpy.core._multiarray_umath import __cpu_dispatch__ as features
+    environment = dict(os.environ, NPY_DISABLE_CPU_FEATURES=" ".join(features))
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", SORT_WITHOUT_SIMD], input=json.dumps(cases), text=True,
+                          env=environment, capture_output=True, check=True, timeout=60)
+    return json.loads(done.stdout)
+
+
+def test_the_older_order_of_equal_groups_is_numpys_without_simd(plan):
+    cases = list(sort_cases())
+    for keys, order in zip(cases, argsort_without_simd(cases)):
+        assert plan.argsort(keys, False).tolist() == order, len(keys)
         assert plan.argsort(keys, True).tolist() == numpy.argsort(keys, kind="stable").tolist()
 
 
