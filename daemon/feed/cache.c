@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Entries are few (streams x epochs in flight), so one list under one lock is enough; making happens outside the lock.
+// Entries are few (streams x epochs in flight, and MAX_UNUSED), so one list under one lock is enough; making happens
+// outside the lock.
 // An entry in state MAKING belongs to its maker; waiters hold a count and sleep on `changed`.
 #include "feed/cache.h"
 
@@ -8,6 +9,9 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+
+// Unused entries kept, however small: a client that seeks through the epochs of ten rows leaves one at each.
+#define MAX_UNUSED 256
 
 enum entry_state { MAKING, READY, FAILED };
 
@@ -51,22 +55,23 @@ static void unlink_entry(struct hs_cache *cache, struct hs_cache_entry *entry)
 	*at = entry->next;
 }
 
-// Takes unused entries off the list until what is kept fits the budget (or all of them, also those that cost nothing);
-// returns them, to be freed outside the lock.
+// Takes unused entries off the list until what is kept fits the budget and is not too many (or all of them, also those
+// that cost nothing); returns them, to be freed outside the lock.
 static struct hs_cache_entry *evict(struct hs_cache *cache, size_t budget, bool all)
 {
 	struct hs_cache_entry *evicted = NULL;
 	for (;;) {
 		struct hs_cache_entry *oldest = NULL;
-		size_t kept = 0;
+		size_t kept = 0, nkept = 0;
 		for (struct hs_cache_entry *e = cache->entries; e; e = e->next) {
 			if (e->users > 0)
 				continue;
 			kept += e->bytes;
+			nkept++;
 			if (!oldest || e->last_use < oldest->last_use)
 				oldest = e;
 		}
-		if (!oldest || (kept <= budget && !all))
+		if (!oldest || (kept <= budget && nkept <= MAX_UNUSED && !all))
 			return evicted;
 		unlink_entry(cache, oldest);
 		oldest->next = evicted;

@@ -14,11 +14,12 @@
 
 static int made, destroyed;
 static size_t cost = 10;
+static unsigned pause_us = 20000;
 
 static int make_slowly(void *arg, void **ret_value, size_t *ret_bytes, struct hs_err *reterr)
 {
 	__atomic_add_fetch(&made, 1, __ATOMIC_SEQ_CST);
-	usleep(20000);
+	usleep(pause_us);
 	if (!arg)
 		return hs_err_set(reterr, HSFEED_EBADPLAN, "no argument");
 	*ret_value = arg;
@@ -89,6 +90,23 @@ static void the_least_recently_used_goes_when_the_budget_is_full(void **state)
 	assert_int_equal(destroyed, 3);
 }
 
+static void small_things_are_not_kept_without_number(void **state)
+{
+	(void)state;
+	struct hs_cache *cache = fresh(1u << 20);
+	pause_us = 0;
+	for (int i = 0; i < 1000; i++) {
+		struct hs_cache_entry *entry;
+		assert_int_equal(hs_cache_get(cache, &i, sizeof(i), cache, &entry, NULL), 0);
+		hs_cache_put(cache, entry);
+	}
+	pause_us = 20000;
+	assert_int_equal(made, 1000);
+	assert_int_equal(destroyed, 1000 - 256);
+	hs_cache_destroy(cache);
+	assert_int_equal(destroyed, 1000);
+}
+
 static void dropping_drops_also_what_costs_nothing(void **state)
 {
 	(void)state;
@@ -124,6 +142,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_thing_that_many_threads_ask_for_is_made_once),
 		cmocka_unit_test(the_least_recently_used_goes_when_the_budget_is_full),
+		cmocka_unit_test(small_things_are_not_kept_without_number),
 		cmocka_unit_test(dropping_drops_also_what_costs_nothing),
 		cmocka_unit_test(a_failure_is_told_and_not_kept),
 	};
