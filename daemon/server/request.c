@@ -184,17 +184,27 @@ static void start(struct hs_request *req)
 		req->waits = true; // hs_conn_update looks whose turn it is
 }
 
+// Those that a thread or a pump has are not ours to end: they come back by themselves.
+static struct hs_request *find_abandonable(const struct hs_conn *conn)
+{
+	struct hs_request *req = conn->requests;
+	while (req && !req->child && !req->waits)
+		req = req->next;
+	return req;
+}
+
+// Ending one may end others: the next child's turn comes, and may fail at once. So each search begins anew.
 void hs_request_abandon(struct hs_conn *conn)
 {
-	struct hs_request *next;
-	for (struct hs_request *req = conn->requests; req; req = next) {
-		next = req->next;
+	struct hs_request *req;
+	while ((req = find_abandonable(conn))) {
 		if (req->child) {
 			hs_child_leave(req); // finishes the request
-		} else if (req->waits) {
-			req->rc = HSFEED_ELOST;
-			settle(req);
+			continue;
 		}
+		req->waits = false;
+		req->rc = HSFEED_ELOST;
+		settle(req);
 	}
 }
 
