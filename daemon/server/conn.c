@@ -18,9 +18,10 @@
 #include "request.h"
 #include "stream.h"
 
-#define FIRST_BUFFER   512
-#define READS_PER_TURN 4
-#define MAX_FDS        8 // room to see and close a few too many; what the kernel cuts off is refused as well
+#define FIRST_BUFFER    512
+#define READS_PER_TURN  4
+#define FRAMES_PER_TURN 64 // then the other clients' turn comes, however much this one has sent
+#define MAX_FDS         8  // room to see and close a few too many; what the kernel cuts off is refused as well
 
 static void on_events(uv_poll_t *poll, int status, int events);
 static void watch_events(struct hs_conn *conn, int events);
@@ -171,16 +172,23 @@ static void close_conn(struct hs_conn *conn)
 	conn->fd = conn->pending_fd = -1;
 }
 
-void hs_conn_reap(struct hs_server *server)
+// Those that still have whole frames after their turn stand in line again, for the loop's next round.
+static void resume(struct hs_server *server)
 {
-	while (server->resumed) {
-		struct hs_conn *conn = server->resumed;
-		server->resumed = conn->next_resumed;
+	struct hs_conn *next, *conn = server->resumed;
+	server->resumed = NULL;
+	for (; conn; conn = next) {
+		next = conn->next_resumed;
 		conn->resumed = false;
 		if (!conn->doomed && !conn->paused)
 			handle_bytes(conn, conn->in, 0);
 		hs_conn_unref(conn);
 	}
+}
+
+void hs_conn_reap(struct hs_server *server)
+{
+	resume(server);
 	while (server->doomed) {
 		struct hs_conn *conn = server->doomed;
 		server->doomed = conn->next_doomed;
@@ -213,8 +221,8 @@ static void watch_events(struct hs_conn *conn, int events)
 		uv_poll_stop(&conn->poll);
 }
 
-// Whole frames may have been left when reading paused, and epoll will not report them again. They are not handled here:
-// this may be the middle of a handler.
+// Whole frames may have been left when reading paused or the turn was over, and epoll will not report them again. They
+// are not handled here: this may be the middle of a handler.
 static void resume_later(struct hs_conn *conn)
 {
 	if (conn->resumed || !conn->left)
@@ -458,11 +466,16 @@ static uint32_t frame_length(const uint8_t *p)
 	return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-// Handles the whole frames at data[0..len). Returns how many bytes they took; stops when doomed or paused.
+// Handles the whole frames at data[0..len). Returns how many bytes they took; stops when doomed or paused, or when the
+// turn is over.
 static size_t handle_frames(struct hs_conn *conn, const uint8_t *data, size_t len)
 {
 	size_t at = 0;
-	while (!conn->doomed && !conn->paused && len - at >= HS_WIRE_HEADER_BYTES) {
+	conn->left = false;
+	for (int i = 0; !conn->doomed && len - at >= HS_WIRE_HEADER_BYTES; i++) {
+		conn->left = conn->paused || i == FRAMES_PER_TURN;
+		if (conn->left)
+			break;
 		uint32_t n = frame_length(data + at);
 		if (n == 0 || n > HS_WIRE_MAX_REQUEST) {
 			hs_conn_bye(conn, HSFEED_EBADFRAME, "a frame's length is 0 or above the limit");
@@ -502,7 +515,8 @@ static void keep_rest(struct hs_conn *conn, const uint8_t *rest, size_t len)
 	}
 	bool own = conn->in && rest >= conn->in && rest < conn->in + conn->in_len;
 	if (own) {
-		memmove(conn->in, rest, len);
+		if (rest != conn->in) // otherwise a frame that comes byte by byte would be moved at each
+			memmove(conn->in, rest, len);
 	} else if (grow_in(conn, len) == 0) {
 		memcpy(conn->in, rest, len);
 	} else {
@@ -528,8 +542,9 @@ static void handle_bytes(struct hs_conn *conn, const uint8_t *fresh, size_t n)
 		len = conn->in_len;
 	}
 	size_t used = handle_frames(conn, data, len);
-	conn->left = conn->paused && used < len;
 	keep_rest(conn, data + used, len - used);
+	if (!conn->doomed && !conn->paused)
+		resume_later(conn);
 	if (!conn->doomed && conn->in_len == 0 && conn->pending_fd >= 0)
 		hs_conn_bye(conn, HSFEED_EBADFRAME, "a descriptor came with a frame that takes none");
 }
@@ -570,7 +585,8 @@ static void on_events(uv_poll_t *poll, int status, int events)
 		hs_conn_flush(conn);
 	if (!(events & UV_READABLE))
 		return;
-	for (int i = 0; i < READS_PER_TURN && !conn->doomed && !conn->paused; i++)
+	// One that has frames left is not read from: what it sends waits in its socket.
+	for (int i = 0; i < READS_PER_TURN && !conn->doomed && !conn->paused && !conn->resumed; i++)
 		if (!read_once(conn))
 			break;
 }

@@ -45,7 +45,7 @@ struct hs_conn {
 	int events;                            // what uv_poll was told to look for
 	uint8_t *in;                           // an incomplete frame; NULL when there is none
 	size_t in_len, in_cap;
-	bool left; // it may hold whole frames, left there when reading paused
+	bool left; // it may hold whole frames, left there when reading paused or the turn was over
 	struct hs_out *out_first, *out_last;
 	size_t charged;               // sum over the queue
 	uint64_t deadline_ms;         // not greeted: for hello; paused by unread answers: for progress

@@ -48,6 +48,7 @@ struct hs_server {
 	struct hs_crew *closer;   // closes clients' descriptors: a hostile file system can hang a close
 	struct hs_listener listener;
 	uv_prepare_t reaper; // ends doomed connections before the loop sleeps
+	uv_idle_t awake;     // active while a connection waits for its next turn: the loop does not sleep
 	uv_timer_t sweep, beat;
 	uv_signal_t sigterm, sigint, sigchld;
 	struct hs_conn *conns, *doomed, *resumed;

@@ -128,10 +128,19 @@ static bool is_idle(const struct hs_server *server)
 	       hs_crew_pending(server->closer) == 0;
 }
 
+static void on_awake(uv_idle_t *awake)
+{
+	(void)awake;
+}
+
 static void on_prepare(uv_prepare_t *prepare)
 {
 	struct hs_server *server = prepare->loop->data;
 	hs_conn_reap(server);
+	if (server->resumed)
+		uv_idle_start(&server->awake, on_awake);
+	else
+		uv_idle_stop(&server->awake);
 	if (server->stopping && !server->closing && is_idle(server))
 		close_loop_handles(server);
 }
@@ -246,6 +255,7 @@ static int start_loop(struct hs_server *server, struct hs_err *reterr)
 		return hs_err_set(reterr, rc, "cannot start the event loop: %s", uv_strerror(rc));
 	server->loop.data = server;
 	uv_prepare_init(&server->loop, &server->reaper);
+	uv_idle_init(&server->loop, &server->awake);
 	uv_timer_init(&server->loop, &server->sweep);
 	uv_timer_init(&server->loop, &server->beat);
 	uv_signal_init(&server->loop, &server->sigterm);
@@ -278,8 +288,9 @@ static int begin(struct hs_server *server, struct hs_err *reterr)
 static void close_loop_handles(struct hs_server *server)
 {
 	uv_handle_t *const handles[] = {
-		(uv_handle_t *)&server->reaper,  (uv_handle_t *)&server->sweep,  (uv_handle_t *)&server->beat,
-		(uv_handle_t *)&server->sigterm, (uv_handle_t *)&server->sigint, (uv_handle_t *)&server->sigchld,
+		(uv_handle_t *)&server->reaper,  (uv_handle_t *)&server->awake,   (uv_handle_t *)&server->sweep,
+		(uv_handle_t *)&server->beat,    (uv_handle_t *)&server->sigterm, (uv_handle_t *)&server->sigint,
+		(uv_handle_t *)&server->sigchld,
 	};
 	server->closing = true;
 	for (size_t i = 0; i < sizeof(handles) / sizeof(handles[0]); i++)

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Clients that ask for much, at once or again and again: what it costs the others, and that all get what is theirs."""
+import hashlib
+import signal
+import threading
+
+import pytest
+
+from conftest import HSFEEDD, Daemon
+from protoclient import Client, Refused, frame
+
+WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] row is good 0 1 2 ##0 ##1 ##2 ##3 ##4 ##5 ##6 ##7 ##8 ##9".split()
+ROWS = 66_000
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory):
+    if not HSFEEDD.exists():
+        pytest.fail(f"no {HSFEEDD}: build first, or set HSFEED_BUILD_DIR")
+    folder = tmp_path_factory.mktemp("hostile")
+    d = Daemon(folder).start()
+    (folder / "rows.csv").write_text("comment,label\n" + "".join(f"row {i},{i % 2}\n" for i in range(ROWS)))
+    (folder / "vocab.txt").write_text("".join(w + "\n" for w in WORDS))
+    c = Client(d.socket, timeout=120)
+    c.call("ingest", name="rows", source=c.attach(folder / "rows.csv"), file_name="rows.csv",
+           options={"labels": ["label"]},
+           tokenizers=[{"role": "text", "name": "tiny", "files": {"vocab.txt": c.attach(folder / "vocab.txt")}}])
+    c.close()
+    yield d
+    code = d.stop()
+    assert code == 0, f"hsfeedd ended with {code}:\n{d.log.read_text(errors='replace')[-8000:]}"
+
+
+@pytest.fixture
+def client(daemon):
+    c = Client(daemon.socket, timeout=120)
+    yield c
+    c.close()
+
+
+def test_a_flood_of_requests_does_not_hold_up_others(daemon, client):
+    """12,000 requests lie in one socket before the daemon looks. Some of them close streams, so that the answer to
+    another client's one request tells how many were served before it."""
+    flood, count = Client(daemon.socket, timeout=120), 64
+    streams = [flood.call("stream.open", name="rows", split="all", slots=1, batch_size=1, max_length=8)["stream"]
+               for _ in range(count)]
+    requests = b"".join(frame([0, 1000 + 1000 * i + k, "ping", {}] if k < 187 else
+                              [0, 1000 + 1000 * i + k, "stream.close", {"stream": streams[i]}])
+                        for i in range(count) for k in range(188))
+    assert client.call("status")["streams"] == count
+    daemon.process.send_signal(signal.SIGSTOP)
+    try:
+        flood.send_raw(requests)
+        client.send("status")
+    finally:
+        daemon.process.send_signal(signal.SIGCONT)
+    assert client.answer(client.seq)["streams"] > count / 2
+    flood.answer(1000 * count + 187)  # in the end all are served
+    assert client.call("status")["streams"] == 0
+    flood.close()
+
+
+def test_a_table_of_many_folds_is_counted_in_one_pass(client):
+    plan = {"kind": "plain", "folds": 11_000}
+    folds = client.call("folds", name="rows", plan=plan)["folds"]
+    assert len(folds) == 11_000
+    assert all(f["val"]["rows"] == 6 and f["train"]["rows"] == ROWS - 6 for f in folds)
+    for f in folds:
+        (val,), (train,) = f["val"]["counts"], f["train"]["counts"]
+        assert sum(val) == 6 and [a + b for a, b in zip(val, train)] == [ROWS // 2, ROWS // 2]
+
+
+def test_a_table_larger_than_a_reply_is_refused_before_it_is_made(client):
+    with pytest.raises(Refused) as e:
+        client.call("folds", name="rows", plan={"kind": "plain", "folds": 65_535})
+    assert e.value.code == "limit" and "65535 folds" in e.value.message
+
+
+def read_epoch(daemon, ret):
+    c = Client(daemon.socket, timeout=120)
+    opened = c.call("stream.open", name="rows", fold=0, split="val", order="shuffle", batch_size=256, max_length=8)
+    digest, batches = hashlib.sha256(), 0
+    while True:
+        _, name, p = c.receive() if not c.notices else (2, *c.notices.pop(0))
+        if name == "stream.end":
+            break
+        digest.update(p["data"])
+        batches += 1
+        c.notify("stream.release", stream=opened["stream"], fills=[[p["slot"], p["fill"]]])
+    c.close()
+    ret.append((batches, digest.hexdigest()))
+
+
+def test_many_clients_at_once_get_the_same_epoch(daemon):
+    got = []
+    readers = [threading.Thread(target=read_epoch, args=(daemon, got)) for _ in range(64)]
+    for r in readers:
+        r.start()
+    for r in readers:
+        r.join()
+    assert len(got) == 64 and len(set(got)) == 1 and got[0][0] == (ROWS // 5 + 255) // 256
