@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How often each label value occurs among the rows of a split: the fold table's numbers.
+// How often each label value occurs among the rows of each fold: the fold table's numbers.
 #include <string.h>
 
 #include "feed/internal.h"
@@ -51,21 +51,24 @@ static void count_row(const struct hs_version *v, const struct hs_label_layout *
 	}
 }
 
-int hs_feed_label_counts(const struct hs_feed_source *source, const struct hs_plan *plan, uint32_t fold, bool val,
-			 uint64_t *ret_counts, uint64_t *ret_rows)
+void hs_feed_label_table(const struct hs_feed_source *source, const struct hs_plan *plan, uint64_t *ret_counts,
+			 uint64_t *ret_rows)
 {
 	const struct hs_version *v = hs_feed_source_version(source);
 	struct hs_label_layout layout;
+	size_t nfolds = plan->spec.nfolds;
 	hs_feed_label_layout(source, &layout);
-	memset(ret_counts, 0, layout.total * sizeof(*ret_counts));
-	uint64_t rows = 0;
+	memset(ret_counts, 0, (nfolds + 1) * layout.total * sizeof(*ret_counts));
+	memset(ret_rows, 0, (nfolds + 1) * sizeof(*ret_rows));
 	for (size_t row = 0; row < v->nrows; row++) {
-		if (fold != UINT32_MAX && (plan->fold_of_row[row] == fold) != val)
-			continue;
-		rows++;
+		size_t fold = plan->fold_of_row[row] < nfolds ? plan->fold_of_row[row] : nfolds;
+		ret_rows[fold]++;
 		if (v->label_type != HS_LABELS_NONE)
-			count_row(v, &layout, row, ret_counts);
+			count_row(v, &layout, row, ret_counts + fold * layout.total);
 	}
-	*ret_rows = rows;
-	return 0;
+	for (size_t fold = 0; fold < nfolds; fold++) {
+		ret_rows[nfolds] += ret_rows[fold];
+		for (size_t i = 0; i < layout.total; i++)
+			ret_counts[nfolds * layout.total + i] += ret_counts[fold * layout.total + i];
+	}
 }

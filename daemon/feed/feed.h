@@ -72,8 +72,7 @@ int hs_feed_plan_get(struct hs_feed *feed, struct hs_feed_source *source, const 
 		     const struct hs_plan **ret, struct hs_err *reterr);
 void hs_feed_plan_put(struct hs_feed *feed, const struct hs_plan *plan);
 
-// hs_feed_label_counts counts rows per label value among the rows of one fold's split: counts[label column][value] laid
-// end to end; floats that are not all 0/1 have no values. val false: the training rows. fold UINT32_MAX: all rows. The
+// Rows per label value: counts[label column][value] laid end to end; floats that are not all 0/1 have no values. The
 // layout (columns and values per column) is hs_feed_label_layout's.
 #define HS_FEED_MAX_LABELS 1024
 struct hs_label_layout {
@@ -82,8 +81,10 @@ struct hs_label_layout {
 	size_t total; // the sum of nvalues
 };
 void hs_feed_label_layout(const struct hs_feed_source *source, struct hs_label_layout *ret);
-int hs_feed_label_counts(const struct hs_feed_source *source, const struct hs_plan *plan, uint32_t fold, bool val,
-			 uint64_t *ret_counts, uint64_t *ret_rows);
+// hs_feed_label_table counts every fold's validation rows in one pass: ret_counts[nfolds + 1][layout.total] and
+// ret_rows[nfolds + 1]; the last of each is over all rows. A fold's training rows are all rows less its own.
+void hs_feed_label_table(const struct hs_feed_source *source, const struct hs_plan *plan, uint64_t *ret_counts,
+			 uint64_t *ret_rows);
 
 // ---- streams ----
 

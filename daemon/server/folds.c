@@ -71,49 +71,42 @@ struct table {
 	const struct hs_feed_source *source;
 	const struct hs_plan *plan;
 	struct hs_label_layout layout;
-	uint64_t *counts; // scratch, layout.total
+	uint64_t *counts, *rows; // see hs_feed_label_table
 };
 
-static int write_part(const struct table *t, const char *key, uint32_t fold, bool val)
+static void write_part(const struct table *t, const char *key, uint32_t fold, bool val)
 {
 	struct hs_wbuf *w = &t->req->result;
-	const uint64_t *count = t->counts;
-	uint64_t rows;
-	int rc = hs_feed_label_counts(t->source, t->plan, fold, val, t->counts, &rows);
-	if (rc < 0)
-		return hs_err_set(&t->req->err, rc, "folds: cannot count labels");
+	size_t all = t->plan->spec.nfolds, total = t->layout.total, at = 0;
+	const uint64_t *in_fold = t->counts + fold * total, *in_all = t->counts + all * total;
 	hs_w_cstr(w, key);
 	hs_w_map(w, 2);
 	hs_w_cstr(w, "rows");
-	hs_w_uint(w, rows);
+	hs_w_uint(w, val ? t->rows[fold] : t->rows[all] - t->rows[fold]);
 	hs_w_cstr(w, "counts");
 	hs_w_array(w, (uint32_t)t->layout.ncolumns);
 	for (size_t c = 0; c < t->layout.ncolumns; c++) {
 		hs_w_array(w, (uint32_t)t->layout.nvalues[c]);
-		for (size_t i = 0; i < t->layout.nvalues[c]; i++)
-			hs_w_uint(w, *count++);
+		for (size_t i = 0; i < t->layout.nvalues[c]; i++, at++)
+			hs_w_uint(w, val ? in_fold[at] : in_all[at] - in_fold[at]);
 	}
-	return 0;
 }
 
-static int write_folds(const struct table *t)
+static void write_folds(const struct table *t)
 {
 	struct hs_wbuf *w = &t->req->result;
-	int rc = 0;
 	hs_w_cstr(w, "folds");
 	hs_w_array(w, t->plan->spec.nfolds);
-	for (uint32_t fold = 0; fold < t->plan->spec.nfolds && rc == 0; fold++) {
+	for (uint32_t fold = 0; fold < t->plan->spec.nfolds; fold++) {
 		hs_w_map(w, 3);
 		hs_w_cstr(w, "fold");
 		hs_w_uint(w, fold);
-		rc = write_part(t, "train", fold, false);
-		if (rc == 0)
-			rc = write_part(t, "val", fold, true);
+		write_part(t, "train", fold, false);
+		write_part(t, "val", fold, true);
 	}
-	return rc;
 }
 
-static int write_table(const struct table *t)
+static void write_table(const struct table *t)
 {
 	struct hs_wbuf *w = &t->req->result;
 	const struct hs_version_entry *entry = hs_feed_source_entry(t->source);
@@ -133,7 +126,34 @@ static int write_table(const struct table *t)
 	hs_w_array(w, warning);
 	if (warning)
 		hs_w_cstr(w, t->plan->warning);
-	return write_folds(t);
+	write_folds(t);
+}
+
+// A reply has so many values and no more; what could not be sent is not counted either.
+static int check_size(const struct table *t, struct hs_err *reterr)
+{
+	uint64_t numbers = t->layout.ncolumns + t->layout.total;
+	if (t->plan->spec.nfolds * (15 + 2 * numbers) + 4 * numbers + 256 <= HS_WIRE_MAX_REPLY_ITEMS)
+		return 0;
+	hs_err_set(reterr, HSFEED_ELIMIT, "folds: the table of %u folds with %zu label values each is too large",
+		   t->plan->spec.nfolds, t->layout.total);
+	return hs_err_hint(reterr, "take fewer folds; folds.rows gives the rows of one fold");
+}
+
+static int make_table(struct table *t, struct hs_err *reterr)
+{
+	size_t n = (size_t)t->plan->spec.nfolds + 1;
+	hs_feed_label_layout(t->source, &t->layout);
+	int rc = check_size(t, reterr);
+	if (rc < 0)
+		return rc;
+	t->counts = hs_array(n * t->layout.total, sizeof(*t->counts));
+	t->rows = hs_array(n, sizeof(*t->rows));
+	if (!t->counts || !t->rows)
+		return hs_err_nomem(reterr, "counting labels");
+	hs_feed_label_table(t->source, t->plan, t->counts, t->rows);
+	write_table(t);
+	return 0;
 }
 
 int hs_req_folds_run(struct hs_request *req)
@@ -144,10 +164,9 @@ int hs_req_folds_run(struct hs_request *req)
 	if (rc < 0)
 		return rc;
 	t.source = source;
-	hs_feed_label_layout(source, &t.layout);
-	t.counts = hs_array(t.layout.total, sizeof(*t.counts));
-	rc = t.counts ? write_table(&t) : hs_err_nomem(&req->err, "counting labels");
+	rc = make_table(&t, &req->err);
 	free(t.counts);
+	free(t.rows);
 	close_plan(req, source, t.plan);
 	return rc;
 }
