@@ -63,7 +63,10 @@ static const struct option start_options[] = {
 	OPT_END,
 };
 static const struct option logs_options[] = {
-	{.name = "state", .kind = OPT_TEXT, .arg = "DIR", .help = "its state folder; default: that of the daemon that answers, else as hsfeedd(8)"},
+	{.name = "state",
+	 .kind = OPT_TEXT,
+	 .arg = "DIR",
+	 .help = "its state folder; default: that of the daemon that answers, else as hsfeedd(8)"},
 	{.name = "lines", .kind = OPT_NUMBER, .arg = "N", .help = "only the last N lines"},
 	OPT_END,
 };

@@ -101,7 +101,8 @@ struct start {
 static int find_places(const struct args *args, struct start *s)
 {
 	const char *config = args_text(args, "config", geteuid() == 0 ? "/etc/hsfeed/hsfeedd.conf" : "");
-	const char *socket = args_text(args, "socket", getenv("HSFEED_SOCKET")), *state = args_text(args, "state", NULL);
+	const char *socket = args_text(args, "socket", getenv("HSFEED_SOCKET"));
+	const char *state = args_text(args, "state", NULL);
 	if (socket && *socket)
 		snprintf(s->socket, sizeof(s->socket), "%s", socket);
 	else
