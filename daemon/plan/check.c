@@ -6,6 +6,7 @@
 #include "plan/folds.h"
 
 #define MAX_STEPS 1e12 // about a quarter of an hour; a million rows, five folds and a hundred classes take 1e9
+#define MAX_CELLS 1e8  // of folds times classes, up to 12 bytes each
 
 int hs_check_folds(size_t n, uint32_t nfolds, struct hs_err *reterr)
 {
@@ -42,12 +43,16 @@ int hs_check_class_sizes(uint32_t smallest, uint32_t largest, uint32_t nfolds, c
 	return 0;
 }
 
-int hs_check_work(double steps, const char *kind, struct hs_err *reterr)
+int hs_check_work(double steps, double cells, const char *kind, struct hs_err *reterr)
 {
-	if (steps <= MAX_STEPS)
+	if (steps <= MAX_STEPS && cells <= MAX_CELLS)
 		return 0;
-	hs_err_set(reterr, HSFEED_EBADPLAN, "kind %s with so many folds and classes takes %.0e steps, which is more "
-		   "than the %.0e that hsfeed spends on a plan", kind, steps, MAX_STEPS);
-	hs_err_hint(reterr, "ask for fewer folds: the work grows with their number, squared");
+	if (cells > MAX_CELLS)
+		hs_err_set(reterr, HSFEED_EBADPLAN, "kind %s with so many folds and classes needs a table of %.0e "
+			   "cells, which is more than the %.0e that hsfeed makes", kind, cells, MAX_CELLS);
+	else
+		hs_err_set(reterr, HSFEED_EBADPLAN, "kind %s with so many folds and classes takes %.0e steps, which is "
+			   "more than the %.0e that hsfeed spends on a plan", kind, steps, MAX_STEPS);
+	hs_err_hint(reterr, "ask for fewer folds, or stratify by fewer labels");
 	return HSFEED_EBADPLAN;
 }

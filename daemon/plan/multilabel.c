@@ -201,7 +201,8 @@ static int check(const float *values, size_t n, size_t nlabels, uint32_t nfolds,
 	if (nlabels == 1)
 		return hs_err_set(reterr, HSFEED_EBADPLAN,
 				  "Supported target type is: multilabel-indicator. Got 'binary' instead.");
-	return hs_check_work(((double)n + (double)nlabels) * ((double)nlabels + nfolds), "multilabel", reterr);
+	double steps = ((double)n + (double)nlabels) * ((double)nlabels + nfolds);
+	return hs_check_work(steps, (double)nlabels * nfolds, "multilabel", reterr);
 }
 
 int hs_multilabel_kfold(const float *values, size_t n, size_t nlabels, const struct hs_plan_spec *spec,

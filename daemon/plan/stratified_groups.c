@@ -89,8 +89,8 @@ static int check(const struct board *b, enum hs_group_rule rule, char ret_warnin
 				  "number of groups: %zu.", b->k, b->ngroups);
 	// A group has no more classes than rows, so all of them together have at most nrows.
 	double trials = (double)b->k * (double)b->k * (double)b->nrows;
-	double sums = (double)b->k * (double)b->ngroups * (double)b->nclasses;
-	return hs_check_work(trials + sums, "stratified-group", reterr);
+	double cells = (double)b->k * (double)b->nclasses;
+	return hs_check_work(trials + cells * (double)b->ngroups, cells, "stratified-group", reterr);
 }
 
 static int allocate(struct board *b)

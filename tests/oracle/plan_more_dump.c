@@ -10,6 +10,7 @@
 #include "plan/holdout.h"
 #include "plan/multilabel.h"
 #include "plan/predefined.h"
+#include "plan/ranks.h"
 #include "plan/sort.h"
 #include "plan/weights.h"
 
@@ -152,12 +153,21 @@ static void run_argsort(const struct request *q, const uint32_t *payload, struct
 	free(keys);
 }
 
+// n, nlabels; payload: floats -> class of each row
+static void run_ranks(const struct request *q, const uint32_t *payload, struct answer *a)
+{
+	size_t nclasses = 0;
+	make_room(a, q->args[0]);
+	a->rc = hs_label_ranks((const float *)payload, q->args[0], q->args[1], a->words, &nclasses);
+}
+
 static const struct {
 	uint32_t op;
 	void (*run)(const struct request *q, const uint32_t *payload, struct answer *a);
 } operations[] = {
 	{'l', run_multilabel}, {'g', run_groups}, {'h', run_holdout}, {'p', run_predefined},
 	{'w', run_weights}, {'o', run_weight_of}, {'b', run_balanced}, {'s', run_argsort},
+	{'r', run_ranks},
 };
 
 static void run(const struct request *q, const uint32_t *payload, struct answer *a)

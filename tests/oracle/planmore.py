@@ -57,5 +57,9 @@ class PlanMore(plandump.Plan):
     def balanced(self, counts):
         return self.call("b", payload=words(counts))[0].astype("<u4").view("<f4")
 
+    def ranks(self, values):
+        values = numpy.ascontiguousarray(values, numpy.float32)
+        return self.call("r", *values.shape, payload=values.reshape(-1))[0]
+
     def argsort(self, keys, stable):
         return self.call("s", stable, payload=words(keys))[0]

@@ -309,6 +309,30 @@ def test_a_large_stratified_hold_out_equals_train_test_split(plan):
     assert numpy.array_equal(train, b[0]) and numpy.array_equal(test, b[1])
 
 
+def test_hold_outs_by_several_labels_equal_train_test_split(plan):
+    rng = numpy.random.default_rng(13)
+    for case in range(200):
+        values = random_labels(rng, int(rng.integers(60, 400)), int(rng.integers(1, 4)))
+        try:
+            b = sklearn.train_test_split(numpy.arange(len(values)), test_size=0.3, random_state=case, stratify=values)
+        except ValueError:
+            continue
+        a = plan.holdout(len(values), case, 0.3, classes=plan.ranks(values))
+        assert a[0].tolist() == b[0].tolist() and a[1].tolist() == b[1].tolist(), case
+
+
+def test_label_ranks_equal_numpys_unique(plan):
+    rng = numpy.random.default_rng(14)
+    for _ in range(200):
+        values = rng.choice(numpy.array([0, 1, -1, -0.5, 2.5, 1e30, -1e-40, numpy.nan, numpy.inf], numpy.float32),
+                            size=(int(rng.integers(1, 300)), 1))
+        assert plan.ranks(values).tolist() == numpy.unique(values[:, 0], return_inverse=True)[1].tolist()
+        values = rng.integers(-2, 3, size=(int(rng.integers(1, 300)), int(rng.integers(1, 5)))).astype(numpy.float32)
+        values[rng.random(values.shape) < 0.1] = -0.0
+        expected = numpy.unique(values.astype(int), axis=0, return_inverse=True)[1]
+        assert plan.ranks(values).tolist() == expected.reshape(-1).tolist()
+
+
 # Folds of others, weights
 
 def test_predefined_folds_equal_scikit_learns_predefined_split(plan):

@@ -120,7 +120,7 @@ static void half_a_million_groups_are_dealt_without_a_walk_over_all_folds_for_ea
 	free(folds);
 }
 
-static void a_stratified_group_split_that_would_take_hours_is_refused(void **state)
+static void a_stratified_group_split_that_would_take_hours_or_gigabytes_is_refused(void **state)
 {
 	(void)state;
 	size_t n = 200000;
@@ -136,6 +136,14 @@ static void a_stratified_group_split_that_would_take_hours_is_refused(void **sta
 			 HSFEED_EBADPLAN);
 	assert_non_null(strstr(err.message, "kind stratified-group with so many folds and classes takes 8e+13 steps"));
 	assert_non_null(strstr(err.hint, "fewer folds"));
+	for (size_t i = 0; i < n; i++) {
+		groups[i] = i < 3000 ? (uint32_t)i : 0;
+		classes[i] = i < 150000 ? (uint32_t)i : 0;
+	}
+	spec.nfolds = 2000;
+	assert_int_equal(hs_stratified_group_kfold(&rows, &spec, HS_GROUP_RULE_CURRENT, folds, NULL, &err),
+			 HSFEED_EBADPLAN);
+	assert_non_null(strstr(err.message, "needs a table of 3e+08 cells"));
 	free(groups);
 	free(classes);
 	free(folds);
@@ -148,7 +156,7 @@ int main(void)
 		cmocka_unit_test(shuffled_groups_keep_their_own_classes_by_todays_rule_only),
 		cmocka_unit_test(more_folds_than_groups_are_left_empty_by_the_older_stratified_rule),
 		cmocka_unit_test(half_a_million_groups_are_dealt_without_a_walk_over_all_folds_for_each),
-		cmocka_unit_test(a_stratified_group_split_that_would_take_hours_is_refused),
+		cmocka_unit_test(a_stratified_group_split_that_would_take_hours_or_gigabytes_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,6 +16,7 @@
 #include "plan/holdout.h"
 #include "plan/multilabel.h"
 #include "plan/predefined.h"
+#include "plan/ranks.h"
 #include "plan/weights.h"
 
 #define N 200
@@ -85,6 +86,12 @@ static int make_combinations(const struct input *in, struct output *out, struct 
 	return rc < 0 ? hs_err_nomem(reterr, "numbering") : rc;
 }
 
+static int make_ranks(const struct input *in, struct output *out, struct hs_err *reterr)
+{
+	int rc = hs_label_ranks(in->labels[0], N, 2, out->classes, &out->nclasses);
+	return rc < 0 ? hs_err_nomem(reterr, "ranking") : rc;
+}
+
 static int make_multilabel(const struct input *in, struct output *out, struct hs_err *reterr)
 {
 	return hs_multilabel_kfold(in->labels[0], N, 2, &folds5, out->folds, reterr);
@@ -134,9 +141,9 @@ static const struct {
 	int (*make)(const struct input *in, struct output *out, struct hs_err *reterr);
 	long allocations; // at least
 } plans[] = {
-	{make_kfold, 1}, {make_stratified, 3}, {make_combinations, 3}, {make_multilabel, 8}, {make_groups, 10},
-	{make_older_groups, 8}, {make_stratified_groups, 20}, {make_holdout, 2}, {make_stratified_holdout, 14},
-	{make_predefined, 1}, {make_weights, 1},
+	{make_kfold, 1}, {make_stratified, 3}, {make_combinations, 3}, {make_ranks, 10}, {make_multilabel, 8},
+	{make_groups, 10}, {make_older_groups, 8}, {make_stratified_groups, 20}, {make_holdout, 2},
+	{make_stratified_holdout, 14}, {make_predefined, 1}, {make_weights, 1},
 };
 
 static void fill(struct input *in)

@@ -22,11 +22,29 @@ static void stable_argsort_keeps_equal_keys_in_their_order(void **state)
 	assert_int_equal(hs_argsort_stable(NULL, 0, order), 0);
 }
 
-// Makes every median of three the second smallest of its part: a way to the heap sort.
+static void swap(uint32_t *items, uint32_t i, uint32_t j)
+{
+	uint32_t item = items[i];
+	items[i] = items[j];
+	items[j] = item;
+}
+
+// Plays the sort's swaps and puts the smallest keys left where the next median is taken from, so that each split takes
+// off two items only and the budget of splits runs out: the rest is sorted by a heap.
 static void fill_hostile(uint32_t *keys, uint32_t n)
 {
+	uint32_t order[5000], low = 0, lo = 0;
 	for (uint32_t i = 0; i < n; i++)
-		keys[i] = i % 2 ? n / 2 + i / 2 : i / 2;
+		order[i] = i;
+	for (; lo + 16 < n; lo += 2) {
+		uint32_t mid = lo + (n - 1 - lo) / 2;
+		keys[order[lo]] = low++;
+		keys[order[mid]] = low++;
+		swap(order, mid, n - 2);
+		swap(order, lo + 1, n - 2);
+	}
+	for (; lo < n; lo++)
+		keys[order[lo]] = low;
 }
 
 static void check_sorted(const uint32_t *keys, const uint32_t *order, uint32_t n)
