@@ -34,7 +34,7 @@ struct hs_pump {
 	unsigned nslots, queued;             // queued: slots in the connection's queue
 	struct hs_slot *slots;
 	uint8_t *memory;
-	size_t memory_bytes;
+	size_t memory_bytes, cost; // cost: what the user is charged, with what keeping a stream takes besides
 	enum hs_doing doing;
 	bool ended; // the epoch's end was reached
 	bool dead;  // closed; goes when nothing uses it any more

@@ -354,7 +354,7 @@ int hs_req_stream_open_run(struct hs_request *req)
 static int check_quota(struct hs_request *req, const struct hs_pump *pump)
 {
 	uint64_t max = req->server->options->limits.slot_bytes_per_user;
-	if (req->conn->user->slot_bytes + pump->memory_bytes <= max)
+	if (req->conn->user->slot_bytes + pump->cost <= max)
 		return 0;
 	hs_err_set(&req->err, HSFEED_ELIMIT,
 		   "stream.open: the slots of the user's streams would take more than %llu bytes",
