@@ -24,18 +24,23 @@ static void say(const char *text)
 	assert_int_equal(hs_buf_printf(&problems, "%s\n", text), 0);
 }
 
-static int read_text(const char *text, struct hs_config *c, struct hs_err *err)
+static int read_bytes(const char *text, size_t len, struct hs_config *c, struct hs_err *err)
 {
 	strcpy(path, "/tmp/hsfeed-config-XXXXXX");
 	int fd = mkstemp(path);
 	assert_true(fd >= 0);
-	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	assert_int_equal(write(fd, text, len), (ssize_t)len);
 	close(fd);
 	hs_config_init(c);
 	hs_buf_fini(&problems);
 	int rc = hs_config_read(c, path, say, err);
 	unlink(path);
 	return rc;
+}
+
+static int read_text(const char *text, struct hs_config *c, struct hs_err *err)
+{
+	return read_bytes(text, strlen(text), c, err);
 }
 
 static void every_value_has_a_default(void **state)
@@ -227,10 +232,23 @@ static void descriptors_and_watchdog_are_taken_only_when_meant_for_this_process(
 	assert_int_equal(hs_notify_watchdog_ms(), 1000);
 }
 
+static void a_nul_byte_does_not_hide_the_rest_of_the_file(void **state)
+{
+	static const char text[] = "[limits]\nslots = 9\0\nno_such_key = 1\n";
+	struct hs_config c;
+	struct hs_err err = {0};
+	(void)state;
+	assert_int_equal(read_bytes(text, sizeof(text) - 1, &c, &err), HSFEED_EBADCONFIG);
+	assert_non_null(strstr(err.message, "NUL byte"));
+	assert_non_null(strstr((const char *)problems.data, "NUL byte"));
+	hs_config_fini(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_value_has_a_default),
+		cmocka_unit_test(a_nul_byte_does_not_hide_the_rest_of_the_file),
 		cmocka_unit_test(a_file_sets_keys_with_units),
 		cmocka_unit_test(each_problem_is_told_with_file_line_and_key),
 		cmocka_unit_test(a_line_that_is_nothing_is_a_problem),
