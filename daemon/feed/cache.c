@@ -193,3 +193,12 @@ void hs_cache_put(struct hs_cache *cache, struct hs_cache_entry *entry)
 	pthread_mutex_unlock(&cache->lock);
 	free_entries(cache, evicted);
 }
+
+unsigned hs_cache_users(struct hs_cache *cache, const void *key, size_t key_len)
+{
+	pthread_mutex_lock(&cache->lock);
+	const struct hs_cache_entry *entry = find(cache, key, key_len);
+	unsigned users = entry ? entry->users : 0;
+	pthread_mutex_unlock(&cache->lock);
+	return users;
+}

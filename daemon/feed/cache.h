@@ -31,5 +31,6 @@ int hs_cache_get(struct hs_cache *cache, const void *key, size_t key_len, void *
 		 struct hs_err *reterr);
 void *hs_cache_value(const struct hs_cache_entry *entry);
 void hs_cache_put(struct hs_cache *cache, struct hs_cache_entry *entry); // NULL does nothing
+unsigned hs_cache_users(struct hs_cache *cache, const void *key, size_t key_len);
 
 #endif

@@ -30,6 +30,9 @@ void hs_feed_destroy(struct hs_feed *feed); // after every stream and source
 // so that files are deleted at once, and before hs_store_close.
 void hs_feed_drop_unused(struct hs_feed *feed);
 
+// hs_feed_users counts the sources that are open on a version: its streams, and requests at work on it.
+unsigned hs_feed_users(struct hs_feed *feed, uint32_t owner, const struct hs_id *version);
+
 // ---- a version with some of its encodings, open ----
 
 struct hs_feed_source; // shared, counted

@@ -124,12 +124,24 @@ void hs_feed_key_add(struct cache_key *key, const void *data, size_t len)
 	key->len += len;
 }
 
-static int open_cached(struct hs_feed *feed, struct hs_cache *cache, uint32_t owner, const struct hs_id *id,
-		       struct hs_cache_entry **ret, struct hs_err *reterr)
+static struct cache_key file_key(uint32_t owner, const struct hs_id *id)
 {
 	struct cache_key key = {0};
 	hs_feed_key_add(&key, &owner, sizeof(owner));
 	hs_feed_key_add(&key, id->bytes, sizeof(id->bytes));
+	return key;
+}
+
+unsigned hs_feed_users(struct hs_feed *feed, uint32_t owner, const struct hs_id *version)
+{
+	struct cache_key key = file_key(owner, version);
+	return hs_cache_users(feed->versions, key.bytes, key.len);
+}
+
+static int open_cached(struct hs_feed *feed, struct hs_cache *cache, uint32_t owner, const struct hs_id *id,
+		       struct hs_cache_entry **ret, struct hs_err *reterr)
+{
+	struct cache_key key = file_key(owner, id);
 	struct open_request request = {feed, owner, id};
 	return hs_cache_get(cache, key.bytes, key.len, &request, ret, reterr);
 }

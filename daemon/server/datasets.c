@@ -109,9 +109,11 @@ int hs_req_datasets_run(struct hs_request *req)
 
 // ---- versions, show ----
 
-static unsigned open_count(struct hs_store *store, const struct hs_version_entry *e)
+// Not the store's users: the caches of feed count there as one, idle or shared by many streams.
+static void write_open(const struct hs_server *server, const struct hs_version_entry *e, struct hs_wbuf *w)
 {
-	return hs_store_users(store, e->owner, HS_FILE_VERSION, &e->version);
+	hs_w_cstr(w, "open");
+	hs_w_uint(w, hs_feed_users(server->feed, e->owner, &e->version));
 }
 
 static void write_file_name(struct hs_store *store, const struct hs_version_entry *e, struct hs_wbuf *w)
@@ -127,7 +129,7 @@ static void write_file_name(struct hs_store *store, const struct hs_version_entr
 	hs_store_release(store, file);
 }
 
-static void write_version(struct hs_store *store, const struct hs_version_entry *e, struct hs_wbuf *w)
+static void write_version(const struct hs_server *server, const struct hs_version_entry *e, struct hs_wbuf *w)
 {
 	hs_w_map(w, 8);
 	hs_write_id(w, "version", &e->version);
@@ -139,9 +141,8 @@ static void write_version(struct hs_store *store, const struct hs_version_entry 
 	hs_w_int(w, e->created_ms);
 	hs_w_cstr(w, "bytes");
 	hs_w_uint(w, bytes_of(e));
-	hs_w_cstr(w, "open");
-	hs_w_uint(w, open_count(store, e));
-	write_file_name(store, e, w);
+	write_open(server, e, w);
+	write_file_name(server->store, e, w);
 	write_role_names(w, e);
 }
 
@@ -166,7 +167,7 @@ int hs_req_versions_run(struct hs_request *req)
 	size_t mark = hs_w_array_begin(&req->result);
 	for (size_t i = 0; i < n; i++)
 		if (entries[i].owner == found.owner) {
-			write_version(store, &entries[i], &req->result);
+			write_version(req->server, &entries[i], &req->result);
 			count++;
 		}
 	hs_w_array_end(&req->result, mark, (uint32_t)count);
@@ -186,8 +187,7 @@ static int write_shown(struct hs_request *req, const struct hs_version_entry *e)
 	hs_w_uint(w, e->owner);
 	hs_w_cstr(w, "current");
 	hs_w_bool(w, e->current);
-	hs_w_cstr(w, "open");
-	hs_w_uint(w, open_count(store, e));
+	write_open(req->server, e, w);
 	hs_w_cstr(w, "version_info");
 	int rc = hs_describe_version(store, e, w, &req->err);
 	hs_w_cstr(w, "roles");

@@ -141,6 +141,23 @@ def test_new_bytes_move_the_name_and_old_versions_stay_until_rm(shared_daemon, d
     shared_daemon.run("rm", "moves")
 
 
+def test_open_counts_streams_and_not_what_caches_keep(shared_daemon, demo, tmp_path):
+    path = write(tmp_path, "o.csv", "text,l\n" + "".join(f"w {i},{i % 2}\n" for i in range(5000)))
+    ingest(shared_daemon, "opens", path, demo, "--labels", "l")
+    command = [str(HSFEED), "stream", "opens", "--split", "all", "--socket", str(shared_daemon.socket)]
+    streams = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) for _ in range(2)]
+    for s in streams:
+        s.stdout.readline()  # it is open, and waits for its reader
+    assert shared_daemon.json("show", "opens")["open"] == 2
+    for s in streams:
+        s.communicate(timeout=60)
+    deadline = time.monotonic() + 10
+    while shared_daemon.json("versions", "opens")["versions"][0]["open"] and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert shared_daemon.json("show", "opens")["open"] == 0
+    shared_daemon.run("rm", "opens")
+
+
 def test_a_role_given_another_tokenizer_moves_and_says_so(shared_daemon, demo, tmp_path):
     path = write(tmp_path, "r.csv", "text,l\na,1\nb,0\n")
     made = shared_daemon.json("ingest", "roles", path, "--tokenizer", f"first={demo / 'tokenizer'}", "--tokenizer",

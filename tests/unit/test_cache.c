@@ -83,9 +83,13 @@ static void the_least_recently_used_goes_when_the_budget_is_full(void **state)
 	assert_int_equal(destroyed, 1); // b
 	assert_int_equal(hs_cache_get(cache, "a", 1, cache, &entry, NULL), 0);
 	assert_int_equal(made, 3);
+	assert_int_equal(hs_cache_users(cache, "a", 1), 1);
+	assert_int_equal(hs_cache_users(cache, "c", 1), 0);
 	hs_cache_drop_unused(cache);
 	assert_int_equal(destroyed, 2); // c; a is in use
 	hs_cache_put(cache, entry);
+	assert_int_equal(hs_cache_users(cache, "a", 1), 0);
+	assert_int_equal(hs_cache_users(cache, "never", 5), 0);
 	hs_cache_destroy(cache);
 	assert_int_equal(destroyed, 3);
 }
