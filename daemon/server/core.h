@@ -24,6 +24,7 @@ struct hs_user {
 	struct hs_user *next;
 	uint32_t uid;
 	unsigned refs, conns, running, waiting; // running, waiting: ingest children
+	unsigned handles;                       // of all its connections
 	uint64_t slot_bytes;
 };
 

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -124,12 +125,18 @@ static int no_handle(uint64_t id, struct hs_err *reterr)
 	return hs_err_hint(reterr, "a method that uses a handle takes it; attach the file again");
 }
 
+static void count_handles(struct hs_conn *conn, int more)
+{
+	conn->nhandles += (unsigned)more;
+	conn->user->handles += (unsigned)more;
+}
+
 static struct hs_input *remove_handle(struct hs_conn *conn, struct hs_handle **at)
 {
 	struct hs_handle *handle = *at;
 	struct hs_input *input = handle->input;
 	*at = handle->next;
-	conn->nhandles--;
+	count_handles(conn, -1);
 	free(handle);
 	return input;
 }
@@ -165,18 +172,32 @@ static int add_handle(struct hs_conn *conn, struct hs_input *input, uint32_t *re
 	handle->input = input;
 	handle->next = conn->handles;
 	conn->handles = handle;
-	conn->nhandles++;
+	count_handles(conn, 1);
 	*ret_id = handle->id;
 	return 0;
 }
 
+// Each handle is a descriptor of the daemon's, and those are for all: an eighth is as many as one user's connections
+// may hold together.
+static uint64_t user_handles(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		limit.rlim_cur = 1024;
+	return limit.rlim_cur / 8;
+}
+
 static int check_handle_room(struct hs_conn *conn, struct hs_err *reterr)
 {
-	uint64_t max = conn->server->options->limits.handles;
-	if (conn->nhandles < max)
+	uint64_t max = conn->server->options->limits.handles, user_max = user_handles();
+	if (conn->nhandles < max && conn->user->handles < user_max)
 		return 0;
-	hs_err_set(reterr, HSFEED_ELIMIT, "the connection holds %llu handles, as many as it may",
-		   (unsigned long long)max);
+	if (conn->nhandles < max)
+		hs_err_set(reterr, HSFEED_ELIMIT, "the user's connections hold %llu handles, as many as they may",
+			   (unsigned long long)user_max);
+	else
+		hs_err_set(reterr, HSFEED_ELIMIT, "the connection holds %llu handles, as many as it may",
+			   (unsigned long long)max);
 	return hs_err_hint(reterr, "use them or close some with file.close");
 }
 
@@ -253,10 +274,10 @@ int hs_req_file_begin_begin(struct hs_request *req)
 	int rc = check_handle_room(req->conn, &req->err);
 	if (rc < 0)
 		return rc;
-	req->conn->nhandles++; // reserved; settle gives it back or makes it real
+	count_handles(req->conn, 1); // reserved; settle gives it back or makes it real
 	struct hs_input *input = create_input(req->server, p->name, -1);
 	if (!input) {
-		req->conn->nhandles--;
+		count_handles(req->conn, -1);
 		return hs_err_nomem(&req->err, "beginning a file");
 	}
 	input->upload = true;
@@ -302,7 +323,7 @@ int hs_req_file_begin_settle(struct hs_request *req)
 	struct hs_input *input = req->state;
 	uint32_t id = 0;
 	int rc = req->conn->doomed ? HSFEED_ELOST : req->rc;
-	req->conn->nhandles--;
+	count_handles(req->conn, -1);
 	if (rc == 0)
 		rc = add_handle(req->conn, input, &id, &req->err);
 	if (rc < 0) {

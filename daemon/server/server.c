@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/parallel.h"
@@ -20,7 +21,8 @@
 #include "listen.h"
 #include "log.h"
 
-#define SWEEP_MS 250
+#define SWEEP_MS        250
+#define MAX_DESCRIPTORS 65536
 
 // ---- users ----
 
@@ -316,6 +318,17 @@ static void end(struct hs_server *server)
 	hs_message_close(&server->notice);
 }
 
+// A shell's soft limit of 1,024 descriptors is for programs that use select(); connections and handles need more.
+static void raise_descriptors(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= MAX_DESCRIPTORS)
+		return;
+	limit.rlim_cur = limit.rlim_max < MAX_DESCRIPTORS ? limit.rlim_max : MAX_DESCRIPTORS;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		hs_log(HS_LOG_WARNING, "the limit of open files cannot be raised: %s", strerror(errno));
+}
+
 int hs_server_run(const struct hs_server_options *options, struct hs_err *reterr)
 {
 	struct hs_server *server = calloc(1, sizeof(*server));
@@ -324,6 +337,7 @@ int hs_server_run(const struct hs_server_options *options, struct hs_err *reterr
 	server->options = options;
 	server->listener.fd = server->listener.spare_fd = -1;
 	signal(SIGPIPE, SIG_IGN);
+	raise_descriptors();
 	int rc = start_loop(server, reterr);
 	if (rc == 0) {
 		rc = begin(server, reterr);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Clients that ask for much, at once or again and again: what it costs the others, and that all get what is theirs."""
 import hashlib
+import resource
 import signal
 import threading
 import time
@@ -104,6 +105,29 @@ def test_streams_of_tiny_slots_are_charged_to_their_user_too(tmp_path, daemon):
     while open_many() != most:  # what was closed is given back, a moment after the answer
         assert time.monotonic() < deadline
     c.close()
+    assert d.stop() == 0
+
+
+def test_one_users_connections_cannot_hold_all_descriptors(tmp_path, daemon):
+    d = Daemon(tmp_path).start()
+    resource.prlimit(d.process.pid, resource.RLIMIT_NOFILE, (320, 320))
+    first, second = Client(d.socket), Client(d.socket)
+    vocab = daemon.state.parent / "vocab.txt"
+    handles = [first.attach(vocab) for _ in range(32)] + [second.attach(vocab) for _ in range(8)]
+    with pytest.raises(Refused) as e:
+        second.attach(vocab)
+    assert e.value.code == "limit" and "40 handles" in e.value.message
+    with pytest.raises(Refused):
+        second.call("file.begin", name="x", bytes=10)
+    first.call("file.close", handle=handles[0])
+    second.attach(vocab)
+    first.close()  # its 31 are given back with it
+    deadline = time.monotonic() + 20
+    while second.call("status")["connections"] > 1:
+        assert time.monotonic() < deadline
+    for _ in range(20):
+        second.attach(vocab)
+    second.close()
     assert d.stop() == 0
 
 
