@@ -17,8 +17,8 @@ int hs_check_folds(size_t n, uint32_t nfolds, struct hs_err *reterr);
 int hs_check_class_sizes(uint32_t smallest, uint32_t largest, uint32_t nfolds, char ret_warning[256],
 			 struct hs_err *reterr);
 
-// hs_check_work refuses plans that would keep a processor busy for many minutes or take a gigabyte: steps is an estimate
-// of additions, cells that of folds times classes. 0 or HSFEED_EBADPLAN.
+// hs_check_work refuses plans that would keep a processor busy for many minutes or take a gigabyte: steps estimates
+// additions, cells is folds times classes. 0 or HSFEED_EBADPLAN.
 int hs_check_work(double steps, double cells, const char *kind, struct hs_err *reterr);
 
 #endif
