@@ -124,11 +124,8 @@ static void end_child(struct hs_child *child, int rc)
 	struct hs_server *server = child->server;
 	if (child->phase == HS_WAITING)
 		child->user->waiting--;
-	if (rc < 0)
-		hs_log(HS_LOG_INFO, "uid %u: %s %s: %s", child->uid, child->kind->name, child->name,
-		       child->err.message);
-	else
-		hs_log(HS_LOG_INFO, "uid %u: %s %s: done", child->uid, child->kind->name, child->name);
+	hs_log(HS_LOG_INFO, "uid %u: %s %s: %s", child->uid, child->kind->name,
+	       child->name[0] ? child->name : "of everything", rc < 0 ? child->err.message : "done");
 	if (rc == 0 && child->kind->announce)
 		child->kind->announce(child);
 	answer_waiters(child, rc);

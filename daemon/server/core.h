@@ -51,7 +51,7 @@ struct hs_server {
 	uv_prepare_t reaper; // ends doomed connections before the loop sleeps
 	uv_idle_t awake;     // active while a connection waits for its next turn: the loop does not sleep
 	uv_timer_t sweep, beat;
-	uv_signal_t sigterm, sigint, sigchld;
+	uv_signal_t sigterm, sigint, sighup, sigchld;
 	struct hs_conn *conns, *doomed, *resumed;
 	unsigned nconns, ngreeting, npaused, nrunning; // nrunning: child processes
 	struct hs_user *users;

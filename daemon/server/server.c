@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Beginning and end. Up: store, threads, socket, then the socket's name appears. Down, on SIGTERM or SIGINT: no new
-// clients, `bye` to all, children killed, what threads still hold comes back, then the store is closed.
+// Beginning and end. Up: store, threads, socket, then the socket's name appears. Down, on SIGTERM, SIGINT or SIGHUP: no
+// new clients, `bye` to all, children killed, what threads still hold comes back, then the store is closed.
 #include "server.h"
 
 #include <errno.h>
@@ -186,7 +186,7 @@ void hs_server_stop(struct hs_server *server)
 
 static void on_stop_signal(uv_signal_t *handle, int signum)
 {
-	hs_log(HS_LOG_INFO, "signal %s: stopping", signum == SIGTERM ? "TERM" : "INT");
+	hs_log(HS_LOG_INFO, "signal %s: stopping", signum == SIGTERM ? "TERM" : signum == SIGINT ? "INT" : "HUP");
 	hs_server_stop(handle->loop->data);
 }
 
@@ -194,6 +194,13 @@ static void on_child_signal(uv_signal_t *handle, int signum)
 {
 	(void)signum;
 	hs_child_reap(handle->loop->data);
+}
+
+// Who started us with hang-ups ignored (nohup) wants us to outlive the terminal.
+static bool hangup_ends_us(void)
+{
+	struct sigaction inherited;
+	return sigaction(SIGHUP, NULL, &inherited) == 0 && inherited.sa_handler != SIG_IGN;
 }
 
 // ---- beginning ----
@@ -262,10 +269,13 @@ static int start_loop(struct hs_server *server, struct hs_err *reterr)
 	uv_timer_init(&server->loop, &server->beat);
 	uv_signal_init(&server->loop, &server->sigterm);
 	uv_signal_init(&server->loop, &server->sigint);
+	uv_signal_init(&server->loop, &server->sighup);
 	uv_signal_init(&server->loop, &server->sigchld);
 	uv_prepare_start(&server->reaper, on_prepare);
 	uv_signal_start(&server->sigterm, on_stop_signal, SIGTERM);
 	uv_signal_start(&server->sigint, on_stop_signal, SIGINT);
+	if (hangup_ends_us())
+		uv_signal_start(&server->sighup, on_stop_signal, SIGHUP);
 	uv_signal_start(&server->sigchld, on_child_signal, SIGCHLD);
 	if (server->options->on_beat && server->options->beat_ms > 0)
 		uv_timer_start(&server->beat, on_beat, server->options->beat_ms, server->options->beat_ms);
@@ -290,9 +300,9 @@ static int begin(struct hs_server *server, struct hs_err *reterr)
 static void close_loop_handles(struct hs_server *server)
 {
 	uv_handle_t *const handles[] = {
-		(uv_handle_t *)&server->reaper,  (uv_handle_t *)&server->awake,   (uv_handle_t *)&server->sweep,
-		(uv_handle_t *)&server->beat,    (uv_handle_t *)&server->sigterm, (uv_handle_t *)&server->sigint,
-		(uv_handle_t *)&server->sigchld,
+		(uv_handle_t *)&server->reaper, (uv_handle_t *)&server->awake,   (uv_handle_t *)&server->sweep,
+		(uv_handle_t *)&server->beat,   (uv_handle_t *)&server->sigterm, (uv_handle_t *)&server->sigint,
+		(uv_handle_t *)&server->sighup, (uv_handle_t *)&server->sigchld,
 	};
 	server->closing = true;
 	for (size_t i = 0; i < sizeof(handles) / sizeof(handles[0]); i++)

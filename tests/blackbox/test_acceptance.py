@@ -288,7 +288,7 @@ def test_a_configuration_places_the_daemon_and_start_and_logs_follow(tmp_path):
     assert not (tmp_path / "s.sock").exists() and not (tmp_path / "default").exists()
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
 def test_a_signal_ends_it_in_order(daemon, name):
     assert daemon.stop(getattr(signal, name)) == 0
     assert not daemon.socket.exists()
