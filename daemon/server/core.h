@@ -26,6 +26,7 @@ struct hs_user {
 	unsigned refs, conns, running, waiting; // running, waiting: ingest children
 	unsigned handles;                       // of all its connections
 	uint64_t slot_bytes;
+	uint64_t request_turn, fill_turn; // with server->requests, server->fills
 };
 
 struct hs_listener {

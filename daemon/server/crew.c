@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Two lists under one lock: `todo` (loop thread -> workers) and `ready` (workers -> loop thread, woken by uv_async).
+//
+// `todo` is in order of rounds; `round` is that of the last chore taken. An owner has one chore in each round, so that
+// one who comes now waits for one chore of each other, not for all of them.
 #include "crew.h"
 
 #include <errno.h>
@@ -15,6 +18,7 @@ struct hs_crew {
 	pthread_mutex_t lock;
 	pthread_cond_t more;
 	struct list todo, ready; // under the lock
+	uint64_t round;          // under the lock
 	bool stop;               // under the lock
 	uv_async_t wake;
 	size_t pending; // loop thread only
@@ -30,6 +34,20 @@ static void push(struct list *list, struct hs_chore *chore)
 	else
 		list->first = chore;
 	list->last = chore;
+}
+
+// Behind all of its round.
+static void insert(struct list *list, struct hs_chore *chore)
+{
+	if (!list->last || list->last->round <= chore->round) {
+		push(list, chore);
+		return;
+	}
+	struct hs_chore **at = &list->first;
+	while ((*at)->round <= chore->round)
+		at = &(*at)->next;
+	chore->next = *at;
+	*at = chore;
 }
 
 static struct hs_chore *pop(struct list *list)
@@ -49,6 +67,8 @@ static struct hs_chore *wait_for_task(struct hs_crew *crew)
 	while (!crew->todo.first && !crew->stop)
 		pthread_cond_wait(&crew->more, &crew->lock);
 	struct hs_chore *chore = pop(&crew->todo);
+	if (chore)
+		crew->round = chore->round;
 	pthread_mutex_unlock(&crew->lock);
 	return chore;
 }
@@ -117,13 +137,21 @@ int hs_crew_create(uv_loop_t *loop, unsigned nthreads, struct hs_crew **ret)
 	return 0;
 }
 
-void hs_crew_submit(struct hs_crew *crew, struct hs_chore *chore)
+void hs_crew_submit_fair(struct hs_crew *crew, struct hs_chore *chore, uint64_t *turn)
 {
 	crew->pending++;
 	pthread_mutex_lock(&crew->lock);
-	push(&crew->todo, chore);
+	chore->round = *turn > crew->round ? *turn : crew->round;
+	*turn = chore->round + 1;
+	insert(&crew->todo, chore);
 	pthread_cond_signal(&crew->more);
 	pthread_mutex_unlock(&crew->lock);
+}
+
+void hs_crew_submit(struct hs_crew *crew, struct hs_chore *chore)
+{
+	uint64_t turn = 0;
+	hs_crew_submit_fair(crew, chore, &turn);
 }
 
 size_t hs_crew_pending(const struct hs_crew *crew)

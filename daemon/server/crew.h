@@ -5,6 +5,7 @@
 #define HS_SERVER_CREW_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <uv.h>
 
 struct hs_crew;
@@ -14,12 +15,16 @@ struct hs_chore {
 	struct hs_chore *next;
 	void (*run)(struct hs_chore *chore);  // on a thread of the pool
 	void (*done)(struct hs_chore *chore); // on the loop thread; may free or submit the chore again
+	uint64_t round;                       // the crew's
 };
 
 // hs_crew_create starts nthreads threads. 0, -ENOMEM, or -errno when not even one thread starts.
 int hs_crew_create(uv_loop_t *loop, unsigned nthreads, struct hs_crew **ret);
 // hs_crew_submit queues a chore, first come first served. Loop thread only.
 void hs_crew_submit(struct hs_crew *crew, struct hs_chore *chore);
+// hs_crew_submit_fair queues it for one of several owners, who take turns: the second of one comes after the first of
+// each other, however many the one has. *turn is the owner's with this crew, 0 at first.
+void hs_crew_submit_fair(struct hs_crew *crew, struct hs_chore *chore, uint64_t *turn);
 size_t hs_crew_pending(const struct hs_crew *crew); // chores whose `done` is still to come; loop thread only
 // hs_crew_destroy ends the threads (nothing may be pending) and closes the wake-up handle; the memory goes when the
 // loop has run the closing. NULL does nothing.

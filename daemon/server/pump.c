@@ -272,7 +272,7 @@ static void start_seek(struct hs_pump *pump)
 	pump->doing = HS_SEEKING;
 	pump->chore.run = run_seek;
 	pump->chore.done = on_sought;
-	hs_crew_submit(pump->server->requests, &pump->chore);
+	hs_crew_submit_fair(pump->server->requests, &pump->chore, &pump->conn->user->request_turn);
 }
 
 static void on_turn(struct hs_chore *chore)
@@ -311,7 +311,7 @@ static void start_turn(struct hs_pump *pump)
 	pump->doing = HS_TURNING;
 	pump->chore.run = run_turn;
 	pump->chore.done = on_turn;
-	hs_crew_submit(pump->server->fills, &pump->chore);
+	hs_crew_submit_fair(pump->server->fills, &pump->chore, &pump->conn->user->fill_turn);
 }
 
 // ---- seeking ----

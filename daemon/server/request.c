@@ -169,7 +169,10 @@ void hs_request_next(struct hs_conn *conn)
 	conn->nrunning++;
 	req->chore.run = on_run;
 	req->chore.done = on_ran;
-	hs_crew_submit(req->method->place == HS_ON_WRITER ? server->writer : server->requests, &req->chore);
+	if (req->method->place == HS_ON_WRITER)
+		hs_crew_submit(server->writer, &req->chore);
+	else
+		hs_crew_submit_fair(server->requests, &req->chore, &conn->user->request_turn);
 }
 
 static void start(struct hs_request *req)

@@ -54,7 +54,7 @@ static void run_crew(unsigned nthreads, unsigned again)
 	assert_int_equal(uv_loop_init(&loop), 0);
 	assert_int_equal(hs_crew_create(&loop, nthreads, &crew), 0);
 	for (unsigned i = 0; i < N; i++) {
-		chores[i] = (struct chore){{NULL, run, done}, crew, loop_thread, i, again};
+		chores[i] = (struct chore){{.run = run, .done = done}, crew, loop_thread, i, again};
 		hs_crew_submit(crew, &chores[i].base);
 	}
 	assert_int_equal(hs_crew_pending(crew), N);
@@ -86,12 +86,50 @@ static void a_chore_submitted_again_waits_behind_the_others(void **state)
 		assert_int_equal(done_order[i], done_order[N + i]);
 }
 
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+
+static void run_behind_gate(struct hs_chore *base)
+{
+	pthread_mutex_lock(&gate);
+	pthread_mutex_unlock(&gate);
+	run(base);
+}
+
+// The first chore holds the thread until all are queued: five of one owner, two of another, one of nobody's.
+static void owners_take_turns(void **state)
+{
+	static const unsigned want[] = {0, 1, 6, 8, 2, 7, 3, 4, 5};
+	uint64_t turn[2] = {0, 0};
+	uv_loop_t loop;
+	struct hs_crew *crew;
+	(void)state;
+	loop_thread = pthread_self();
+	ndone = 0;
+	expected = 9;
+	assert_int_equal(uv_loop_init(&loop), 0);
+	assert_int_equal(hs_crew_create(&loop, 1, &crew), 0);
+	pthread_mutex_lock(&gate);
+	for (unsigned i = 0; i < expected; i++) {
+		chores[i] = (struct chore){{.run = run_behind_gate, .done = done}, crew, loop_thread, i, 0};
+		if (i == 0 || i == 8)
+			hs_crew_submit(crew, &chores[i].base);
+		else
+			hs_crew_submit_fair(crew, &chores[i].base, &turn[i > 5]);
+	}
+	pthread_mutex_unlock(&gate);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	assert_int_equal(uv_loop_close(&loop), 0);
+	for (unsigned i = 0; i < expected; i++)
+		assert_int_equal(done_order[i], want[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(chores_run_off_the_loop_and_are_done_on_it),
 		cmocka_unit_test(one_thread_works_in_the_order_of_submission),
 		cmocka_unit_test(a_chore_submitted_again_waits_behind_the_others),
+		cmocka_unit_test(owners_take_turns),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
