@@ -126,7 +126,8 @@ void hs_request_finish(struct hs_request *req, int rc)
 static void on_run(struct hs_chore *chore)
 {
 	struct hs_request *req = (struct hs_request *)chore;
-	req->rc = req->method->run(req);
+	bool gone = __atomic_load_n(&req->gone, __ATOMIC_RELAXED);
+	req->rc = gone ? HSFEED_ELOST : req->method->run(req);
 }
 
 // After run, or instead of it when the connection is gone before its turn came.
@@ -200,6 +201,8 @@ static struct hs_request *find_abandonable(const struct hs_conn *conn)
 void hs_request_abandon(struct hs_conn *conn)
 {
 	struct hs_request *req;
+	for (req = conn->requests; req; req = req->next)
+		__atomic_store_n(&req->gone, true, __ATOMIC_RELAXED); // it may still stand in line for a thread
 	while ((req = find_abandonable(conn))) {
 		if (req->child) {
 			hs_child_leave(req); // finishes the request

@@ -46,6 +46,7 @@ struct hs_request {
 	unsigned npending;      // rm: files left to their last user
 	void *state;            // the method's own, between its functions
 	bool waits, runs;       // for its turn on a thread; has it
+	bool gone;              // atomic: the connection ended meanwhile, so that running it is of no use
 	struct hs_child *child; // the child process it waits for
 	struct hs_request *next_waiter;
 	int rc;

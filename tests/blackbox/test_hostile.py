@@ -131,6 +131,30 @@ def test_one_users_connections_cannot_hold_all_descriptors(tmp_path, daemon):
     assert d.stop() == 0
 
 
+def test_stopping_does_not_wait_for_requests_that_stand_in_line(tmp_path, daemon):
+    config = tmp_path / "conf"
+    config.write_text("[daemon]\nthreads = 2\n")
+    d = Daemon(tmp_path, "--config", str(config)).start()
+    folder = daemon.state.parent
+    c = Client(d.socket, timeout=120)
+    c.call("ingest", name="rows", source=c.attach(folder / "rows.csv"), file_name="rows.csv",
+           options={"labels": ["label"]},
+           tokenizers=[{"role": "text", "name": "tiny", "files": {"vocab.txt": c.attach(folder / "vocab.txt")}}])
+    heavy = {"name": "rows", "plan": {"kind": "plain", "folds": 40_000}}
+    begun = time.monotonic()
+    c.call("folds", **heavy)
+    one = time.monotonic() - begun
+    clients = [Client(d.socket, timeout=120) for _ in range(300)]
+    for x in clients:
+        x.send("folds", **heavy)
+    c.call("ping")
+    begun = time.monotonic()
+    assert d.stop() == 0
+    assert time.monotonic() - begun < 300 * one / 8
+    for x in clients:
+        x.close()
+
+
 def read_epoch(daemon, ret):
     c = Client(daemon.socket, timeout=120)
     opened = c.call("stream.open", name="rows", fold=0, split="val", order="shuffle", batch_size=256, max_length=8)
