@@ -135,14 +135,19 @@ static void put_in_order(struct crowd *c)
 // How many texts before this one are compared with it: fewer where they are so long that their sets fill the memory.
 static size_t window_of(const struct hs_bucket *b, size_t i)
 {
-	size_t room = HS_BUCKET_SET_GRAMS / b->in->ngrams[candidate(b, i)];
-	size_t window = room < 2 ? 1 : room - 1;
-	return window < HS_BUCKET_WINDOW ? window : HS_BUCKET_WINDOW;
+	size_t window = HS_BUCKET_CROWD / b->n, room = HS_BUCKET_SET_GRAMS / b->in->ngrams[candidate(b, i)];
+	if (window < HS_BUCKET_LEAST)
+		window = HS_BUCKET_LEAST;
+	if (window > HS_BUCKET_MOST)
+		window = HS_BUCKET_MOST;
+	if (room < 2)
+		return 1;
+	return window < room ? window : room - 1;
 }
 
 static struct hs_grams *set_of(struct hs_bucket *b, size_t at)
 {
-	return &b->sets[at % (HS_BUCKET_WINDOW + 1)];
+	return &b->sets[at % (HS_BUCKET_MOST + 1)];
 }
 
 // Compares the text at `at` with those before it; adds to *compared how many pairs are settled so. 0 or -ENOMEM.
@@ -165,7 +170,7 @@ static int search_before(struct crowd *c, size_t at, uint64_t *compared)
 		if (rc == 1)
 			hs_forest_join(c->forest, (uint32_t)i, (uint32_t)j);
 	}
-	for (size_t back = window; back < HS_BUCKET_WINDOW && back <= at; back++)
+	for (size_t back = window; back < HS_BUCKET_MOST && back <= at; back++)
 		drop_set(set_of(b, at - back));
 	return 0;
 }
@@ -203,7 +208,7 @@ static int search_crowd(struct hs_bucket *b)
 		put_in_order(&c);
 		for (size_t at = 0; at < b->n && rc == 0; at++)
 			rc = search_before(&c, at, &compared);
-		for (size_t i = 0; i <= HS_BUCKET_WINDOW; i++)
+		for (size_t i = 0; i <= HS_BUCKET_MOST; i++)
 			drop_set(&b->sets[i]);
 	}
 	if (rc == 0)

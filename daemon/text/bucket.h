@@ -7,7 +7,9 @@
 #include "text/shingle.h"
 
 #define HS_BUCKET_SMALL     128               // up to so many texts all pairs are compared
-#define HS_BUCKET_WINDOW    32                // in a larger one, each text with so many before it
+#define HS_BUCKET_CROWD     ((size_t)1 << 20) // in a larger one, each text with as many before it as make
+#define HS_BUCKET_LEAST     32                // so many comparisons in all, but with at least so many
+#define HS_BUCKET_MOST      127               // and at most so many
 #define HS_BUCKET_SET_GRAMS ((size_t)4 << 20) // grams kept at once by a thread: 32 MiB
 
 // The texts to compare: each folded text once, in row order.
@@ -29,8 +31,8 @@ struct hs_bucket {
 	size_t n;
 	struct hs_near_pair *pairs; // heap; rows are candidate numbers
 	size_t npairs, cap;
-	uint64_t unlisted, uncompared; // as in struct hs_near
-	struct hs_grams sets[HS_BUCKET_SMALL];
+	uint64_t unlisted, uncompared;         // as in struct hs_near
+	struct hs_grams sets[HS_BUCKET_SMALL]; // HS_BUCKET_MOST + 1 in a crowd
 	struct hs_grams made;
 };
 

@@ -10,9 +10,9 @@
 // - A pair at the threshold is found with a chance of 99.9 %, a more similar one with a higher (minhash.h).
 // - Groups are the connected components of the pairs found; rows with equal folded texts are always in one group.
 // - Time and memory grow with n, whatever the texts. Texts whose keys collide in a bucket of more than 128 (near copies
-//   by the hundred, or texts made for it) are compared with up to 32 others each of the bucket, enough to join what is
-//   alike, but not to list every pair. So at most n x bands x 64 comparisons are made. What was given up is told:
-//   `unlisted` and `uncompared`, both 0 for usual data.
+//   by the hundred, or texts made for it) are compared with 127 others each of the bucket, 32 in the largest: enough to
+//   join nearly all that is alike, but not to list every pair. So at most n x bands x 127 comparisons are made. What
+//   was given up is told: `unlisted` and `uncompared`, both 0 for usual data.
 // - The same texts and options give the same result in every run and for every number of threads.
 // Memory: 4 x bands (23 at 0.8) + about 80 bytes a row, the folded texts that differ from the given ones, the pairs,
 // and for gram sets up to 128 MiB a thread where texts are as long as allowed (usually below 1 MiB).

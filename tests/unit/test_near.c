@@ -6,6 +6,7 @@
 
 #include "text/bucket.h"
 #include "text/fold.h"
+#include "text/forest.h"
 #include "text/kinds.h"
 #include "text/minhash.h"
 #include "text/near.h"
@@ -197,6 +198,8 @@ static void gram_sets_hold_each_gram_once_in_order(void **state)
 	assert_int_equal(hs_grams_make(&g, SPAN("abababababab")), 0);
 	assert_int_equal(g.n, 2);
 	assert_true(g.items[0] < g.items[1]);
+	assert_int_equal(hs_grams_common(&g, &g, 2), 2);
+	assert_int_equal(hs_grams_common(&g, &g, 3), 0);
 	assert_int_equal(hs_grams_make(&g, SPAN("abcd\U0001F600efgh\U0001F600")), 0);
 	assert_int_equal(g.n, 6);
 	for (size_t i = 1; i < g.n; i++)
@@ -374,6 +377,21 @@ static struct hs_grams *all_sets(void)
 	return sets;
 }
 
+// Every pair that is listed, by itself.
+static void assert_verified(const struct hs_near *near)
+{
+	struct hs_grams *sets = all_sets();
+	for (size_t i = 0; i < near->npairs; i++) {
+		const struct hs_grams *a = &sets[near->pairs[i].a], *b = &sets[near->pairs[i].b];
+		size_t common = hs_grams_common(a, b, 0);
+		assert_true(near->pairs[i].similarity == (double)common / (double)(a->n + b->n - common));
+		assert_true(near->pairs[i].similarity >= 0.8);
+	}
+	for (size_t i = 0; i < texts.n; i++)
+		hs_grams_fini(&sets[i]);
+	free(sets);
+}
+
 // All pairs of the first rows, by themselves; every one that was listed must be the next of them.
 static void assert_as_brute_force(const struct hs_near *near)
 {
@@ -453,19 +471,67 @@ static void a_crowd_of_near_copies_is_one_group_and_tells_what_is_not_listed(voi
 {
 	(void)state;
 	char text[200];
-	for (size_t i = 0; i < 8000; i++) {
+	for (unsigned i = 0; i < 8000; i++) {
 		snprintf(text, sizeof(text),
-			 "your parcel with the number %zu has left our house and is on its way to you", i);
+			 "your parcel with the number %u has left our house, is on its way, arrives at %u", i, i % 24);
 		add_word(text);
 	}
-	struct hs_near near = find(0.8, 5000, 2), again = find(0.8, 5000, 1);
+	struct hs_near near = find(0.8, 10000000, 2), again = find(0.8, 5000, 1);
 	assert_consistent(&near);
-	assert_same(&near, &again);
+	assert_verified(&near);
+	assert_memory_equal(near.group, again.group, texts.n * sizeof(*near.group));
 	assert_int_equal(near.ngroups, 1);
 	assert_int_equal(near.uncompared, 0);
-	assert_true(near.unlisted > 0 && near.npairs <= 5000);
+	assert_true(near.unlisted > 0);
+	assert_true(near.npairs < 60 * texts.n); // of 4,000 for each
+	assert_true(again.npairs <= 5000 && again.unlisted > near.unlisted);
 	hs_near_fini(&near);
 	hs_near_fini(&again);
+	drop_texts();
+}
+
+// The number of components, from all pairs.
+static size_t count_components(void)
+{
+	struct hs_grams *sets = all_sets();
+	uint32_t *forest = hs_array(texts.n, sizeof(*forest));
+	size_t n = 0;
+	assert_non_null(forest);
+	hs_forest_init(forest, texts.n);
+	for (uint32_t i = 0; i < texts.n; i++)
+		for (uint32_t j = 0; j < i; j++) {
+			size_t need = hs_grams_need(sets[i].n, sets[j].n, 0.8);
+			size_t common = hs_grams_common(&sets[i], &sets[j], need);
+			if ((double)common / (double)(sets[i].n + sets[j].n - common) >= 0.8)
+				hs_forest_join(forest, i, j);
+		}
+	for (uint32_t i = 0; i < texts.n; i++) {
+		n += hs_forest_root(forest, i) == i;
+		hs_grams_fini(&sets[i]);
+	}
+	free(sets);
+	free(forest);
+	return n;
+}
+
+// Random numbers in a fixed sentence: similar by 0.7 to 0.95, so crowded buckets hold pairs of every kind.
+static void a_crowd_around_the_threshold_is_joined_nearly_as_by_brute_force(void **state)
+{
+	(void)state;
+	char text[200];
+	for (unsigned i = 0; i < 3000; i++) {
+		snprintf(text, sizeof(text),
+			 "your parcel number %u has been sent and will reach you on day %u of the month",
+			 i * 7919 % 1000003, i % 28);
+		add_word(text);
+	}
+	struct hs_near near = find(0.8, 10000000, 1);
+	size_t components = count_components();
+	assert_verified(&near);
+	assert_true(components > 20 && near.ngroups >= components);
+	assert_true(near.ngroups <= components + components / 50);
+	assert_true(near.uncompared > 0);
+	hs_near_fini(&near);
 	drop_texts();
 }
 
@@ -487,6 +553,7 @@ static void a_crowd_of_texts_below_the_threshold_stays_apart_and_is_told(void **
 	}
 	struct hs_near near = find(0.8, 5000, 2);
 	assert_consistent(&near);
+	assert_verified(&near);
 	assert_true(near.ngroups > 2900);
 	assert_true(near.uncompared > 0);
 	hs_near_fini(&near);
@@ -581,6 +648,7 @@ int main(void)
 		cmocka_unit_test(any_number_of_threads_gives_the_same_result),
 		cmocka_unit_test(ten_thousand_copies_are_one_group_without_pairs),
 		cmocka_unit_test(a_crowd_of_near_copies_is_one_group_and_tells_what_is_not_listed),
+		cmocka_unit_test(a_crowd_around_the_threshold_is_joined_nearly_as_by_brute_force),
 		cmocka_unit_test(a_crowd_of_texts_below_the_threshold_stays_apart_and_is_told),
 		cmocka_unit_test(long_texts_are_compared_within_bounded_memory),
 		cmocka_unit_test(a_cap_on_pairs_keeps_the_groups_and_is_told),
