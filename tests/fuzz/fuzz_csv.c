@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any bytes at all as a source. As a normal test it replays tests/golden/csv and every cut and some damage of each
 // file. As a fuzzer: compile this file, daemon/text/*.c and daemon/base/*.c with clang -g -O1
-// -fsanitize=fuzzer,address,undefined -DHSFEED_LIBFUZZER -lutf8proc -lcrypto, and give it tests/golden/csv.
+// -fsanitize=fuzzer,address,undefined -DHSFEED_LIBFUZZER -lutf8proc -lcrypto -lm, and give it tests/golden/csv.
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
