@@ -8,6 +8,7 @@ add_executable(source_dump oracle/source_dump.c)
 target_link_libraries(source_dump PRIVATE hs_text)
 hs_test(fuzz_csv fuzz/fuzz_csv.c hs_text)
 hs_test(test_near unit/test_near.c hs_text)
+hs_test(test_shingle unit/test_shingle.c hs_text)
 hs_test(test_near_nomem unit/test_near_nomem.c hs_text)
 target_link_options(test_near_nomem PRIVATE -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc)
 
