@@ -142,6 +142,10 @@ int daemon_open(const struct args *args, hsfeed_client **ret);
 int done(hsfeed_client *client, int rc, hsfeed_value *answer, const struct hsfeed_error *error,
 	 void (*human)(const hsfeed_value *answer));
 
+// ask_about is a whole command that asks one question about the dataset it names: open, ask, print, close.
+typedef int ask_fn(hsfeed_client *client, const char *name, hsfeed_value **ret_answer, struct hsfeed_error *reterr);
+int ask_about(const struct args *args, ask_fn *ask, void (*human)(const hsfeed_value *answer));
+
 // ---- progress.c ----
 
 struct progress {

@@ -23,3 +23,15 @@ int done(hsfeed_client *client, int rc, hsfeed_value *answer, const struct hsfee
 	hsfeed_close(client);
 	return code;
 }
+
+int ask_about(const struct args *args, ask_fn *ask, void (*human)(const hsfeed_value *answer))
+{
+	hsfeed_client *client;
+	hsfeed_value *answer = NULL;
+	struct hsfeed_error error;
+	int rc = daemon_open(args, &client);
+	if (rc)
+		return rc;
+	rc = ask(client, args->words[0], &answer, &error);
+	return done(client, rc, answer, &error, human);
+}

@@ -74,14 +74,7 @@ static void versions_report(const hsfeed_value *answer)
 
 int versions_main(const struct args *args)
 {
-	hsfeed_client *client;
-	hsfeed_value *answer = NULL;
-	struct hsfeed_error error;
-	int rc = daemon_open(args, &client);
-	if (rc)
-		return rc;
-	rc = hsfeed_versions(client, args->words[0], &answer, &error);
-	return done(client, rc, answer, &error, versions_report);
+	return ask_about(args, hsfeed_versions, versions_report);
 }
 
 static void rm_report(const hsfeed_value *answer)
@@ -99,14 +92,7 @@ static void rm_report(const hsfeed_value *answer)
 
 int rm_main(const struct args *args)
 {
-	hsfeed_client *client;
-	hsfeed_value *answer = NULL;
-	struct hsfeed_error error;
-	int rc = daemon_open(args, &client);
-	if (rc)
-		return rc;
-	rc = hsfeed_rm(client, args->words[0], &answer, &error);
-	return done(client, rc, answer, &error, rm_report);
+	return ask_about(args, hsfeed_rm, rm_report);
 }
 
 static void verify_report(const hsfeed_value *answer)

@@ -47,12 +47,5 @@ static void show_report(const hsfeed_value *answer)
 
 int show_main(const struct args *args)
 {
-	hsfeed_client *client;
-	hsfeed_value *answer = NULL;
-	struct hsfeed_error error;
-	int rc = daemon_open(args, &client);
-	if (rc)
-		return rc;
-	rc = hsfeed_show(client, args->words[0], &answer, &error);
-	return done(client, rc, answer, &error, show_report);
+	return ask_about(args, hsfeed_show, show_report);
 }
