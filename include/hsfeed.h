@@ -164,7 +164,8 @@ HSFEED_API int hsfeed_connect(const struct hsfeed_connect_options *options, hsfe
 			      struct hsfeed_error *reterr);
 
 // hsfeed_close ends the connection and its streams; the daemon cancels work that only this client waits for. Streams
-// must still be closed, and batches still held stay readable until released. NULL is allowed.
+// must still be closed, and batches still held stay readable until released (while some lie in a ring, the socket stays
+// open behind the caller's back). NULL is allowed.
 HSFEED_API void hsfeed_close(hsfeed_client *client);
 
 // hsfeed_fd gives the descriptor to wait on with poll or epoll, for reading. It is the library's: never read, write or
@@ -497,9 +498,11 @@ struct hsfeed_stream_options {
 				 // "max_length"
 	enum hsfeed_dtype dtype; // of ids and masks: HSFEED_INT64 or HSFEED_INT32; 0: HSFEED_INT64
 	int token_type_ids;      // non-zero: that array too
-	uint32_t slots;          // batches that may be ahead or held, at most 64; 0: 8
+	uint32_t slots;          // batches that may be ahead or held, at most 64; 0: the daemon's choice
 	const struct hsfeed_stream_role *roles; // the first one's arrays have no prefix; none: the default role
 	size_t nroles;
+	const char *transport; // "ring": shared memory; "inline": copied through the socket; NULL: a ring where the
+			       // daemon has one and descriptors can pass (HSFEED_NO_FDPASS=1 says they cannot)
 };
 
 // One array of a batch: C order, aligned to 64 bytes.
@@ -529,8 +532,20 @@ struct hsfeed_batch {
 //                     leaves no room
 //   HSFEED_ELIMIT     too many streams or slots, or batches too large for the daemon
 //   HSFEED_ECORRUPT   stored bytes differ from their checksum
+//   HSFEED_EUNSUPPORTED  transport "ring" where there can be none
 HSFEED_API int hsfeed_stream_open(hsfeed_client *client, const struct hsfeed_stream_options *options,
 				  hsfeed_stream **ret_stream, struct hsfeed_error *reterr);
+
+// hsfeed_stream_reopen opens `stream` again, at the position after the last batch that was taken from it: the same
+// version and encodings by their ids, the same plan and options. For after the daemon was restarted: `client` is then a
+// new connection, and the old stream and its connection are closed by the caller, before or after; batches held from it
+// stay readable. Errors as hsfeed_stream_open; HSFEED_ENOTFOUND: the version was removed meanwhile.
+HSFEED_API int hsfeed_stream_reopen(hsfeed_client *client, const hsfeed_stream *stream, hsfeed_stream **ret_stream,
+				    struct hsfeed_error *reterr);
+
+// hsfeed_stream_ring tells of a stream's shared memory: 1 with its address and size, which hold until the stream is
+// closed and its last batch released (for registering it with a GPU's driver); 0 with the inline transport.
+HSFEED_API int hsfeed_stream_ring(const hsfeed_stream *stream, void **ret_memory, size_t *ret_bytes);
 
 // hsfeed_stream_info gives the daemon's answer to the opening: every option as resolved, version and encoding ids,
 // rows, samples, batches, arrays, warnings. Borrowed until the stream is closed. Never NULL.
@@ -564,7 +579,8 @@ HSFEED_API int hsfeed_stream_seek(hsfeed_stream *stream, const struct hsfeed_see
 				  hsfeed_value **ret_value, struct hsfeed_error *reterr);
 
 // hsfeed_stream_close closes a stream; the batches it lent stay readable until released. Never blocks: the daemon is
-// told, and not waited for. NULL is allowed.
+// told, and not waited for; with a ring it is told when the last batch is released, since it then takes the memory back.
+// NULL is allowed.
 HSFEED_API void hsfeed_stream_close(hsfeed_stream *stream);
 
 #ifdef __cplusplus

@@ -56,8 +56,29 @@ static const char *read_array(const hsfeed_value *v, size_t nroles, struct hs_ar
 	ret->dims = (unsigned)dims;
 	ret->columns = (size_t)columns;
 	ret->role = hsfeed_value_type(role) == HSFEED_NIL ? -1 : (int)r;
+	ret->offset = (size_t)hsfeed_value_uint(hsfeed_value_get(v, "offset"), 0);
+	ret->bytes = (size_t)hsfeed_value_uint(hsfeed_value_get(v, "bytes"), 0);
 	ret->name = strdup(hsfeed_value_str(hsfeed_value_get(v, "name"), NULL, "?"));
 	return ret->name ? NULL : no_memory;
+}
+
+// Where arrays lie in a slot counts with a ring only: each must hold a full batch at its widest.
+static const char *check_places(const struct hs_layout *layout)
+{
+	for (size_t i = 0; i < layout->narrays; i++) {
+		const struct hs_array_spec *a = &layout->arrays[i];
+		uint64_t widest = a->dims == 1 ? 1 : a->columns;
+		if (a->offset % ALIGN != 0 || a->offset > layout->slot_bytes ||
+		    a->bytes > layout->slot_bytes - a->offset ||
+		    layout->batch_size * widest * hsfeed_dtype_bytes(a->dtype) > a->bytes)
+			return "an array has no place in its slot";
+	}
+	return layout->slot_bytes % ALIGN ? "its slots are not aligned" : NULL;
+}
+
+bool hs_stream_is_ring(const hsfeed_value *info)
+{
+	return strcmp(hsfeed_value_str(hsfeed_value_get(info, "transport"), NULL, ""), "ring") == 0;
 }
 
 static const char *read_layout(const hsfeed_value *info, struct hs_layout *ret)
@@ -69,7 +90,11 @@ static const char *read_layout(const hsfeed_value *info, struct hs_layout *ret)
 	if (hsfeed_value_len(encodings) > HS_LIB_MAX_ROLES || hsfeed_value_type(arrays) != HSFEED_ARRAY ||
 	    hsfeed_value_len(arrays) > HS_LIB_MAX_ARRAYS)
 		return "there are more roles or arrays than can be";
+	uint64_t slot_bytes = hsfeed_value_uint(hsfeed_value_get(info, "slot_bytes"), 0);
+	if (slot_bytes > HS_LIB_MAX_DATA)
+		return "its slots are too large";
 	ret->batch_size = (size_t)batch_size;
+	ret->slot_bytes = (size_t)slot_bytes;
 	ret->nroles = hsfeed_value_len(encodings);
 	for (size_t i = 0; i < hsfeed_value_len(arrays); i++) {
 		const char *wrong = read_array(hsfeed_value_at(arrays, i), ret->nroles, &ret->arrays[i]);
@@ -77,7 +102,7 @@ static const char *read_layout(const hsfeed_value *info, struct hs_layout *ret)
 			return wrong;
 		ret->narrays++;
 	}
-	return NULL;
+	return hs_stream_is_ring(info) ? check_places(ret) : NULL;
 }
 
 int hs_layout_read(const hsfeed_value *info, struct hs_layout *ret, struct hsfeed_error *reterr)
@@ -146,36 +171,22 @@ static bool room_for(struct hs_slot *slot, size_t bytes)
 	return true;
 }
 
-static bool read_lengths(struct hs_rbuf params, const struct hs_layout *layout, uint64_t *ret)
-{
-	struct hs_rbuf r;
-	struct hs_wire_value v;
-	if (!hs_r_find(params, "lengths", &r) || !hs_r_next(&r, &v) || v.type != HS_WIRE_ARRAY ||
-	    v.as.count != layout->nroles)
-		return false;
-	for (size_t i = 0; i < layout->nroles; i++) {
-		if (!hs_r_next(&r, &v) || v.type != HS_WIRE_UINT || v.as.u > HS_LIB_MAX_DATA)
-			return false;
-		ret[i] = v.as.u;
-	}
-	return true;
-}
-
-// Lays the arrays out in the slot; returns the bytes that `data` must have, or more than HS_LIB_MAX_DATA where a length
-// is beyond what the opening said (which may be above max_length: padding goes up to a multiple).
-static uint64_t place_arrays(const struct hs_layout *layout, uint64_t rows, const uint64_t *lengths,
-			     struct hs_slot *slot, uint64_t ret_offset[])
+// Lays the arrays out, back to back or where they lie in a slot of a ring; returns the bytes that `data` must have, or
+// more than HS_LIB_MAX_DATA where a length is beyond what the opening said (which may be above max_length: padding goes
+// up to a multiple).
+static uint64_t place_arrays(const struct hs_layout *layout, const struct hs_arrival *a, struct hs_slot *slot,
+			     uint64_t ret_offset[])
 {
 	uint64_t end = 0;
 	for (size_t i = 0; i < layout->narrays && end <= HS_LIB_MAX_DATA; i++) {
 		const struct hs_array_spec *spec = &layout->arrays[i];
-		uint64_t width = spec->dims == 1 ? 1 : spec->role >= 0 ? lengths[spec->role] : spec->columns;
+		uint64_t width = spec->dims == 1 ? 1 : spec->role >= 0 ? a->lengths[spec->role] : spec->columns;
 		if (spec->dims == 2 && width > spec->columns)
 			return UINT64_MAX;
-		uint64_t bytes = rows * width * hsfeed_dtype_bytes(spec->dtype); // < 2^28 * 2^28 * 8
+		uint64_t bytes = a->rows * width * hsfeed_dtype_bytes(spec->dtype); // < 2^28 * 2^28 * 8
 		uint64_t offset = (end + ALIGN - 1) / ALIGN * ALIGN;
-		ret_offset[i] = offset;
-		slot->arrays[i].shape[0] = (size_t)rows;
+		ret_offset[i] = a->data ? offset : spec->offset;
+		slot->arrays[i].shape[0] = (size_t)a->rows;
 		slot->arrays[i].shape[1] = (size_t)width;
 		slot->arrays[i].bytes = (size_t)bytes;
 		end = offset + bytes;
@@ -183,28 +194,29 @@ static uint64_t place_arrays(const struct hs_layout *layout, uint64_t rows, cons
 	return end;
 }
 
-const char *hs_batch_fill(const struct hs_layout *layout, struct hs_rbuf params, struct hs_slot *slot)
+const char *hs_batch_fill(const hsfeed_stream *stream, const struct hs_arrival *a, struct hs_slot *slot)
 {
-	uint64_t rows, batch, at, lengths[HS_LIB_MAX_ROLES], offset[HS_LIB_MAX_ARRAYS];
-	const void *data;
-	size_t len;
-	if (!hs_r_get_uint(params, "rows", &rows) || !hs_r_get_uint(params, "batch", &batch) ||
-	    !hs_r_get_uint(params, "at", &at) || !hs_r_get_bin(params, "data", &data, &len))
-		return "a key is missing";
-	if (rows == 0 || rows > layout->batch_size)
+	const struct hs_layout *layout = &stream->layout;
+	uint64_t offset[HS_LIB_MAX_ARRAYS];
+	if (a->rows == 0 || a->rows > layout->batch_size)
 		return "its rows do not fit the stream";
-	if (!read_lengths(params, layout, lengths))
+	uint64_t bytes = place_arrays(layout, a, slot, offset);
+	if (bytes > HS_LIB_MAX_DATA)
 		return "its lengths do not fit the stream";
-	if (place_arrays(layout, rows, lengths, slot, offset) != len || len > HS_LIB_MAX_DATA)
-		return "its data has another size than its arrays";
-	if (!room_for(slot, len))
-		return no_memory;
-	if (len > 0)
-		memcpy(slot->data, data, len);
+	const uint8_t *base = stream->ring ? stream->ring + a->slot * layout->slot_bytes : NULL;
+	if (!base) {
+		if (!a->data || bytes != a->len)
+			return "its data has another size than its arrays";
+		if (!room_for(slot, a->len))
+			return no_memory;
+		if (a->len > 0)
+			memcpy(slot->data, a->data, a->len);
+		base = slot->data;
+	}
 	for (size_t i = 0; i < layout->narrays; i++)
-		slot->arrays[i].data = slot->data + offset[i];
-	slot->batch.batch = batch;
-	slot->batch.at = at;
-	slot->batch.rows = (size_t)rows;
+		slot->arrays[i].data = base + offset[i];
+	slot->batch.batch = a->batch;
+	slot->batch.at = a->at;
+	slot->batch.rows = (size_t)a->rows;
 	return NULL;
 }

@@ -37,6 +37,7 @@ static int take_hello(hsfeed_client *client, struct hsfeed_error *reterr)
 	client->max_reply = limit_of(hello, "max_reply", HS_WIRE_MAX_REPLY, HS_LIB_MAX_FRAME);
 	const char *off = secure_getenv("HSFEED_NO_FDPASS");
 	client->fdpass = has_feature(hello, "fdpass") && !(off && *off && strcmp(off, "0") != 0);
+	client->rings = client->fdpass && has_feature(hello, "ring");
 	return 0;
 }
 
@@ -91,14 +92,11 @@ int hsfeed_connect(const struct hsfeed_connect_options *options, hsfeed_client *
 	return 0;
 }
 
-void hsfeed_close(hsfeed_client *client)
+static void destroy(hsfeed_client *client)
 {
-	if (!client)
-		return;
-	while (client->streams)
-		hs_stream_orphan(client->streams);
 	if (client->fd >= 0)
 		close(client->fd); // in a fork this lets go of the child's copy only
+	hs_conn_close_fds(client);
 	hs_w_fini(&client->out);
 	hsfeed_value_free(client->hello);
 	free(client->late);
@@ -106,9 +104,32 @@ void hsfeed_close(hsfeed_client *client)
 	free(client);
 }
 
+void hs_client_unlend(hsfeed_client *client)
+{
+	if (--client->lent == 0)
+		destroy(client);
+}
+
+void hsfeed_close(hsfeed_client *client)
+{
+	if (!client || client->closed)
+		return;
+	client->closed = true;
+	hsfeed_stream *next, *s = client->streams;
+	for (; s; s = next) {
+		next = s->next;
+		if (s->ring && s->nheld > 0 && client->fd >= 0)
+			client->lent++; // the daemon may take the ring back when the connection ends
+		else
+			hs_stream_orphan(s);
+	}
+	if (client->lent == 0)
+		destroy(client);
+}
+
 int hsfeed_fd(const hsfeed_client *client)
 {
-	return client ? client->fd : -1;
+	return client && !client->closed ? client->fd : -1;
 }
 
 const hsfeed_value *hsfeed_hello(const hsfeed_client *client)

@@ -23,7 +23,7 @@
 #define HS_LIB_MAX_ARRAYS      (3 * HS_LIB_MAX_ROLES + 2)
 #define HS_LIB_MAX_DATA        (1u << 28) // bytes of one batch
 #define HS_LIB_MAX_FRAME       (1u << 29) // whatever hello says: a frame beyond this is not believed
-#define HS_LIB_MAX_STATE_FILES 8
+#define HS_LIB_MAX_FDS         8
 
 // ---- error.c ----
 
@@ -50,6 +50,8 @@ const struct hs_wbuf *hs_params_finish(hsfeed_params *params); // closes the out
 bool hs_params_nomem(const hsfeed_params *params);
 // hs_params_name writes name and, for "user:name", owner. 0 or HSFEED_ENOTFOUND, HSFEED_EBADARG.
 int hs_params_name(hsfeed_params *params, const char *name, struct hsfeed_error *reterr);
+// hs_params_value writes a scalar or a map of such as it is; nothing for nil.
+void hs_params_value(hsfeed_params *params, const char *key, const hsfeed_value *value);
 void hs_params_plan(hsfeed_params *params, const struct hsfeed_plan *plan); // "plan": {...}; NULL writes nothing
 int hs_plan_read(struct hsfeed_plan *ret_plan, const struct hsfeed_plan *given, struct hsfeed_error *reterr);
 
@@ -88,6 +90,8 @@ struct hs_wait { // the one call that is being waited for
 struct hsfeed_client {
 	int fd;
 	pid_t owner_pid;
+	bool closed;     // by hsfeed_close; lives on while `lent` > 0
+	unsigned lent;   // streams of which batches are held that lie in a ring
 	struct hs_peer peer;
 	unsigned timeout_ms;
 	void (*on_notice)(void *arg, const char *name, const hsfeed_value *params);
@@ -100,13 +104,15 @@ struct hsfeed_client {
 
 	hsfeed_value *hello;
 	uint32_t max_request, max_reply;
-	bool fdpass;
+	bool fdpass, rings;
 
 	uint32_t next_seq;
 	struct hs_wait wait;
 	struct hs_late *late;
 	size_t nlate, late_cap;
 
+	int in_fds[HS_LIB_MAX_FDS]; // came with bytes in `in`, in order: rings whose answers are not understood yet
+	unsigned nin_fds;
 	uint8_t *in; // received, not yet understood: in[in_start .. in_end)
 	size_t in_start, in_end, in_cap;
 	struct hs_wbuf out; // to be sent: out.data[out_start .. out.len)
@@ -124,6 +130,8 @@ int hs_conn_break(hsfeed_client *client, int code, const char *fmt, ...) __attri
 // sends, receives and dispatches: 0, HSFEED_ETIMEOUT, -EINTR, or what broke the connection.
 int hs_conn_flush(hsfeed_client *client);
 int hs_conn_step(hsfeed_client *client, int64_t deadline, struct hsfeed_error *reterr);
+int hs_conn_take_fd(hsfeed_client *client); // the oldest descriptor that came, the caller's now; -1: none
+void hs_conn_close_fds(hsfeed_client *client);
 // hs_conn_dispatch (call.c) takes one received frame, without its length.
 int hs_conn_dispatch(hsfeed_client *client, const uint8_t *frame, size_t len);
 
@@ -155,10 +163,11 @@ struct hs_array_spec { // one entry of the opening's `arrays`
 	unsigned dims;
 	int role; // -1: columns counts
 	size_t columns;
+	size_t offset, bytes; // in a slot of a ring
 };
 
 struct hs_layout {
-	size_t narrays, nroles, batch_size;
+	size_t narrays, nroles, batch_size, slot_bytes;
 	struct hs_array_spec arrays[HS_LIB_MAX_ARRAYS];
 };
 
@@ -171,11 +180,18 @@ struct hs_slot {
 	hsfeed_stream *stream; // NULL: orphaned
 	uint32_t slot, generation;
 	uint64_t fill;
-	uint8_t *data; // 64-byte aligned, or NULL
-	size_t data_cap;
+	uint8_t *data;   // inline: 64-byte aligned, or NULL
+	size_t data_cap; // inline
 	struct hsfeed_array arrays[HS_LIB_MAX_ARRAYS];
 	const struct hsfeed_array *pointers[HS_LIB_MAX_ARRAYS];
 	char names[]; // copies, so that an orphan's arrays keep their names
+};
+
+// A batch as the daemon announced it.
+struct hs_arrival {
+	uint64_t generation, slot, fill, batch, at, rows, lengths[HS_LIB_MAX_ROLES];
+	const void *data; // inline: its arrays; NULL: they lie in the ring
+	size_t len;
 };
 
 struct hs_end { // an epoch's end, or a failure, that came for a generation
@@ -188,7 +204,12 @@ struct hsfeed_stream {
 	hsfeed_client *client; // NULL: closed before the stream
 	hsfeed_stream *next;
 	uint32_t id, generation, nslots;
-	uint64_t epoch, pending_epoch;
+	uint64_t epoch, at; // at: the position after the last batch that was taken
+	uint64_t seed;
+	uint8_t *ring; // NULL: inline
+	size_t ring_bytes;
+	unsigned nheld;
+	bool closed; // by hsfeed_stream_close; lives on while batches are held that lie in its ring
 	hsfeed_value *info;
 	struct hs_layout layout;
 	size_t names_bytes;
@@ -205,15 +226,29 @@ int hs_layout_read(const hsfeed_value *info, struct hs_layout *ret, struct hsfee
 void hs_layout_fini(struct hs_layout *layout);
 // What conn hands to streams; a fault of the daemon's breaks the connection.
 int hs_stream_on_batch(hsfeed_client *client, struct hs_rbuf params);
+int hs_stream_on_ready(hsfeed_client *client, struct hs_rbuf params);
 int hs_stream_on_end(hsfeed_client *client, struct hs_rbuf params);
 int hs_stream_on_failed(hsfeed_client *client, struct hs_rbuf params, const hsfeed_value *tree);
-int hs_stream_create(hsfeed_client *client, hsfeed_value *info, hsfeed_stream **ret, struct hsfeed_error *reterr);
+// hs_stream_create takes info and the ring's descriptor (-1: inline), also on failure.
+int hs_stream_create(hsfeed_client *client, hsfeed_value *info, int fd, hsfeed_stream **ret,
+		     struct hsfeed_error *reterr);
+bool hs_stream_is_ring(const hsfeed_value *info); // what an opening says
+hsfeed_stream *hs_stream_find(hsfeed_client *client, struct hs_rbuf params);
+int hs_stream_bad_batch(hsfeed_client *client, const char *wrong);
+int hs_stream_accept(hsfeed_stream *stream, const struct hs_arrival *arrival);
 void hs_stream_orphan(hsfeed_stream *stream); // its client goes away
 void hs_stream_flush(hsfeed_stream *stream);  // sends credits
+void hs_client_unlend(hsfeed_client *client); // one stream less whose ring is in use
 void hs_slot_free(struct hs_slot *slot);
-// hs_batch_fill checks a notice against the layout and copies its arrays into the slot. NULL, or what is wrong.
-const char *hs_batch_fill(const struct hs_layout *layout, struct hs_rbuf params, struct hs_slot *slot);
+// hs_batch_fill checks an arrival against the layout and lays out the slot's arrays: copied, or where they lie in the
+// ring. NULL, or what is wrong.
+const char *hs_batch_fill(const hsfeed_stream *stream, const struct hs_arrival *arrival, struct hs_slot *slot);
 struct hs_slot *hs_slot_create(hsfeed_stream *stream, uint32_t index);
+
+// ---- ring.c ----
+
+int hs_ring_map(hsfeed_stream *stream, int fd, struct hsfeed_error *reterr);
+void hs_ring_unmap(hsfeed_stream *stream);
 
 // ---- files.c ----
 

@@ -133,13 +133,62 @@ static int make_room(hsfeed_client *client)
 	return 0;
 }
 
+void hs_conn_close_fds(hsfeed_client *client)
+{
+	while (client->nin_fds > 0)
+		close(client->in_fds[--client->nin_fds]);
+}
+
+int hs_conn_take_fd(hsfeed_client *client)
+{
+	if (client->nin_fds == 0)
+		return -1;
+	int fd = client->in_fds[0];
+	memmove(client->in_fds, client->in_fds + 1, --client->nin_fds * sizeof(fd));
+	return fd;
+}
+
+static void keep_fds(hsfeed_client *client, struct msghdr *msg)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t at = 0; CMSG_LEN(at + sizeof(int)) <= c->cmsg_len; at += sizeof(int)) {
+			int fd;
+			memcpy(&fd, CMSG_DATA(c) + at, sizeof(fd));
+			if (client->nin_fds < HS_LIB_MAX_FDS)
+				client->in_fds[client->nin_fds++] = fd;
+			else
+				close(fd);
+		}
+	}
+}
+
+// Room for descriptors is given only where a ring was asked for: others are closed by the kernel.
+static ssize_t receive_some(hsfeed_client *client)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(HS_LIB_MAX_FDS * sizeof(int))];
+	} control;
+	struct iovec iov = {client->in + client->in_end, client->in_cap - client->in_end};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	if (client->rings) {
+		msg.msg_control = control.bytes;
+		msg.msg_controllen = sizeof(control.bytes);
+	}
+	ssize_t n = recvmsg(client->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (n > 0 && client->rings && msg.msg_controllen > 0)
+		keep_fds(client, &msg);
+	return n;
+}
+
 static int receive(hsfeed_client *client)
 {
 	int rc = make_room(client);
 	if (rc < 0)
 		return rc;
-	// No control buffer: descriptors that nobody asked for are closed by the kernel.
-	ssize_t n = recv(client->fd, client->in + client->in_end, client->in_cap - client->in_end, MSG_DONTWAIT);
+	ssize_t n = receive_some(client);
 	if (n > 0) {
 		client->in_end += (size_t)n;
 		return 0;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// hsfeed_stream_open: the option struct, written as the request.
+// hsfeed_stream_open: the option struct, written as the request. hsfeed_stream_reopen: an opening's answer, written as
+// the request that gives it again.
 #include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -117,15 +120,30 @@ static int put_options(hsfeed_params *p, const struct hsfeed_stream_options *o, 
 	return put_roles(p, o, reterr);
 }
 
+// A ring where that can be, unless the caller wants otherwise.
+static int put_transport(const hsfeed_client *client, hsfeed_params *p, const char *transport,
+			 struct hsfeed_error *reterr)
+{
+	if (transport && strcmp(transport, "ring") == 0 && !client->rings) {
+		hs_error_set(reterr, HSFEED_EUNSUPPORTED,
+			     "a ring was asked for, but this daemon has none, or descriptors may not pass");
+		return hs_error_hint(reterr, "leave the transport out, and unset HSFEED_NO_FDPASS");
+	}
+	hsfeed_params_str(p, "transport", transport ? transport : client->rings ? "ring" : NULL);
+	return 0;
+}
+
 static int open_stream(hsfeed_client *client, hsfeed_params *params, hsfeed_stream **ret, struct hsfeed_error *reterr)
 {
 	hsfeed_value *info = NULL;
 	struct hs_call call = {.method = "stream.open", .params = params, .fd = -1, .late = HS_LATE_CLOSE_STREAM};
 	int rc = hs_call(client, &call, &info, reterr);
-	if (rc == 0)
-		rc = hs_stream_create(client, info, ret, reterr);
 	if (rc < 0)
-		hsfeed_value_free(info);
+		return rc;
+	uint64_t id = hsfeed_value_uint(hsfeed_value_get(info, "stream"), 0);
+	rc = hs_stream_create(client, info, hs_stream_is_ring(info) ? hs_conn_take_fd(client) : -1, ret, reterr);
+	if (rc < 0 && hs_send_request(client, "stream.close", "stream", id) == 0)
+		hs_conn_flush(client);
 	return rc;
 }
 
@@ -134,6 +152,8 @@ int hsfeed_stream_open(hsfeed_client *client, const struct hsfeed_stream_options
 {
 	struct hsfeed_stream_options o;
 	int rc = hs_options_read(&o, sizeof(o), options, reterr);
+	if (rc == 0)
+		rc = hs_client_enter(client, reterr);
 	if (rc == 0 && o.slots > HS_LIB_MAX_SLOTS)
 		rc = hs_error_set(reterr, HSFEED_EBADARG, "a stream has at most %d slots", HS_LIB_MAX_SLOTS);
 	if (rc < 0)
@@ -142,6 +162,89 @@ int hsfeed_stream_open(hsfeed_client *client, const struct hsfeed_stream_options
 	if (!params)
 		return hs_error_nomem(reterr);
 	rc = put_options(params, &o, reterr);
+	if (rc == 0)
+		rc = put_transport(client, params, o.transport, reterr);
+	if (rc == 0)
+		rc = open_stream(client, params, ret_stream, reterr);
+	hsfeed_params_destroy(params);
+	return rc;
+}
+
+// ---- again ----
+
+static int put_version(hsfeed_params *p, const hsfeed_value *info, struct hsfeed_error *reterr)
+{
+	const char *name = hsfeed_value_str(hsfeed_value_get(info, "name"), NULL, "");
+	const char *version = hsfeed_value_str(hsfeed_value_get(info, "version"), NULL, "");
+	char text[320];
+	int n = snprintf(text, sizeof(text), "%s@%s", name, version);
+	if (n < 0 || (size_t)n >= sizeof(text) || !*version)
+		return hs_error_set(reterr, HSFEED_EBADFRAME, "the stream does not say of which version it is");
+	hsfeed_params_str(p, "name", text);
+	hs_params_value(p, "owner", hsfeed_value_get(info, "owner"));
+	return 0;
+}
+
+static void put_encodings(hsfeed_params *p, const hsfeed_value *info)
+{
+	static const char *const keys[][2] = {{"encodings", "encoding"}, {"max_length", "max_length"}};
+	const hsfeed_value *encodings = hsfeed_value_get(info, "encodings");
+	hsfeed_params_array(p, "roles");
+	for (size_t i = 0; i < hsfeed_value_len(encodings); i++)
+		hs_params_value(p, NULL, hsfeed_value_get(hsfeed_value_at(encodings, i), "role"));
+	hsfeed_params_end(p);
+	for (size_t k = 0; k < 2; k++) {
+		hsfeed_params_map(p, keys[k][0]);
+		for (size_t i = 0; i < hsfeed_value_len(encodings); i++) {
+			const hsfeed_value *e = hsfeed_value_at(encodings, i);
+			const char *role = hsfeed_value_str(hsfeed_value_get(e, "role"), NULL, "");
+			hs_params_value(p, role, hsfeed_value_get(e, keys[k][1]));
+		}
+		hsfeed_params_end(p);
+	}
+}
+
+static bool has_array(const hsfeed_value *info, const char *name)
+{
+	const hsfeed_value *arrays = hsfeed_value_get(info, "arrays");
+	for (size_t i = 0; i < hsfeed_value_len(arrays); i++)
+		if (strcmp(hsfeed_value_str(hsfeed_value_get(hsfeed_value_at(arrays, i), "name"), NULL, ""), name) == 0)
+			return true;
+	return false;
+}
+
+static int put_again(hsfeed_params *p, const hsfeed_stream *s, struct hsfeed_error *reterr)
+{
+	static const char *const same[] = {"split", "order", "rank",    "world", "shard", "batch_size",
+					   "drop_last", "padding", "dtype", "slots"};
+	const hsfeed_value *info = s->info;
+	int rc = put_version(p, info, reterr);
+	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++)
+		hs_params_value(p, same[i], hsfeed_value_get(info, same[i]));
+	if (hsfeed_value_type(hsfeed_value_get(info, "plan")) == HSFEED_MAP) {
+		hs_params_value(p, "plan", hsfeed_value_get(info, "plan"));
+		hs_params_value(p, "fold", hsfeed_value_get(info, "fold"));
+	}
+	hsfeed_params_bool(p, "token_type_ids", has_array(info, "token_type_ids"));
+	hsfeed_params_uint(p, "seed", s->seed);
+	hsfeed_params_uint(p, "epoch", s->epoch);
+	hsfeed_params_uint(p, "at", s->at);
+	put_encodings(p, info);
+	return rc;
+}
+
+int hsfeed_stream_reopen(hsfeed_client *client, const hsfeed_stream *stream, hsfeed_stream **ret_stream,
+			 struct hsfeed_error *reterr)
+{
+	int rc = stream ? hs_client_enter(client, reterr) : hs_error_set(reterr, HSFEED_EBADARG, "the stream is NULL");
+	if (rc < 0)
+		return rc;
+	hsfeed_params *params = hsfeed_params_create();
+	if (!params)
+		return hs_error_nomem(reterr);
+	rc = put_again(params, stream, reterr);
+	if (rc == 0)
+		rc = put_transport(client, params, stream->ring ? NULL : "inline", reterr);
 	if (rc == 0)
 		rc = open_stream(client, params, ret_stream, reterr);
 	hsfeed_params_destroy(params);

@@ -181,6 +181,32 @@ int hs_params_name(hsfeed_params *params, const char *name, struct hsfeed_error 
 	return 0;
 }
 
+void hs_params_value(hsfeed_params *params, const char *key, const hsfeed_value *value)
+{
+	switch (hsfeed_value_type(value)) {
+	case HSFEED_BOOL:
+		hsfeed_params_bool(params, key, hsfeed_value_bool(value, 0));
+		break;
+	case HSFEED_INT:
+		hsfeed_params_int(params, key, hsfeed_value_int(value, 0));
+		break;
+	case HSFEED_UINT:
+		hsfeed_params_uint(params, key, hsfeed_value_uint(value, 0));
+		break;
+	case HSFEED_STR:
+		hsfeed_params_str(params, key, hsfeed_value_str(value, NULL, ""));
+		break;
+	case HSFEED_MAP:
+		hsfeed_params_map(params, key);
+		for (size_t i = 0; i < hsfeed_value_len(value); i++)
+			hs_params_value(params, hsfeed_value_key(value, i), hsfeed_value_at(value, i));
+		hsfeed_params_end(params);
+		break;
+	default:
+		break; // what a request of ours never holds
+	}
+}
+
 int hs_plan_read(struct hsfeed_plan *ret_plan, const struct hsfeed_plan *given, struct hsfeed_error *reterr)
 {
 	return hs_options_read(ret_plan, sizeof(*ret_plan), given, reterr);

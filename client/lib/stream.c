@@ -4,8 +4,11 @@
 //   FREE --- stream.batch ---> WAITING --- hsfeed_stream_next ---> HELD --- hsfeed_batch_release ---> FREE (+ a credit)
 //                                 \------------------- seek, another generation -----------------------/
 //
-// A slot is the memory of one batch. With the inline transport it is ours and filled by a copy; with a ring it would be
-// a part of the mapped ring: nothing outside batch.c would know.
+// A slot is the memory of one batch. With the inline transport it is ours and filled by a copy; with a ring it is a part
+// of the mapped ring: nothing outside batch.c and ring.c knows.
+//
+// Closing: a ring's memory goes back to the daemon with stream.close, so that is sent when the last batch in it is
+// released, and until then stream and connection live on behind the caller's back.
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +16,7 @@
 
 #include "client.h"
 
-static hsfeed_stream *find(hsfeed_client *client, struct hs_rbuf params)
+hsfeed_stream *hs_stream_find(hsfeed_client *client, struct hs_rbuf params)
 {
 	uint64_t id;
 	if (!hs_r_get_uint(params, "stream", &id))
@@ -48,61 +51,129 @@ static void give_back(hsfeed_stream *stream, struct hs_slot *slot)
 		hs_stream_flush(stream);
 }
 
+// The connection that only this stream's ring kept open.
+static void let_go(hsfeed_stream *stream)
+{
+	hsfeed_client *client = stream->client;
+	hs_stream_orphan(stream);
+	hs_client_unlend(client);
+}
+
+static void end(hsfeed_stream *stream)
+{
+	hsfeed_client *client = stream->client;
+	if (client && client->closed) {
+		let_go(stream);
+	} else if (client) {
+		hs_stream_orphan(stream);
+		if (!client->broken.code && client->owner_pid == getpid() &&
+		    hs_send_request(client, "stream.close", "stream", stream->id) == 0)
+			hs_conn_flush(client);
+	}
+	for (unsigned i = 0; i < stream->nslots; i++) {
+		if (stream->slots[i] && stream->slots[i]->state == HS_SLOT_HELD && !stream->ring)
+			stream->slots[i]->stream = NULL; // freed by its release
+		else
+			hs_slot_free(stream->slots[i]);
+	}
+	hs_ring_unmap(stream);
+	hs_layout_fini(&stream->layout);
+	hsfeed_value_free(stream->info);
+	free(stream);
+}
+
 void hsfeed_batch_release(const struct hsfeed_batch *batch)
 {
 	if (!batch)
 		return;
 	struct hs_slot *slot = (struct hs_slot *)(uintptr_t)batch; // the batch is its slot's first member
-	if (!slot->stream)
+	hsfeed_stream *stream = slot->stream;
+	if (!stream) {
 		hs_slot_free(slot);
-	else if (slot->state == HS_SLOT_HELD)
-		give_back(slot->stream, slot);
+		return;
+	}
+	if (slot->state != HS_SLOT_HELD)
+		return;
+	stream->nheld--;
+	if (stream->nheld == 0 && stream->closed) {
+		end(stream);
+		return;
+	}
+	give_back(stream, slot);
+	if (stream->nheld == 0 && stream->client && stream->client->closed)
+		let_go(stream);
 }
 
 // ---- from the connection ----
 
-static int bad_batch(hsfeed_client *client, const char *wrong)
+int hs_stream_bad_batch(hsfeed_client *client, const char *wrong)
 {
 	int code = strcmp(wrong, "out of memory") == 0 ? -ENOMEM : HSFEED_EBADFRAME;
 	return hs_conn_break(client, code, "the daemon sent a batch that cannot be taken: %s", wrong);
 }
 
-int hs_stream_on_batch(hsfeed_client *client, struct hs_rbuf params)
+int hs_stream_accept(hsfeed_stream *s, const struct hs_arrival *a)
 {
-	hsfeed_stream *s = find(client, params);
-	uint64_t generation, index, fill;
-	if (!s)
-		return 0; // of a stream that was closed while it was on its way
-	if (!hs_r_get_uint(params, "generation", &generation) || !hs_r_get_uint(params, "slot", &index) ||
-	    !hs_r_get_uint(params, "fill", &fill))
-		return bad_batch(client, "a key is missing");
-	if (index >= s->nslots || generation > UINT32_MAX)
-		return bad_batch(client, "there is no such slot");
-	if (!s->slots[index])
-		s->slots[index] = hs_slot_create(s, (uint32_t)index);
-	struct hs_slot *slot = s->slots[index];
+	hsfeed_client *client = s->client;
+	if (a->slot >= s->nslots || a->generation > UINT32_MAX)
+		return hs_stream_bad_batch(client, "there is no such slot");
+	if (!s->slots[a->slot])
+		s->slots[a->slot] = hs_slot_create(s, (uint32_t)a->slot);
+	struct hs_slot *slot = s->slots[a->slot];
 	if (!slot)
-		return bad_batch(client, "out of memory");
+		return hs_stream_bad_batch(client, "out of memory");
 	if (slot->state != HS_SLOT_FREE)
-		return bad_batch(client, "its slot is in use");
-	slot->fill = fill;
-	slot->generation = (uint32_t)generation;
-	if (generation < s->generation) {
+		return hs_stream_bad_batch(client, "its slot is in use");
+	slot->fill = a->fill;
+	slot->generation = (uint32_t)a->generation;
+	if (a->generation < s->generation) {
 		give_back(s, slot);
 		return client->broken.code;
 	}
-	const char *wrong = hs_batch_fill(&s->layout, params, slot);
+	const char *wrong = hs_batch_fill(s, a, slot);
 	if (wrong)
-		return bad_batch(client, wrong);
+		return hs_stream_bad_batch(client, wrong);
 	slot->state = HS_SLOT_WAITING;
-	s->queue[(s->queue_head + s->queue_len++) % HS_LIB_MAX_SLOTS] = (uint8_t)index;
+	s->queue[(s->queue_head + s->queue_len++) % HS_LIB_MAX_SLOTS] = (uint8_t)a->slot;
 	return 0;
+}
+
+static bool read_lengths(struct hs_rbuf params, size_t nroles, uint64_t *ret)
+{
+	struct hs_rbuf r;
+	struct hs_wire_value v;
+	if (!hs_r_find(params, "lengths", &r) || !hs_r_next(&r, &v) || v.type != HS_WIRE_ARRAY || v.as.count != nroles)
+		return false;
+	for (size_t i = 0; i < nroles; i++) {
+		if (!hs_r_next(&r, &v) || v.type != HS_WIRE_UINT)
+			return false;
+		ret[i] = v.as.u;
+	}
+	return true;
+}
+
+int hs_stream_on_batch(hsfeed_client *client, struct hs_rbuf params)
+{
+	hsfeed_stream *s = hs_stream_find(client, params);
+	struct hs_arrival a;
+	if (!s)
+		return 0; // of a stream that was closed while it was on its way
+	if (!hs_r_get_uint(params, "generation", &a.generation) || !hs_r_get_uint(params, "slot", &a.slot) ||
+	    !hs_r_get_uint(params, "fill", &a.fill) || !hs_r_get_uint(params, "batch", &a.batch) ||
+	    !hs_r_get_uint(params, "at", &a.at) || !hs_r_get_uint(params, "rows", &a.rows) ||
+	    !hs_r_get_bin(params, "data", &a.data, &a.len))
+		return hs_stream_bad_batch(client, "a key is missing");
+	if (s->ring)
+		return hs_stream_bad_batch(client, "its stream has a ring");
+	if (!read_lengths(params, s->layout.nroles, a.lengths))
+		return hs_stream_bad_batch(client, "its lengths do not fit the stream");
+	return hs_stream_accept(s, &a);
 }
 
 // The generation's end, unless a seek has left that generation already.
 static struct hs_end *mark_end(hsfeed_client *client, struct hs_rbuf params)
 {
-	hsfeed_stream *s = find(client, params);
+	hsfeed_stream *s = hs_stream_find(client, params);
 	uint64_t generation;
 	if (!s || !hs_r_get_uint(params, "generation", &generation) || generation < s->generation ||
 	    generation > UINT32_MAX)
@@ -127,11 +198,8 @@ int hs_stream_on_failed(hsfeed_client *client, struct hs_rbuf params, const hsfe
 
 // ---- life ----
 
-int hs_stream_create(hsfeed_client *client, hsfeed_value *info, hsfeed_stream **ret, struct hsfeed_error *reterr)
+static int read_opening(hsfeed_stream *s, const hsfeed_value *info, struct hsfeed_error *reterr)
 {
-	hsfeed_stream *s = calloc(1, sizeof(*s));
-	if (!s)
-		return hs_error_nomem(reterr);
 	int rc = hs_layout_read(info, &s->layout, reterr);
 	uint64_t nslots = hsfeed_value_uint(hsfeed_value_get(info, "slots"), 0);
 	uint64_t id = hsfeed_value_uint(hsfeed_value_get(info, "stream"), UINT64_MAX);
@@ -139,18 +207,36 @@ int hs_stream_create(hsfeed_client *client, hsfeed_value *info, hsfeed_stream **
 	if (rc == 0 && (nslots == 0 || nslots > HS_LIB_MAX_SLOTS || id > UINT32_MAX || generation > UINT32_MAX))
 		rc = hs_error_set(reterr, HSFEED_EBADFRAME, "the daemon opened a stream with %llu slots",
 				  (unsigned long long)nslots);
-	if (rc < 0) {
-		hs_layout_fini(&s->layout);
-		free(s);
+	if (rc < 0)
 		return rc;
-	}
 	for (size_t i = 0; i < s->layout.narrays; i++)
 		s->names_bytes += strlen(s->layout.arrays[i].name) + 1;
-	s->client = client;
 	s->id = (uint32_t)id;
 	s->generation = (uint32_t)generation;
 	s->nslots = (uint32_t)nslots;
 	s->epoch = hsfeed_value_uint(hsfeed_value_get(info, "epoch"), 0);
+	s->at = hsfeed_value_uint(hsfeed_value_get(info, "at"), 0);
+	s->seed = hsfeed_value_uint(hsfeed_value_get(info, "seed"), 0);
+	return 0;
+}
+
+int hs_stream_create(hsfeed_client *client, hsfeed_value *info, int fd, hsfeed_stream **ret,
+		     struct hsfeed_error *reterr)
+{
+	hsfeed_stream *s = calloc(1, sizeof(*s));
+	int rc = s ? read_opening(s, info, reterr) : hs_error_nomem(reterr);
+	if (rc == 0 && hs_stream_is_ring(info))
+		rc = hs_ring_map(s, fd, reterr);
+	if (fd >= 0)
+		close(fd);
+	if (rc < 0) {
+		hsfeed_value_free(info);
+		if (s)
+			hs_layout_fini(&s->layout);
+		free(s);
+		return rc;
+	}
+	s->client = client;
 	s->info = info;
 	s->next = client->streams;
 	client->streams = s;
@@ -172,22 +258,10 @@ void hsfeed_stream_close(hsfeed_stream *stream)
 {
 	if (!stream)
 		return;
-	hsfeed_client *client = stream->client;
-	if (client) {
-		hs_stream_orphan(stream);
-		if (!client->broken.code && client->owner_pid == getpid() &&
-		    hs_send_request(client, "stream.close", "stream", stream->id) == 0)
-			hs_conn_flush(client);
-	}
-	for (unsigned i = 0; i < stream->nslots; i++) {
-		if (stream->slots[i] && stream->slots[i]->state == HS_SLOT_HELD)
-			stream->slots[i]->stream = NULL; // freed by its release
-		else
-			hs_slot_free(stream->slots[i]);
-	}
-	hs_layout_fini(&stream->layout);
-	hsfeed_value_free(stream->info);
-	free(stream);
+	if (!stream->ring || stream->nheld == 0)
+		end(stream);
+	else
+		stream->closed = true; // the last release ends it
 }
 
 const hsfeed_value *hsfeed_stream_info(const hsfeed_stream *stream)
@@ -201,7 +275,7 @@ static int enter(hsfeed_stream *stream, struct hsfeed_error *reterr)
 {
 	if (!stream)
 		return hs_error_set(reterr, HSFEED_EBADARG, "the stream is NULL");
-	if (!stream->client)
+	if (!stream->client || stream->client->closed)
 		return hs_error_set(reterr, HSFEED_ELOST, "the stream's connection was closed");
 	int rc = hs_client_enter(stream->client, reterr);
 	if (rc == 0 && stream->failed.code)
@@ -218,6 +292,8 @@ static struct hs_slot *take(hsfeed_stream *s)
 		if (slot->generation == s->generation) {
 			slot->state = HS_SLOT_HELD;
 			slot->batch.epoch = s->epoch;
+			s->nheld++;
+			s->at = slot->batch.at;
 			return slot;
 		}
 		give_back(s, slot);
@@ -227,13 +303,10 @@ static struct hs_slot *take(hsfeed_stream *s)
 
 static int timed_out(hsfeed_stream *s, int timeout_ms, struct hsfeed_error *reterr)
 {
-	unsigned held = 0;
-	for (unsigned i = 0; i < s->nslots; i++)
-		held += s->slots[i] && s->slots[i]->state == HS_SLOT_HELD;
 	hs_error_set(reterr, HSFEED_ETIMEOUT, "no batch came within %d ms", timeout_ms);
-	if (held == s->nslots)
+	if (s->nheld == s->nslots)
 		hs_error_hint(reterr, "all %u slots are held: release a batch, or open the stream with more slots",
-			      held);
+			      s->nheld);
 	return HSFEED_ETIMEOUT;
 }
 
@@ -265,6 +338,8 @@ static void arrive(hsfeed_stream *s, const hsfeed_value *answer)
 {
 	s->generation = (uint32_t)hsfeed_value_uint(hsfeed_value_get(answer, "generation"), s->generation);
 	s->epoch = hsfeed_value_uint(hsfeed_value_get(answer, "epoch"), s->epoch);
+	s->at = hsfeed_value_uint(hsfeed_value_get(answer, "at"), s->at);
+	s->seed = hsfeed_value_uint(hsfeed_value_get(answer, "seed"), s->seed);
 	unsigned n = s->queue_len;
 	while (n-- > 0) { // once around: what is of another generation goes back
 		uint8_t index = s->queue[s->queue_head];

@@ -27,6 +27,7 @@ struct hs_out {
 	unsigned npieces;
 	size_t len, sent; // bytes
 	size_t charged;   // bytes that count as the client's unread answers; 0 for batches, which have credits
+	const int *fd;    // goes with the first byte; NULL: none. Stays open until `done`
 	void (*done)(struct hs_out *out, bool whole); // whole: the kernel took every byte
 };
 
@@ -42,6 +43,7 @@ struct hs_conn {
 	uint32_t uid, gid;
 	int32_t pid;
 	bool greeted, doomed, paused, resumed; // paused: not reading; resumed: on server->resumed, with a reference
+	bool left_us;                          // the client closed it: nothing of its rings is looked at any more
 	int events;                            // what uv_poll was told to look for
 	uint8_t *in;                           // an incomplete frame; NULL when there is none
 	size_t in_len, in_cap;
@@ -64,6 +66,8 @@ void hs_conn_unref(struct hs_conn *conn);
 
 // hs_conn_doom ends the connection soon; `why` goes to the log, for people. Safe to repeat.
 void hs_conn_doom(struct hs_conn *conn, const char *why);
+// hs_conn_left is for a client that closed its end.
+void hs_conn_left(struct hs_conn *conn);
 // hs_conn_bye sends the notice `bye` as far as it fits, then dooms.
 void hs_conn_bye(struct hs_conn *conn, int code, const char *message);
 void hs_conn_reap(struct hs_server *server); // closes the doomed
@@ -76,7 +80,10 @@ void hs_conn_flush(struct hs_conn *conn);
 void hs_conn_drop(struct hs_conn *conn, bool (*match)(const struct hs_out *out, const void *arg), const void *arg);
 
 // hs_conn_send takes the buffer's whole frame(s) and sends them; on failure to allocate the connection is doomed.
+// hs_conn_send_fd sends a descriptor with them, and closes it; -1: none.
 void hs_conn_send(struct hs_conn *conn, struct hs_wbuf *frame);
+void hs_conn_send_fd(struct hs_conn *conn, struct hs_wbuf *frame, int fd);
+void hs_conn_drop_retry(struct hs_conn *conn); // the timer of send.c, if there is one
 int hs_conn_take_fd(struct hs_conn *conn); // the descriptor that came with the present frame, or -1; the caller's now
 void hs_conn_update(struct hs_conn *conn); // look again whether to read
 void hs_conn_check_deadline(struct hs_conn *conn, uint64_t now_ms);

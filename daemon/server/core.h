@@ -25,7 +25,7 @@ struct hs_user {
 	uint32_t uid;
 	unsigned refs, conns, running, waiting; // running, waiting: ingest children
 	unsigned handles;                       // of all its connections
-	uint64_t slot_bytes;
+	uint64_t slot_bytes; // atomic: request threads charge it before they allocate
 	uint64_t request_turn, fill_turn; // with server->requests, server->fills
 };
 

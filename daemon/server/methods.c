@@ -81,9 +81,10 @@ static void write_hello(struct hs_request *req)
 	hs_w_cstr(w, "daemon");
 	hs_w_cstr(w, "hsfeedd " HSFEED_VERSION_STRING);
 	hs_w_cstr(w, "features");
-	hs_w_array(w, 2);
+	hs_w_array(w, 3);
 	hs_w_cstr(w, "inline");
 	hs_w_cstr(w, "fdpass");
+	hs_w_cstr(w, "ring");
 	hs_w_cstr(w, "instance");
 	hs_w_cstr(w, req->server->instance);
 	write_limits(w, &req->server->options->limits);

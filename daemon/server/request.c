@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "child.h"
 #include "log.h"
@@ -97,6 +98,8 @@ static void free_request(struct hs_request *req)
 {
 	hs_message_close(&req->msg);
 	hs_w_fini(&req->result);
+	if (req->result_fd >= 0)
+		close(req->result_fd);
 	free(req->params);
 	free(req->frame);
 	free(req);
@@ -115,8 +118,10 @@ void hs_request_finish(struct hs_request *req, int rc)
 		end_result(req);
 	}
 	unlink_request(req);
-	if (!conn->doomed)
-		hs_conn_send(conn, &req->result);
+	if (!conn->doomed) {
+		hs_conn_send_fd(conn, &req->result, rc < 0 ? -1 : req->result_fd);
+		req->result_fd = rc < 0 ? req->result_fd : -1;
+	}
 	free_request(req);
 	hs_conn_unref(conn);
 }
@@ -263,6 +268,7 @@ static struct hs_request *create_request(struct hs_conn *conn, const struct hs_m
 	req->method = method;
 	req->seq = m->seq;
 	req->uid = conn->uid;
+	req->result_fd = -1;
 	req->next = conn->requests;
 	if (req->next)
 		req->next->prev = req;

@@ -28,7 +28,7 @@ static const char *const orders[] = {"shuffle", "sequential", NULL};
 static const char *const shards[] = {"pad", "drop", "exact", NULL};
 static const char *const paddings[] = {"max_length", "longest", NULL};
 static const char *const dtypes[] = {"int64", "int32", NULL};
-static const char *const transports[] = {"inline", NULL};
+static const char *const transports[] = {"inline", "ring", NULL};
 
 #define AT(member) .offset = offsetof(struct open_params, member)
 static const struct hs_field open_fields[] = {
@@ -77,6 +77,7 @@ const struct hs_schema hs_stream_close_schema = HS_SCHEMA(struct hs_seek_params,
 struct opening {
 	struct hs_pump *pump;
 	uint32_t id;
+	uint64_t *slot_bytes; // the user's account
 };
 
 int hs_req_stream_open_begin(struct hs_request *req)
@@ -95,6 +96,7 @@ int hs_req_stream_open_begin(struct hs_request *req)
 	if (!o)
 		return hs_err_nomem(&req->err, "opening a stream");
 	o->id = ++req->conn->next_stream;
+	o->slot_bytes = &req->conn->user->slot_bytes;
 	req->conn->npumps++; // settle gives it back when no stream comes of it
 	req->state = o;
 	return 0;
@@ -242,12 +244,12 @@ static void write_array(struct hs_wbuf *w, const struct hs_array *array)
 	hs_w_uint(w, array->bytes);
 }
 
-static void write_words(struct hs_wbuf *w, const struct hs_stream_spec *spec)
+static void write_words(struct hs_wbuf *w, const struct hs_stream_spec *spec, int transport)
 {
 	const char *const words[][2] = {
 		{"split", splits[spec->split]},        {"order", hs_order_name(spec->order)},
 		{"shard", hs_shard_name(spec->shard)}, {"dtype", dtypes[spec->int32]},
-		{"transport", transports[0]},
+		{"transport", transports[transport]},
 	};
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		hs_w_cstr(w, words[i][0]);
@@ -300,7 +302,7 @@ static void write_opened(struct hs_wbuf *w, const struct hs_stream *stream, cons
 	hs_id_hex(&entry->version, hex);
 	hs_w_map(w, 15 + 7 + 7); // numbers, words, and what follows
 	write_numbers(w, stream, p, id);
-	write_words(w, hs_stream_get_spec(stream));
+	write_words(w, hs_stream_get_spec(stream), p->transport);
 	write_encodings(w, stream);
 	hs_w_cstr(w, "name");
 	hs_w_cstr(w, entry->name);
@@ -345,22 +347,12 @@ int hs_req_stream_open_run(struct hs_request *req)
 	if (rc < 0)
 		return rc;
 	write_opened(&req->result, stream, p, o->id);
-	if (hs_pump_create(req->server, stream, (unsigned)p->slots, &o->pump) < 0)
-		return hs_err_nomem(&req->err, "making a stream's slots");
-	o->pump->id = o->id;
-	return 0;
-}
-
-static int check_quota(struct hs_request *req, const struct hs_pump *pump)
-{
-	uint64_t max = req->server->options->limits.slot_bytes_per_user;
-	if (req->conn->user->slot_bytes + pump->cost <= max)
-		return 0;
-	hs_err_set(&req->err, HSFEED_ELIMIT,
-		   "stream.open: the slots of the user's streams would take more than %llu bytes",
-		   (unsigned long long)max);
-	return hs_err_hint(&req->err,
-			   "fewer slots, a smaller batch or max_length, or slot_bytes_per_user in the configuration");
+	const struct hs_pump_options options = {.transport = (enum hs_transport)p->transport,
+						.id = o->id,
+						.nslots = (unsigned)p->slots,
+						.slot_bytes = o->slot_bytes,
+						.max_bytes = req->server->options->limits.slot_bytes_per_user};
+	return hs_pump_create(req->server, stream, &options, &o->pump, &req->result_fd, &req->err);
 }
 
 int hs_req_stream_open_settle(struct hs_request *req)
@@ -369,12 +361,12 @@ int hs_req_stream_open_settle(struct hs_request *req)
 	struct hs_pump *pump = o->pump;
 	free(o);
 	int rc = req->conn->doomed || req->server->stopping ? HSFEED_ELOST : req->rc;
-	if (rc == 0)
-		rc = check_quota(req, pump);
 	if (rc < 0) {
 		req->conn->npumps--;
-		if (pump)
-			hs_pump_kill(pump);
+		if (pump) {
+			hs_pump_discharge(pump, req->conn->user);
+			hs_pump_kill(pump, false);
+		}
 		return rc;
 	}
 	hs_pump_attach(pump, req->conn);
@@ -409,6 +401,6 @@ int hs_req_stream_close_begin(struct hs_request *req)
 	struct hs_pump *pump;
 	int rc = find_pump(req, &pump);
 	if (rc == 0)
-		hs_pump_kill(pump);
+		hs_pump_kill(pump, true);
 	return rc;
 }
