@@ -1,2 +1,2 @@
-hs_layer(feed daemon/feed SOURCES cache.c source.c plan.c counts.c layout.c gather.c stream.c
+hs_layer(feed daemon/feed SOURCES cache.c source.c plan.c counts.c layout.c patterns.c gather.c stream.c
          USES hs_base hs_wire hs_plan hs_store Threads::Threads)

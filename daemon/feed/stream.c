@@ -16,6 +16,7 @@ struct hs_stream {
 	struct hs_deal deal;
 	size_t next;    // batch of this window
 	uint32_t *rows; // [batch_size] scratch: row numbers of the batch being filled
+	struct hs_patterns patterns[HS_FEED_MAX_ROLES];
 };
 
 // ---- checks ----
@@ -108,6 +109,17 @@ int hs_stream_seek(struct hs_stream *stream, uint64_t epoch, uint64_t at, uint64
 
 // ---- life ----
 
+static int make_patterns(struct hs_stream *s, const struct hs_stream_spec *spec)
+{
+	int rc = 0;
+	for (size_t i = 0; i < hs_feed_source_nroles(s->source) && rc == 0; i++) {
+		uint32_t multiple = spec->padding == HS_PAD_MULTIPLE ? spec->multiple : 0;
+		rc = hs_feed_patterns_init(&s->patterns[i], hs_feed_source_encoding(s->source, i),
+					   hs_feed_round_up(spec->max_length[i], multiple), spec->int32);
+	}
+	return rc;
+}
+
 static int stream_init(struct hs_stream *s, const struct hs_stream_spec *spec, struct hs_err *reterr)
 {
 	if (spec->batch_size == 0 || spec->batch_size > HS_FEED_MAX_BATCH)
@@ -123,7 +135,7 @@ static int stream_init(struct hs_stream *s, const struct hs_stream_spec *spec, s
 	if (rc < 0)
 		return rc;
 	s->rows = hs_array(spec->batch_size, sizeof(*s->rows));
-	if (!s->rows)
+	if (!s->rows || make_patterns(s, spec) < 0)
 		return hs_err_nomem(reterr, "opening a stream");
 	return move_window(s, spec, reterr);
 }
@@ -154,6 +166,8 @@ void hs_stream_destroy(struct hs_stream *stream)
 	hs_cache_put(stream->feed->orders, stream->order);
 	hs_feed_plan_put(stream->feed, stream->plan);
 	hs_feed_source_close(stream->source);
+	for (size_t i = 0; i < HS_FEED_MAX_ROLES; i++)
+		hs_feed_patterns_fini(&stream->patterns[i]);
 	free(stream->rows);
 	free(stream);
 }
@@ -202,7 +216,7 @@ int hs_stream_fill(struct hs_stream *stream, void *slot, struct hs_fill *ret)
 	size_t n = hs_deal_batch_rows(deal, stream->next), first = stream->next * deal->batch_size;
 	for (size_t i = 0; i < n; i++)
 		stream->rows[i] = order->rows[hs_deal_index(deal, first + i)];
-	struct gather g = {stream->source, &stream->spec, &stream->layout, stream->rows, n};
+	struct gather g = {stream->source, &stream->spec, &stream->layout, stream->patterns, stream->rows, n};
 	hs_feed_gather(&g, slot, ret);
 	uint64_t step = (uint64_t)deal->batch_size * deal->world, end = hs_deal_end(deal);
 	stream->next++;

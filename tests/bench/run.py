@@ -113,14 +113,14 @@ def bench_ingest(args, daemon):
     )
 
 
-def bench_inline(args, daemon):
+def bench_stream(args, daemon):
     """Batches over the socket, beside frames of the same size over a socket with nothing behind them."""
     for padding in ("max_length", "longest"):
         ours, theirs, first, p99 = [], [], [], []
         for _ in range(args.runs):
             line = json.loads(
                 subprocess.run(
-                    [args.build / "tests/bench_inline", daemon.socket, "bench", "5", "128", padding],
+                    [args.build / "tests/bench_stream", daemon.socket, "bench", "5", "128", padding],
                     check=True,
                     capture_output=True,
                     text=True,
@@ -166,7 +166,7 @@ def main():
             try:
                 bench_ingest(args, daemon)
                 if "inline" in args.what:
-                    bench_inline(args, daemon)
+                    bench_stream(args, daemon)
             finally:
                 daemon.stop()
 

@@ -260,7 +260,14 @@ static void one_random_batch(void)
 	struct hs_layout layout;
 	assert_int_equal(hs_feed_layout_init(&w.source, &spec, &layout, NULL), 0);
 	uint32_t rows[64];
-	struct gather g = {&w.source, &spec, &layout, rows, 1 + draw(spec.batch_size)};
+	struct hs_patterns patterns[2] = {{0}, {0}};
+	bool wide = draw(4) == 0; // as if rows were too wide for patterns
+	for (size_t i = 0; i < nroles; i++)
+		assert_int_equal(hs_feed_patterns_init(&patterns[i], &made[i].encoding,
+						       wide ? 1u << 20 : layout.arrays[i * (spec.token_type_ids ? 3 : 2)].columns,
+						       spec.int32),
+				 0);
+	struct gather g = {&w.source, &spec, &layout, patterns, rows, 1 + draw(spec.batch_size)};
 	for (size_t i = 0; i < g.n; i++)
 		rows[i] = draw(NROWS);
 	void *slot = aligned_alloc(64, layout.slot_bytes);
@@ -273,6 +280,7 @@ static void one_random_batch(void)
 		assert_int_equal(fill.lengths[role], expect_length(&g, &made[role], role));
 		check_role(&g, &made[role], &layout.arrays[role * per_role], slot, fill.lengths[role]);
 		free_encoding(&made[role]);
+		hs_feed_patterns_fini(&patterns[role]);
 	}
 	check_labels(&g, &w, &layout.arrays[nroles * per_role], slot);
 	const struct hs_array *index = &layout.arrays[nroles * per_role + 1];

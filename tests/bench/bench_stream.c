@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Batches over the socket as a trainer takes them: one stream, every epoch drained, every byte of every array summed.
-//   bench_inline SOCKET NAME [EPOCHS [MAX_LENGTH [PADDING]]]
-// prints one JSON line: medians over epochs, so that one disturbed epoch does not count.
+// Batches as a trainer takes them: one stream, every epoch drained, every byte of every array summed.
+//   bench_stream SOCKET NAME [EPOCHS [MAX_LENGTH [PADDING [TRANSPORT [SLOTS [BATCH_SIZE]]]]]]
+// TRANSPORT is ring or inline. Prints one JSON line: medians over epochs, so that one disturbed epoch does not count.
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,7 +45,7 @@ static uint64_t sum_batch(const struct hsfeed_batch *batch)
 
 static int fail(const struct hsfeed_error *error)
 {
-	fprintf(stderr, "bench_inline: %s\n", error->message);
+	fprintf(stderr, "bench_stream: %s\n", error->message);
 	return 1;
 }
 
@@ -54,6 +54,7 @@ struct figures {
 	double *waits;                              // seconds per hsfeed_stream_next
 	size_t nwaits;
 	uint64_t sum, bytes;
+	double seconds;
 };
 
 static int drain(hsfeed_stream *stream, unsigned epoch, struct figures *f, struct hsfeed_error *error)
@@ -75,16 +76,30 @@ static int drain(hsfeed_stream *stream, unsigned epoch, struct figures *f, struc
 		hsfeed_batch_release(batch);
 		before = now();
 	}
+	f->seconds += now() - begin;
 	f->rate[epoch] = (double)batches / (now() - begin);
 	return rc;
 }
 
-static void print(const char *name, const char *max_length, const char *padding, unsigned epochs, struct figures *f)
+// The share of the time that was spent in waits of over 10 us: asleep, or about to be.
+static double stalled(const struct figures *f, double seconds)
 {
-	printf("{\"bench\":\"inline\",\"name\":\"%s\",\"max_length\":%s,\"padding\":\"%s\",\"epochs\":%u,\"batches_per_"
-	       "s\":%.0f,"
-	       "\"first_batch_ms\":%.3f,\"wait_p50_us\":%.1f,\"wait_p99_us\":%.1f,\"mb\":%.1f,\"sum\":%" PRIu64 "}\n",
-	       name, max_length, padding, epochs, quantile(f->rate, epochs, 0.5), 1e3 * quantile(f->first, epochs, 0.5),
+	double sum = 0;
+	for (size_t i = 0; i < f->nwaits; i++)
+		sum += f->waits[i] > 1e-5 ? f->waits[i] : 0;
+	return sum / seconds;
+}
+
+static void print(const hsfeed_value *info, unsigned epochs, struct figures *f)
+{
+	printf("{\"bench\":\"stream\",\"transport\":\"%s\",\"slots\":%" PRIu64 ",\"slot_bytes\":%" PRIu64 ",\"epochs\":%u,"
+	       "\"batches_per_s\":%.0f,\"best_batches_per_s\":%.0f,"
+	       "\"first_batch_ms\":%.3f,\"stalled\":%.2f,\"wait_p50_us\":%.1f,\"wait_p99_us\":%.1f,\"mb\":%.1f,\"sum\":%" PRIu64 "}\n",
+	       hsfeed_value_str(hsfeed_value_get(info, "transport"), NULL, "?"),
+	       hsfeed_value_uint(hsfeed_value_get(info, "slots"), 0),
+	       hsfeed_value_uint(hsfeed_value_get(info, "slot_bytes"), 0), epochs, quantile(f->rate, epochs, 0.5),
+	       quantile(f->rate, epochs, 1), 1e3 * quantile(f->first, epochs, 0.5),
+	       stalled(f, f->seconds),
 	       1e6 * quantile(f->waits, f->nwaits, 0.5), 1e6 * quantile(f->waits, f->nwaits, 0.99),
 	       (double)f->bytes / 1e6, f->sum);
 }
@@ -92,19 +107,22 @@ static void print(const char *name, const char *max_length, const char *padding,
 int main(int argc, char **argv)
 {
 	if (argc < 3) {
-		fprintf(stderr, "usage: bench_inline SOCKET NAME [EPOCHS [MAX_LENGTH [PADDING]]]\n");
+		fprintf(stderr, "usage: bench_stream SOCKET NAME "
+				"[EPOCHS [MAX_LENGTH [PADDING [TRANSPORT [SLOTS [BATCH_SIZE]]]]]]\n");
 		return 2;
 	}
 	unsigned epochs = argc > 3 ? (unsigned)atoi(argv[3]) : 5;
-	const char *max_length = argc > 4 ? argv[4] : "128", *padding = argc > 5 ? argv[5] : "max_length";
 	epochs = epochs < 1 ? 1 : epochs > MAX_EPOCHS ? MAX_EPOCHS : epochs;
 	struct hsfeed_error error = {0};
 	struct hsfeed_connect_options connect = {.size = sizeof(connect), .socket = argv[1]};
 	struct hsfeed_stream_options options = {.size = sizeof(options),
 						.name = argv[2],
 						.has_fold = 1,
-						.max_length = (uint32_t)atoi(max_length),
-						.padding = padding};
+						.max_length = argc > 4 ? (uint32_t)atoi(argv[4]) : 128,
+						.padding = argc > 5 ? argv[5] : "max_length",
+						.transport = argc > 6 ? argv[6] : NULL,
+						.slots = argc > 7 ? (uint32_t)atoi(argv[7]) : 0,
+						.batch_size = argc > 8 ? (uint32_t)atoi(argv[8]) : 32};
 	hsfeed_client *client;
 	hsfeed_stream *stream;
 	struct figures f = {.waits = calloc(MAX_WAITS, sizeof(double))};
@@ -114,7 +132,7 @@ int main(int argc, char **argv)
 	for (unsigned epoch = 0; epoch < epochs; epoch++)
 		if (drain(stream, epoch, &f, &error) < 0)
 			return fail(&error);
-	print(argv[2], max_length, padding, epochs, &f);
+	print(hsfeed_stream_info(stream), epochs, &f);
 	hsfeed_stream_close(stream);
 	hsfeed_close(client);
 	free(f.waits);
