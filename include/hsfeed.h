@@ -168,10 +168,9 @@ HSFEED_API int hsfeed_connect(const struct hsfeed_connect_options *options, hsfe
 // open behind the caller's back). NULL is allowed.
 HSFEED_API void hsfeed_close(hsfeed_client *client);
 
-// hsfeed_fd gives the descriptor to wait on with poll or epoll, for reading. It is the library's: never read, write or
-// close it. Something may have come when it is readable, so call hsfeed_stream_next(stream, 0, ...) on each stream
-// until HSFEED_ETIMEOUT; and do so before the first wait too, since batches may be in memory already. -1 after the
-// connection was lost.
+// hsfeed_fd gives the connection's descriptor, to wait for notices and for the daemon's end with poll or epoll, for
+// reading. It is the library's: never read, write or close it. -1 after the connection was lost. For batches, wait on
+// hsfeed_stream_fd.
 HSFEED_API int hsfeed_fd(const hsfeed_client *client);
 
 // hsfeed_hello gives the daemon's greeting: protocol, daemon (its version), features, instance, pid, uid, limits.
@@ -542,6 +541,12 @@ HSFEED_API int hsfeed_stream_open(hsfeed_client *client, const struct hsfeed_str
 // stay readable. Errors as hsfeed_stream_open; HSFEED_ENOTFOUND: the version was removed meanwhile.
 HSFEED_API int hsfeed_stream_reopen(hsfeed_client *client, const hsfeed_stream *stream, hsfeed_stream **ret_stream,
 				    struct hsfeed_error *reterr);
+
+// hsfeed_stream_fd gives the descriptor to wait on for a stream's batches with poll or epoll, for reading. It is the
+// library's: never read, write or close it. Something may have come when it is readable, so call
+// hsfeed_stream_next(stream, 0, ...) until HSFEED_ETIMEOUT; and do so before the first wait too, since batches may be
+// in memory already. Streams without a ring share the connection's. -1 after the connection was closed.
+HSFEED_API int hsfeed_stream_fd(const hsfeed_stream *stream);
 
 // hsfeed_stream_ring tells of a stream's shared memory: 1 with its address and size, which hold until the stream is
 // closed and its last batch released (for registering it with a GPU's driver); 0 with the inline transport.

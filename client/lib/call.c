@@ -39,9 +39,11 @@ static int on_late(hsfeed_client *client, uint32_t seq, const hsfeed_value *resu
 		return hs_conn_break(client, HSFEED_EBADFRAME, "the daemon answered a request that was not made");
 	int what = client->late[i].what;
 	client->late[i] = client->late[--client->nlate];
-	int fd = what == HS_LATE_CLOSE_STREAM && hs_stream_is_ring(result) ? hs_conn_take_fd(client) : -1;
-	if (fd >= 0)
-		close(fd);
+	for (int n = what == HS_LATE_CLOSE_STREAM && hs_stream_is_ring(result) ? 2 : 0; n > 0; n--) {
+		int fd = hs_conn_take_fd(client);
+		if (fd >= 0)
+			close(fd);
+	}
 	const hsfeed_value *stream = hsfeed_value_get(result, "stream"), *handle = hsfeed_value_get(result, "handle");
 	if (what == HS_LATE_CLOSE_STREAM && stream)
 		return hs_send_request(client, "stream.close", "stream", hsfeed_value_uint(stream, 0));
@@ -133,8 +135,6 @@ static int on_notice(hsfeed_client *client, struct hs_rbuf r)
 		return hs_conn_break(client, HSFEED_EBADFRAME, "the daemon sent a notice without a name or parameters");
 	if (str_is(&name, "stream.batch")) // by far the most frequent: no tree
 		return hs_stream_on_batch(client, r);
-	if (str_is(&name, "stream.ready"))
-		return hs_stream_on_ready(client, r);
 	if (str_is(&name, "stream.end"))
 		return hs_stream_on_end(client, r);
 	char text[64];
@@ -200,9 +200,8 @@ int hs_send_request(hsfeed_client *client, const char *method, const char *key, 
 	return rc;
 }
 
-void hs_send_release(hsfeed_client *client, uint32_t stream, const uint64_t (*fills)[2], size_t n)
+void hs_write_release(struct hs_wbuf *out, uint32_t stream, const uint64_t (*fills)[2], size_t n)
 {
-	struct hs_wbuf *out = &client->out;
 	size_t mark = hs_w_frame_begin(out);
 	hs_w_array(out, 3);
 	hs_w_uint(out, HS_WIRE_NOTICE);

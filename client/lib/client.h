@@ -153,7 +153,8 @@ int hs_call_simple(hsfeed_client *client, const char *method, const char *name, 
 		   struct hsfeed_error *reterr);
 // hs_send_request queues a request whose answer nobody waits for; hs_send_notice a notice. 0 or -ENOMEM.
 int hs_send_request(hsfeed_client *client, const char *method, const char *key, uint64_t number);
-void hs_send_release(hsfeed_client *client, uint32_t stream, const uint64_t (*fills)[2], size_t n);
+// hs_write_release writes the notice that gives fills back.
+void hs_write_release(struct hs_wbuf *out, uint32_t stream, const uint64_t (*fills)[2], size_t n);
 
 // ---- batch.c, stream.c ----
 
@@ -208,6 +209,7 @@ struct hsfeed_stream {
 	uint64_t seed;
 	uint8_t *ring; // NULL: inline
 	size_t ring_bytes;
+	struct hs_channel *channel; // with a ring
 	unsigned nheld;
 	bool closed; // by hsfeed_stream_close; lives on while batches are held that lie in its ring
 	hsfeed_value *info;
@@ -226,12 +228,10 @@ int hs_layout_read(const hsfeed_value *info, struct hs_layout *ret, struct hsfee
 void hs_layout_fini(struct hs_layout *layout);
 // What conn hands to streams; a fault of the daemon's breaks the connection.
 int hs_stream_on_batch(hsfeed_client *client, struct hs_rbuf params);
-int hs_stream_on_ready(hsfeed_client *client, struct hs_rbuf params);
 int hs_stream_on_end(hsfeed_client *client, struct hs_rbuf params);
 int hs_stream_on_failed(hsfeed_client *client, struct hs_rbuf params, const hsfeed_value *tree);
-// hs_stream_create takes info and the ring's descriptor (-1: inline), also on failure.
-int hs_stream_create(hsfeed_client *client, hsfeed_value *info, int fd, hsfeed_stream **ret,
-		     struct hsfeed_error *reterr);
+// hs_stream_create takes info, also on failure; with a ring also the two descriptors that came with it.
+int hs_stream_create(hsfeed_client *client, hsfeed_value *info, hsfeed_stream **ret, struct hsfeed_error *reterr);
 bool hs_stream_is_ring(const hsfeed_value *info); // what an opening says
 hsfeed_stream *hs_stream_find(hsfeed_client *client, struct hs_rbuf params);
 int hs_stream_bad_batch(hsfeed_client *client, const char *wrong);
@@ -247,8 +247,12 @@ struct hs_slot *hs_slot_create(hsfeed_stream *stream, uint32_t index);
 
 // ---- ring.c ----
 
-int hs_ring_map(hsfeed_stream *stream, int fd, struct hsfeed_error *reterr);
-void hs_ring_unmap(hsfeed_stream *stream);
+// hs_ring_open takes a ring's two descriptors from the connection: maps the one, keeps the other as channel.
+int hs_ring_open(hsfeed_stream *stream, hsfeed_client *client, struct hsfeed_error *reterr);
+void hs_ring_close(hsfeed_stream *stream);
+// hs_channel_step waits for something to come on the channel (or the connection) until the deadline, and takes it.
+int hs_channel_step(hsfeed_stream *stream, int64_t deadline, struct hsfeed_error *reterr);
+void hs_channel_release(hsfeed_stream *stream); // sends the stream's credits
 
 // ---- files.c ----
 

@@ -141,7 +141,7 @@ static int open_stream(hsfeed_client *client, hsfeed_params *params, hsfeed_stre
 	if (rc < 0)
 		return rc;
 	uint64_t id = hsfeed_value_uint(hsfeed_value_get(info, "stream"), 0);
-	rc = hs_stream_create(client, info, hs_stream_is_ring(info) ? hs_conn_take_fd(client) : -1, ret, reterr);
+	rc = hs_stream_create(client, info, ret, reterr);
 	if (rc < 0 && hs_send_request(client, "stream.close", "stream", id) == 0)
 		hs_conn_flush(client);
 	return rc;

@@ -1,13 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-// A stream's ring (proto/RING.md): the mapped memory, and the news of full slots. What the daemon says of it is checked
-// against the mapping before anything is read there.
+// A stream's ring (proto/RING.md): the mapped memory, and the channel on which the daemon says which slots are full and
+// we say which are free again. What it says is checked against the mapping before anything is read there.
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "client.h"
+
+#define IN_BYTES    16384u // a frame of the daemon's has at most 64 slots x (5 + 8 roles) numbers
+#define PARTING_MS  1000   // how long the daemon's last words are waited for
+
+struct hs_channel {
+	int fd;
+	struct hs_wbuf out; // to be sent, from `sent` on
+	size_t sent;
+	size_t in_len;
+	uint8_t in[IN_BYTES];
+};
+
+// ---- life ----
 
 // Memory that could still shrink would end us with SIGBUS.
 static const char *check_file(int fd, uint64_t bytes)
@@ -21,10 +38,10 @@ static const char *check_file(int fd, uint64_t bytes)
 	return NULL;
 }
 
-int hs_ring_map(hsfeed_stream *s, int fd, struct hsfeed_error *reterr)
+static int map(hsfeed_stream *s, int fd, struct hsfeed_error *reterr)
 {
-	uint64_t bytes = s->nslots * s->layout.slot_bytes; // <= 64 * 2^28
-	const char *wrong = fd < 0 ? "no descriptor came with it" : bytes == 0 ? "it has no bytes" : check_file(fd, bytes);
+	uint64_t bytes = s->nslots * (uint64_t)s->layout.slot_bytes; // <= 64 * 2^28
+	const char *wrong = bytes == 0 ? "it has no bytes" : check_file(fd, bytes);
 	if (wrong)
 		return hs_error_set(reterr, HSFEED_EBADFRAME, "the daemon opened a ring that cannot be used: %s",
 				    wrong);
@@ -36,12 +53,80 @@ int hs_ring_map(hsfeed_stream *s, int fd, struct hsfeed_error *reterr)
 	return 0;
 }
 
-void hs_ring_unmap(hsfeed_stream *s)
+int hs_ring_open(hsfeed_stream *s, hsfeed_client *client, struct hsfeed_error *reterr)
 {
-	if (s->ring)
-		munmap(s->ring, s->ring_bytes);
-	s->ring = NULL;
+	int memory = hs_conn_take_fd(client), channel = hs_conn_take_fd(client), rc;
+	s->channel = calloc(1, sizeof(*s->channel));
+	if (channel < 0)
+		rc = hs_error_set(reterr, HSFEED_EBADFRAME, "the daemon opened a ring without its descriptors");
+	else
+		rc = s->channel ? map(s, memory, reterr) : hs_error_nomem(reterr);
+	if (memory >= 0)
+		close(memory);
+	if (rc < 0) {
+		if (channel >= 0)
+			close(channel);
+		free(s->channel);
+		return rc;
+	}
+	s->channel->fd = channel;
+	return 0;
 }
+
+void hs_ring_close(hsfeed_stream *s)
+{
+	if (!s->channel)
+		return;
+	munmap(s->ring, s->ring_bytes);
+	close(s->channel->fd);
+	hs_w_fini(&s->channel->out);
+	free(s->channel);
+}
+
+int hsfeed_stream_ring(const hsfeed_stream *stream, void **ret_memory, size_t *ret_bytes)
+{
+	if (!stream || !stream->ring)
+		return 0;
+	*ret_memory = stream->ring;
+	*ret_bytes = stream->ring_bytes;
+	return 1;
+}
+
+int hsfeed_stream_fd(const hsfeed_stream *stream)
+{
+	if (!stream || !stream->client)
+		return -1;
+	return stream->ring ? stream->channel->fd : hsfeed_fd(stream->client);
+}
+
+// ---- out ----
+
+// Sends what it can. A daemon that is gone is found by the next wait.
+static void send_some(struct hs_channel *c)
+{
+	while (c->sent < c->out.len) {
+		ssize_t n = send(c->fd, c->out.data + c->sent, c->out.len - c->sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (n >= 0)
+			c->sent += (size_t)n;
+		else if (errno != EINTR)
+			return;
+	}
+	hs_w_reset(&c->out);
+	c->sent = 0;
+}
+
+void hs_channel_release(hsfeed_stream *s)
+{
+	struct hs_channel *c = s->channel;
+	hs_write_release(&c->out, s->id, (const uint64_t(*)[2])s->releases, s->nreleases);
+	s->nreleases = 0;
+	if (c->out.failed)
+		hs_conn_break(s->client, -ENOMEM, "out of memory");
+	else
+		send_some(c);
+}
+
+// ---- in ----
 
 // One of stream.ready's batches: [slot, fill, batch, at, rows, length of each role].
 static const char *read_batch(struct hs_rbuf *r, const struct hs_layout *layout, struct hs_arrival *ret)
@@ -53,39 +138,129 @@ static const char *read_batch(struct hs_rbuf *r, const struct hs_layout *layout,
 	for (size_t i = 0; i < 5 + layout->nroles; i++) {
 		if (!hs_r_next(r, &v) || v.type != HS_WIRE_UINT)
 			return "it is no list of numbers";
-		if (i < 5)
-			*numbers[i] = v.as.u;
-		else
-			ret->lengths[i - 5] = v.as.u;
+		*(i < 5 ? numbers[i] : &ret->lengths[i - 5]) = v.as.u;
 	}
 	return NULL;
 }
 
-int hs_stream_on_ready(hsfeed_client *client, struct hs_rbuf params)
+static int on_ready(hsfeed_stream *s, struct hs_rbuf params)
 {
-	hsfeed_stream *s = hs_stream_find(client, params);
 	struct hs_arrival a = {.data = NULL};
 	struct hs_rbuf r;
 	struct hs_wire_value v;
-	if (!s)
-		return 0; // of a stream that was closed while they were on their way
-	if (!s->ring || !hs_r_get_uint(params, "generation", &a.generation) || !hs_r_find(params, "batches", &r) ||
+	if (!hs_r_get_uint(params, "generation", &a.generation) || !hs_r_find(params, "batches", &r) ||
 	    !hs_r_next(&r, &v) || v.type != HS_WIRE_ARRAY)
-		return hs_stream_bad_batch(client, "a key is missing");
+		return hs_stream_bad_batch(s->client, "a key is missing");
 	for (uint32_t i = 0; i < v.as.count; i++) {
 		const char *wrong = read_batch(&r, &s->layout, &a);
-		int rc = wrong ? hs_stream_bad_batch(client, wrong) : hs_stream_accept(s, &a);
+		int rc = wrong ? hs_stream_bad_batch(s->client, wrong) : hs_stream_accept(s, &a);
 		if (rc < 0)
 			return rc;
 	}
 	return 0;
 }
 
-int hsfeed_stream_ring(const hsfeed_stream *stream, void **ret_memory, size_t *ret_bytes)
+static bool is_ready(const uint8_t *frame, size_t len, struct hs_rbuf *ret_params)
 {
-	if (!stream || !stream->ring)
+	static const uint8_t head[] = "\x93\x02\xacstream.ready";
+	static const struct hs_wire_limits limits = {HS_WIRE_MAX_DEPTH, HS_WIRE_MAX_ITEMS};
+	size_t offset, n = sizeof(head) - 1;
+	if (len <= n || memcmp(frame, head, n) != 0 || hs_wire_check(frame, len, &limits, &offset))
+		return false;
+	*ret_params = (struct hs_rbuf){frame + n, frame + len};
+	return (frame[n] & 0xf0) == 0x80; // a small map
+}
+
+static int on_frame(hsfeed_stream *s, const uint8_t *frame, size_t len)
+{
+	struct hs_rbuf params;
+	if (is_ready(frame, len, &params)) // by far the most frequent
+		return on_ready(s, params);
+	return hs_conn_dispatch(s->client, frame, len);
+}
+
+static int read_frames(hsfeed_stream *s)
+{
+	struct hs_channel *c = s->channel;
+	size_t at = 0;
+	int rc = 0;
+	while (rc == 0 && c->in_len - at >= HS_WIRE_HEADER_BYTES) {
+		const uint8_t *p = c->in + at;
+		uint32_t n = (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+		if (n == 0 || n > IN_BYTES - HS_WIRE_HEADER_BYTES)
+			return hs_conn_break(s->client, HSFEED_EBADFRAME,
+					     "the daemon announced a message of %u bytes on a channel", n);
+		if (c->in_len - at - HS_WIRE_HEADER_BYTES < n)
+			break;
+		rc = on_frame(s, p + HS_WIRE_HEADER_BYTES, n);
+		at += HS_WIRE_HEADER_BYTES + n;
+	}
+	c->in_len -= at;
+	if (at > 0 && c->in_len > 0)
+		memmove(c->in, c->in + at, c->in_len);
+	return rc < 0 ? rc : 0;
+}
+
+// The daemon hung up. Why, it says on the connection, if anywhere.
+static int hung_up(hsfeed_client *client)
+{
+	int64_t deadline = hs_deadline(PARTING_MS);
+	while (!client->broken.code && hs_conn_step(client, deadline, NULL) == 0)
+		continue;
+	return hs_conn_break(client, HSFEED_ELOST, "the daemon closed a stream's channel");
+}
+
+// Takes what came: 1, or 0 when nothing did.
+static int take(hsfeed_stream *s)
+{
+	struct hs_channel *c = s->channel;
+	ssize_t n = recv(c->fd, c->in + c->in_len, IN_BYTES - c->in_len, MSG_DONTWAIT);
+	if (n > 0) {
+		c->in_len += (size_t)n;
+		int rc = read_frames(s);
+		return rc < 0 ? rc : 1;
+	}
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
-	*ret_memory = stream->ring;
-	*ret_bytes = stream->ring_bytes;
-	return 1;
+	return hung_up(s->client);
+}
+
+static int wait_ready(hsfeed_stream *s, int64_t deadline, struct hsfeed_error *reterr)
+{
+	hsfeed_client *client = s->client;
+	struct hs_channel *c = s->channel;
+	int64_t left = deadline == INT64_MAX ? -1 : deadline - hs_now_ms();
+	if (deadline != INT64_MAX && left < 0)
+		return HSFEED_ETIMEOUT;
+	struct pollfd p[2] = {{.fd = c->fd, .events = c->out.len > 0 ? POLLIN | POLLOUT : POLLIN},
+			      {.fd = client->fd, .events = POLLIN}};
+	int n = poll(p, 2, left > 3600000 ? 3600000 : (int)left);
+	if (n == 0)
+		return left > 3600000 ? 0 : HSFEED_ETIMEOUT;
+	if (n < 0 && errno != EINTR)
+		return hs_error_set(reterr, -errno, "cannot wait for the daemon: %s", hsfeed_strerror(-errno));
+	if (n < 0)
+		return client->interrupted && client->interrupted(client->arg)
+			       ? hs_error_set(reterr, -EINTR, "interrupted")
+			       : 0;
+	if (!p[1].revents || p[0].revents & POLLIN)
+		return 0;
+	int rc = hs_conn_step(client, hs_deadline(0), reterr); // what the connection has for us
+	return rc == HSFEED_ETIMEOUT ? 0 : rc;
+}
+
+int hs_channel_step(hsfeed_stream *s, int64_t deadline, struct hsfeed_error *reterr)
+{
+	send_some(s->channel);
+	int rc = take(s);
+	if (rc == 0) {
+		rc = wait_ready(s, deadline, reterr);
+		if (rc == HSFEED_ETIMEOUT || rc == -EINTR)
+			return rc;
+		if (rc == 0)
+			rc = take(s);
+	}
+	if (rc < 0 && s->client->broken.code)
+		return hs_error_copy(reterr, &s->client->broken);
+	return rc < 0 ? rc : 0;
 }

@@ -34,7 +34,11 @@ void hs_stream_flush(hsfeed_stream *stream)
 	hsfeed_client *client = stream->client;
 	if (!client || client->broken.code || client->owner_pid != getpid() || stream->nreleases == 0)
 		return;
-	hs_send_release(client, stream->id, (const uint64_t(*)[2])stream->releases, stream->nreleases);
+	if (stream->ring) {
+		hs_channel_release(stream);
+		return;
+	}
+	hs_write_release(&client->out, stream->id, (const uint64_t(*)[2])stream->releases, stream->nreleases);
 	stream->nreleases = 0;
 	hs_conn_flush(client);
 }
@@ -76,7 +80,7 @@ static void end(hsfeed_stream *stream)
 		else
 			hs_slot_free(stream->slots[i]);
 	}
-	hs_ring_unmap(stream);
+	hs_ring_close(stream);
 	hs_layout_fini(&stream->layout);
 	hsfeed_value_free(stream->info);
 	free(stream);
@@ -220,15 +224,12 @@ static int read_opening(hsfeed_stream *s, const hsfeed_value *info, struct hsfee
 	return 0;
 }
 
-int hs_stream_create(hsfeed_client *client, hsfeed_value *info, int fd, hsfeed_stream **ret,
-		     struct hsfeed_error *reterr)
+int hs_stream_create(hsfeed_client *client, hsfeed_value *info, hsfeed_stream **ret, struct hsfeed_error *reterr)
 {
 	hsfeed_stream *s = calloc(1, sizeof(*s));
 	int rc = s ? read_opening(s, info, reterr) : hs_error_nomem(reterr);
 	if (rc == 0 && hs_stream_is_ring(info))
-		rc = hs_ring_map(s, fd, reterr);
-	if (fd >= 0)
-		close(fd);
+		rc = hs_ring_open(s, client, reterr);
 	if (rc < 0) {
 		hsfeed_value_free(info);
 		if (s)
@@ -326,7 +327,8 @@ int hsfeed_stream_next(hsfeed_stream *stream, int timeout_ms, const struct hsfee
 		if (stream->end.set && stream->end.generation == stream->generation)
 			return stream->end.error.code ? hs_error_copy(reterr, &stream->end.error) : 0;
 		hs_stream_flush(stream);
-		rc = hs_conn_step(stream->client, deadline, reterr);
+		rc = stream->ring ? hs_channel_step(stream, deadline, reterr)
+				  : hs_conn_step(stream->client, deadline, reterr);
 		if (rc == HSFEED_ETIMEOUT)
 			return timed_out(stream, timeout_ms, reterr);
 		if (rc < 0)

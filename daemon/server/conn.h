@@ -16,6 +16,8 @@
 #include "core.h"
 #include "wire/wire.h"
 
+#define HS_SEND_FDS 2 // a ring and its channel
+
 struct hs_request;
 struct hs_handle;
 struct hs_pump;
@@ -27,7 +29,8 @@ struct hs_out {
 	unsigned npieces;
 	size_t len, sent; // bytes
 	size_t charged;   // bytes that count as the client's unread answers; 0 for batches, which have credits
-	const int *fd;    // goes with the first byte; NULL: none. Stays open until `done`
+	const int *fds;   // go with the first byte; stay open until `done`
+	unsigned nfds;    // at most HS_SEND_FDS
 	void (*done)(struct hs_out *out, bool whole); // whole: the kernel took every byte
 };
 
@@ -80,9 +83,9 @@ void hs_conn_flush(struct hs_conn *conn);
 void hs_conn_drop(struct hs_conn *conn, bool (*match)(const struct hs_out *out, const void *arg), const void *arg);
 
 // hs_conn_send takes the buffer's whole frame(s) and sends them; on failure to allocate the connection is doomed.
-// hs_conn_send_fd sends a descriptor with them, and closes it; -1: none.
+// hs_conn_send_fds sends descriptors with them, which it takes: fds[] is then -1, where it is not already.
 void hs_conn_send(struct hs_conn *conn, struct hs_wbuf *frame);
-void hs_conn_send_fd(struct hs_conn *conn, struct hs_wbuf *frame, int fd);
+void hs_conn_send_fds(struct hs_conn *conn, struct hs_wbuf *frame, int fds[HS_SEND_FDS]);
 void hs_conn_drop_retry(struct hs_conn *conn); // the timer of send.c, if there is one
 int hs_conn_take_fd(struct hs_conn *conn); // the descriptor that came with the present frame, or -1; the caller's now
 void hs_conn_update(struct hs_conn *conn); // look again whether to read

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two lists under one lock: `todo` (loop thread -> workers) and `ready` (workers -> loop thread, woken by uv_async).
+// Two lists under one lock: `todo` (loop thread -> workers) and `ready` (workers -> loop thread, woken by
+// an eventfd: libuv's uv_async would make the loop spin until the waking thread is done waking it).
 //
 // `todo` is in order of rounds; `round` is that of the last chore taken. An owner has one chore in each round, so that
 // one who comes now waits for one chore of each other, not for all of them.
@@ -9,6 +10,8 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 struct list {
 	struct hs_chore *first, *last;
@@ -20,7 +23,10 @@ struct hs_crew {
 	struct list todo, ready; // under the lock
 	uint64_t round;          // under the lock
 	bool stop;               // under the lock
-	uv_async_t wake;
+	unsigned ntodo;          // atomic: how long `todo` is
+	bool lingers;            // atomic: a thread stays with a chore that has nothing to do just now
+	int wake_fd;
+	uv_poll_t wake;
 	size_t pending; // loop thread only
 	unsigned nthreads;
 	pthread_t threads[];
@@ -67,10 +73,32 @@ static struct hs_chore *wait_for_task(struct hs_crew *crew)
 	while (!crew->todo.first && !crew->stop)
 		pthread_cond_wait(&crew->more, &crew->lock);
 	struct hs_chore *chore = pop(&crew->todo);
-	if (chore)
+	if (chore) {
 		crew->round = chore->round;
+		__atomic_fetch_sub(&crew->ntodo, 1, __ATOMIC_RELAXED);
+	}
 	pthread_mutex_unlock(&crew->lock);
 	return chore;
+}
+
+static void wake_loop(const struct hs_crew *crew)
+{
+	const uint64_t one = 1;
+	// It fails only when the counter is full, and then the loop is about to be woken.
+	if (write(crew->wake_fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+// Under the lock.
+static void stand_in_line(struct hs_crew *crew, struct hs_chore *chore)
+{
+	uint64_t turn = chore->turn ? *chore->turn : 0;
+	chore->round = turn > crew->round ? turn : crew->round;
+	if (chore->turn)
+		*chore->turn = chore->round + 1;
+	insert(&crew->todo, chore);
+	__atomic_fetch_add(&crew->ntodo, 1, __ATOMIC_RELAXED);
+	pthread_cond_signal(&crew->more);
 }
 
 static void *worker(void *arg)
@@ -78,20 +106,44 @@ static void *worker(void *arg)
 	struct hs_crew *crew = arg;
 	struct hs_chore *chore;
 	while ((chore = wait_for_task(crew))) {
+		chore->again = false;
 		chore->run(chore);
 		pthread_mutex_lock(&crew->lock);
-		bool wake = !crew->ready.first; // otherwise a wake-up is on its way already
-		push(&crew->ready, chore);
+		bool wake = !chore->again && !crew->ready.first; // otherwise a wake-up is on its way already
+		if (chore->again)
+			stand_in_line(crew, chore);
+		else
+			push(&crew->ready, chore);
 		pthread_mutex_unlock(&crew->lock);
 		if (wake)
-			uv_async_send(&crew->wake);
+			wake_loop(crew);
 	}
 	return NULL;
 }
 
-static void on_wake(uv_async_t *wake)
+bool hs_chore_is_waited_for(const struct hs_chore *chore)
+{
+	return __atomic_load_n(&chore->crew->ntodo, __ATOMIC_RELAXED) > 0;
+}
+
+bool hs_chore_linger_begin(struct hs_chore *chore)
+{
+	return !hs_chore_is_waited_for(chore) && !__atomic_exchange_n(&chore->crew->lingers, true, __ATOMIC_ACQUIRE);
+}
+
+void hs_chore_linger_end(struct hs_chore *chore)
+{
+	__atomic_store_n(&chore->crew->lingers, false, __ATOMIC_RELEASE);
+}
+
+static void on_wake(uv_poll_t *wake, int status, int events)
 {
 	struct hs_crew *crew = wake->data;
+	uint64_t count;
+	(void)status;
+	(void)events;
+	if (read(crew->wake_fd, &count, sizeof(count)) < 0)
+		return; // nothing since
 	pthread_mutex_lock(&crew->lock);
 	struct hs_chore *chore = crew->ready.first;
 	crew->ready = (struct list){NULL, NULL};
@@ -107,9 +159,25 @@ static void on_wake(uv_async_t *wake)
 static void on_closed(uv_handle_t *handle)
 {
 	struct hs_crew *crew = handle->data;
+	close(crew->wake_fd);
 	pthread_cond_destroy(&crew->more);
 	pthread_mutex_destroy(&crew->lock);
 	free(crew);
+}
+
+static int open_wake(uv_loop_t *loop, struct hs_crew *crew)
+{
+	crew->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (crew->wake_fd < 0)
+		return -errno;
+	int rc = uv_poll_init(loop, &crew->wake, crew->wake_fd);
+	if (rc < 0) {
+		close(crew->wake_fd);
+		return rc;
+	}
+	crew->wake.data = crew;
+	uv_poll_start(&crew->wake, UV_READABLE, on_wake);
+	return 0;
 }
 
 int hs_crew_create(uv_loop_t *loop, unsigned nthreads, struct hs_crew **ret)
@@ -117,12 +185,11 @@ int hs_crew_create(uv_loop_t *loop, unsigned nthreads, struct hs_crew **ret)
 	struct hs_crew *crew = calloc(1, sizeof(*crew) + nthreads * sizeof(pthread_t));
 	if (!crew)
 		return -ENOMEM;
-	int rc = uv_async_init(loop, &crew->wake, on_wake);
+	int rc = open_wake(loop, crew);
 	if (rc < 0) {
 		free(crew);
 		return rc;
 	}
-	crew->wake.data = crew;
 	pthread_mutex_init(&crew->lock, NULL);
 	pthread_cond_init(&crew->more, NULL);
 	while (rc == 0 && crew->nthreads < nthreads) {
@@ -140,18 +207,16 @@ int hs_crew_create(uv_loop_t *loop, unsigned nthreads, struct hs_crew **ret)
 void hs_crew_submit_fair(struct hs_crew *crew, struct hs_chore *chore, uint64_t *turn)
 {
 	crew->pending++;
+	chore->crew = crew;
+	chore->turn = turn;
 	pthread_mutex_lock(&crew->lock);
-	chore->round = *turn > crew->round ? *turn : crew->round;
-	*turn = chore->round + 1;
-	insert(&crew->todo, chore);
-	pthread_cond_signal(&crew->more);
+	stand_in_line(crew, chore);
 	pthread_mutex_unlock(&crew->lock);
 }
 
 void hs_crew_submit(struct hs_crew *crew, struct hs_chore *chore)
 {
-	uint64_t turn = 0;
-	hs_crew_submit_fair(crew, chore, &turn);
+	hs_crew_submit_fair(crew, chore, NULL);
 }
 
 size_t hs_crew_pending(const struct hs_crew *crew)

@@ -1,48 +1,81 @@
 // SPDX-License-Identifier: Apache-2.0
 // Batches in the socket: each a frame of its own, whose data is sent straight from the slot.
+//
+// A slot is FREE -> FILLING (a fill thread writes it) -> QUEUED (in the connection's queue) -> OUT (the kernel took
+// every byte; the client's) -> FREE again by the client's release, the only credit there is.
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "pump.h"
 
+#define TURN_SLOTS 4 // filled per turn: the fill threads go round all streams that want some
+
+enum state { FREE, FILLING, QUEUED, OUT };
+
+struct slot {
+	struct hs_out out; // first member
+	struct hs_pump *pump;
+	enum state state;
+	uint64_t fill; // the number of its last fill
+	struct hs_fill info;
+	struct hs_wbuf head; // the frame up to the data
+	struct iovec pieces[2 * HS_FEED_MAX_ARRAYS + 1];
+	uint8_t *data;
+};
+
+struct own {
+	uint64_t nfills;
+	unsigned nturn, nfilled;
+	bool ended; // this turn came to the epoch's end
+	unsigned turn[TURN_SLOTS];
+	struct slot slots[];
+};
+
 static const uint8_t zeros[64];
 
-static void on_parcel_done(struct hs_out *out, bool whole)
+static void on_slot_done(struct hs_out *out, bool whole)
 {
-	struct hs_slot *slot = ((struct hs_parcel *)out)->slot;
-	struct hs_pump *pump = slot->pump;
-	if (whole)
-		slot->state = HS_SLOT_OUT;
-	else
-		hs_pump_free_slot(pump, (unsigned)(slot - pump->slots));
-	pump->queued--;
-	hs_pump_end_when_unused(pump);
+	struct slot *slot = (struct slot *)out;
+	slot->state = whole ? OUT : FREE;
+	slot->pump->queued--;
+	hs_pump_end_when_unused(slot->pump);
 }
 
-int hs_inline_init(struct hs_pump *pump)
+static int init(struct hs_pump *pump)
 {
-	struct hs_parcel *parcels = calloc(pump->nslots, sizeof(*parcels));
-	if (!parcels)
+	size_t bytes = pump->memory_bytes;
+	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED)
+		return -errno;
+	pump->memory = memory;
+	struct own *own = pump->own = calloc(1, sizeof(*own) + pump->nslots * sizeof(own->slots[0]));
+	if (!own)
 		return -ENOMEM;
 	for (unsigned i = 0; i < pump->nslots; i++) {
-		parcels[i].out.done = on_parcel_done;
-		parcels[i].slot = &pump->slots[i];
-		pump->slots[i].parcel = &parcels[i];
+		own->slots[i].pump = pump;
+		own->slots[i].data = pump->memory + i * pump->layout->slot_bytes;
+		own->slots[i].out.done = on_slot_done;
 	}
 	return 0;
 }
 
-void hs_inline_fini(struct hs_pump *pump)
+static void fini(struct hs_pump *pump)
 {
-	for (unsigned i = 0; i < pump->nslots && pump->slots[i].parcel; i++)
-		hs_w_fini(&pump->slots[i].parcel->head);
-	free(pump->slots[0].parcel);
+	struct own *own = pump->own;
+	for (unsigned i = 0; own && i < pump->nslots; i++)
+		hs_w_fini(&own->slots[i].head);
+	free(own);
+	if (pump->memory)
+		munmap(pump->memory, pump->memory_bytes);
 }
 
-static void write_head(struct hs_slot *slot, uint64_t generation, size_t data_bytes)
+// ---- frames ----
+
+static void write_head(struct slot *slot, uint64_t index, uint64_t generation, size_t data_bytes)
 {
 	const struct hs_pump *pump = slot->pump;
-	struct hs_wbuf *w = &slot->parcel->head;
+	struct hs_wbuf *w = &slot->head;
 	size_t nroles = hs_feed_source_nroles(hs_stream_get_source(pump->stream));
 	hs_w_reset(w);
 	size_t mark = hs_notice_begin(w, "stream.batch", 9);
@@ -50,8 +83,8 @@ static void write_head(struct hs_slot *slot, uint64_t generation, size_t data_by
 		const char *key;
 		uint64_t value;
 	} numbers[] = {
-		{"stream", pump->id},      {"generation", generation},       {"slot", (uint64_t)(slot - pump->slots)},
-		{"fill", slot->fill},      {"batch", slot->info.batch},      {"at", slot->info.at},
+		{"stream", pump->id},      {"generation", generation},  {"slot", index},
+		{"fill", slot->fill},      {"batch", slot->info.batch}, {"at", slot->info.at},
 		{"rows", slot->info.rows},
 	};
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
@@ -68,44 +101,131 @@ static void write_head(struct hs_slot *slot, uint64_t generation, size_t data_by
 }
 
 // Gathers the arrays' used bytes, each at a multiple of 64 from the data's start; pieces[0] is left for the head.
-static size_t gather_arrays(struct hs_slot *slot)
+static size_t gather_arrays(struct slot *slot)
 {
 	const struct hs_layout *layout = slot->pump->layout;
-	struct hs_parcel *parcel = slot->parcel;
 	size_t at = 0;
 	unsigned n = 1;
 	for (size_t i = 0; i < layout->narrays; i++) {
 		size_t pad = -at & 63u, bytes = hs_fill_array_bytes(&layout->arrays[i], &slot->info);
 		if (pad > 0)
-			parcel->pieces[n++] = (struct iovec){(void *)(uintptr_t)zeros, pad};
+			slot->pieces[n++] = (struct iovec){(void *)(uintptr_t)zeros, pad};
 		if (bytes > 0)
-			parcel->pieces[n++] = (struct iovec){slot->data + layout->arrays[i].offset, bytes};
+			slot->pieces[n++] = (struct iovec){slot->data + layout->arrays[i].offset, bytes};
 		at += pad + bytes;
 	}
-	parcel->out.npieces = n;
+	slot->out.npieces = n;
 	return at;
 }
 
-void hs_inline_pack(struct hs_slot *slot, uint64_t generation)
+static void make_frame(struct slot *slot, unsigned index, uint64_t generation)
 {
-	struct hs_parcel *parcel = slot->parcel;
 	size_t data_bytes = gather_arrays(slot);
-	write_head(slot, generation, data_bytes);
-	parcel->pieces[0] = (struct iovec){parcel->head.data, parcel->head.len};
-	parcel->out.pieces = parcel->pieces;
-	parcel->out.len = parcel->head.len + data_bytes;
+	write_head(slot, index, generation, data_bytes);
+	slot->pieces[0] = (struct iovec){slot->head.data, slot->head.len};
+	slot->out.pieces = slot->pieces;
+	slot->out.len = slot->head.len + data_bytes;
 }
 
-bool hs_inline_send(struct hs_slot *slot)
+// ---- turns ----
+
+static bool due(const struct hs_pump *pump)
 {
-	if (slot->parcel->head.failed)
+	const struct own *own = pump->own;
+	unsigned i = 0;
+	while (i < pump->nslots && own->slots[i].state != FREE)
+		i++;
+	return i < pump->nslots && !pump->ended;
+}
+
+static void begin(struct hs_pump *pump)
+{
+	struct own *own = pump->own;
+	own->nturn = own->nfilled = 0;
+	own->ended = false;
+	for (unsigned i = 0; i < pump->nslots && own->nturn < TURN_SLOTS; i++) {
+		if (own->slots[i].state != FREE)
+			continue;
+		own->slots[i].state = FILLING;
+		own->slots[i].fill = ++own->nfills;
+		own->turn[own->nturn++] = i;
+	}
+}
+
+static void turn(struct hs_pump *pump, uint64_t generation)
+{
+	struct own *own = pump->own;
+	for (; own->nfilled < own->nturn; own->nfilled++) {
+		unsigned index = own->turn[own->nfilled];
+		struct slot *slot = &own->slots[index];
+		if (hs_stream_fill(pump->stream, slot->data, &slot->info) == 0) {
+			pump->ended = own->ended = true;
+			return;
+		}
+		make_frame(slot, index, generation);
+		pump->end_at = slot->info.at;
+		pump->nbatches++;
+		pump->nrows += slot->info.rows;
+	}
+}
+
+static void send_slot(struct hs_pump *pump, struct slot *slot)
+{
+	if (slot->head.failed) {
+		hs_conn_doom(pump->conn, "out of memory");
+		slot->state = FREE;
+		return;
+	}
+	slot->state = QUEUED;
+	pump->queued++;
+	hs_conn_push(pump->conn, &slot->out);
+}
+
+static void settle(struct hs_pump *pump)
+{
+	struct own *own = pump->own;
+	for (unsigned i = 0; i < own->nturn; i++) {
+		struct slot *slot = &own->slots[own->turn[i]];
+		if (i < own->nfilled && !pump->dead)
+			send_slot(pump, slot);
+		else
+			slot->state = FREE;
+	}
+	if (pump->dead)
+		return;
+	if (own->ended) {
+		struct hs_wbuf w = {0};
+		hs_pump_write_end(pump, &w, pump->generation);
+		hs_conn_send(pump->conn, &w);
+	}
+	hs_conn_flush(pump->conn);
+}
+
+static bool match_pump(const struct hs_out *out, const void *pump)
+{
+	return out->done == on_slot_done && ((const struct slot *)out)->pump == pump;
+}
+
+static void drop(struct hs_pump *pump)
+{
+	hs_conn_drop(pump->conn, match_pump, pump);
+}
+
+static bool release_one(struct hs_pump *pump, uint64_t index, uint64_t fill)
+{
+	struct own *own = pump->own;
+	if (index >= pump->nslots || own->slots[index].state != OUT || own->slots[index].fill != fill)
 		return false;
-	slot->pump->queued++;
-	hs_conn_push(slot->pump->conn, &slot->parcel->out);
+	own->slots[index].state = FREE;
 	return true;
 }
 
-bool hs_inline_match(const struct hs_out *out, const void *pump)
+bool hs_inline_release(struct hs_pump *pump, const struct hs_pairs *fills)
 {
-	return out->done == on_parcel_done && ((const struct hs_parcel *)out)->slot->pump == pump;
+	for (size_t i = 0; i < fills->n; i++)
+		if (!release_one(pump, fills->items[i][0], fills->items[i][1]))
+			return false;
+	return true;
 }
+
+const struct hs_transport hs_inline = {init, fini, due, begin, turn, settle, drop};

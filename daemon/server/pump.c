@@ -1,24 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// A pump's turns: some free slots are handed to a fill thread, come back full, and go to the client; the pump then
-// stands in line again. Slots and counters belong to the loop thread; during a turn the thread has the stream and the
-// slots in FILLING, and nothing else.
+// A pump runs a stream: turns of filling, seeks, the end. Each is work for a thread, one at a time; in between, and
+// for everything else, it is the loop thread's.
 #include "pump.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "log.h"
 
-// What a stream takes beside its slots (measured: 11 KiB). Charged, or streams of tiny slots would cost nothing.
-#define STREAM_BYTES 12288
-// A turn of large slots is short: other streams wait for its end.
-#define TURN_BYTES 1048576u
-#define INLINE_TURN 4
-
-static void start_turn(struct hs_pump *pump);
+// What a stream takes beside its slots (measured: 11 KiB, a channel's 6 KiB). Charged, or streams of tiny slots would cost nothing.
+#define STREAM_BYTES 20480
+#define SLOT_BYTES   1280
 
 // ---- life ----
 
@@ -40,87 +34,62 @@ void hs_pump_discharge(struct hs_pump *pump, struct hs_user *user)
 	__atomic_fetch_sub(&user->slot_bytes, pump->cost, __ATOMIC_RELAXED);
 }
 
-static int make_memory(struct hs_pump *pump, int *ret_fd)
+static void close_fds(struct hs_pump *pump)
 {
-	void *memory;
-	if (pump->transport == HS_RING) {
-		int rc = hs_ring_create(pump->memory_bytes, &memory, ret_fd);
-		if (rc < 0)
-			return rc;
-	} else {
-		memory = mmap(NULL, pump->memory_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (memory == MAP_FAILED)
-			return -errno;
+	for (int i = 0; i < 2; i++)
+		if (pump->fds[i] >= 0)
+			close(pump->fds[i]);
+	pump->fds[0] = pump->fds[1] = -1;
+}
+
+static void free_parts(struct hs_pump *pump)
+{
+	pump->transport->fini(pump);
+	hs_stream_destroy(pump->stream);
+	close_fds(pump);
+}
+
+static int init(struct hs_pump *pump, const struct hs_pump_options *options, struct hs_err *reterr)
+{
+	int rc = charge(pump, options, reterr);
+	if (rc < 0)
+		return rc;
+	rc = pump->transport->init(pump);
+	if (rc < 0) {
+		__atomic_fetch_sub(options->slot_bytes, pump->cost, __ATOMIC_RELAXED);
+		return hs_err_set(reterr, rc, "making a stream's slots: %s", strerror(-rc));
 	}
-	pump->memory = memory;
 	return 0;
 }
 
-static int make_slots(struct hs_pump *pump, int *ret_fd)
-{
-	pump->slots = calloc(pump->nslots, sizeof(*pump->slots));
-	pump->free = calloc(pump->nslots, sizeof(*pump->free));
-	int rc = pump->slots && pump->free ? make_memory(pump, ret_fd) : -ENOMEM;
-	if (rc < 0)
-		return rc;
-	for (unsigned i = 0; i < pump->nslots; i++) {
-		pump->slots[i].pump = pump;
-		pump->slots[i].data = pump->memory + i * pump->layout->slot_bytes;
-		pump->free[i] = pump->nslots - 1 - i; // the first one is taken first
-	}
-	pump->nfree = pump->nslots;
-	return pump->transport == HS_RING ? hs_news_init(pump) : hs_inline_init(pump);
-}
-
-static void free_parts(struct hs_pump *pump, bool pages)
-{
-	if (pump->transport == HS_RING)
-		hs_news_fini(pump);
-	else if (pump->slots)
-		hs_inline_fini(pump);
-	if (pump->memory)
-		hs_ring_destroy(pump->memory, pump->memory_bytes, pages);
-	hs_stream_destroy(pump->stream);
-	free(pump->slots);
-	free(pump->free);
-}
-
 int hs_pump_create(struct hs_server *server, struct hs_stream *stream, const struct hs_pump_options *options,
-		   struct hs_pump **ret, int *ret_fd, struct hs_err *reterr)
+		   struct hs_pump **ret, struct hs_err *reterr)
 {
 	struct hs_pump *pump = calloc(1, sizeof(*pump));
 	if (!pump) {
 		hs_stream_destroy(stream);
 		return hs_err_nomem(reterr, "making a stream's slots");
 	}
-	const struct hs_layout *layout = hs_stream_get_layout(stream);
-	size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes = options->nslots * layout->slot_bytes;
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes = options->nslots * hs_stream_get_layout(stream)->slot_bytes;
 	*pump = (struct hs_pump){.server = server,
-				 .stream = stream,
-				 .layout = layout,
 				 .transport = options->transport,
+				 .stream = stream,
+				 .layout = hs_stream_get_layout(stream),
 				 .id = options->id,
 				 .generation = 1,
+				 .end_at = hs_stream_get_spec(stream)->at,
 				 .nslots = options->nslots,
-				 .memory_bytes = bytes ? (bytes + page - 1) / page * page : page};
-	pump->cost = pump->memory_bytes + STREAM_BYTES +
-		     options->nslots * (sizeof(*pump->slots) + sizeof(struct hs_parcel));
-	int fd = -1, rc = charge(pump, options, reterr);
-	if (rc == 0) {
-		rc = make_slots(pump, &fd);
-		if (rc == 0) {
-			*ret = pump;
-			*ret_fd = fd;
-			return 0;
-		}
-		__atomic_fetch_sub(options->slot_bytes, pump->cost, __ATOMIC_RELAXED);
-		hs_err_set(reterr, rc, "making a stream's slots: %s", strerror(-rc));
+				 .memory_bytes = bytes ? (bytes + page - 1) / page * page : page,
+				 .fds = {-1, -1}};
+	pump->cost = pump->memory_bytes + STREAM_BYTES + options->nslots * SLOT_BYTES;
+	int rc = init(pump, options, reterr);
+	if (rc < 0) {
+		free_parts(pump);
+		free(pump);
+		return rc;
 	}
-	if (fd >= 0)
-		close(fd);
-	free_parts(pump, false);
-	free(pump);
-	return rc;
+	*ret = pump;
+	return 0;
 }
 
 void hs_pump_attach(struct hs_pump *pump, struct hs_conn *conn)
@@ -130,14 +99,13 @@ void hs_pump_attach(struct hs_pump *pump, struct hs_conn *conn)
 	conn->pumps = pump;
 	pump->attached = true;
 	pump->server->nstreams++;
-	start_turn(pump);
+	hs_pump_start(pump);
 }
 
 // Unmapping files and memory is the disk's and the kernel's time, not the loop's.
 static void run_end(struct hs_chore *chore)
 {
-	struct hs_pump *pump = (struct hs_pump *)chore;
-	free_parts(pump, pump->left && pump->transport == HS_RING);
+	free_parts((struct hs_pump *)chore);
 }
 
 static void on_end(struct hs_chore *chore)
@@ -162,20 +130,6 @@ void hs_pump_end_when_unused(struct hs_pump *pump)
 	hs_crew_submit(pump->server->requests, &pump->chore);
 }
 
-void hs_pump_free_slot(struct hs_pump *pump, unsigned index)
-{
-	pump->slots[index].state = HS_SLOT_FREE;
-	pump->free[pump->nfree++] = index;
-}
-
-// What was not begun to be sent is not sent: it would only be released unread.
-static void drop_unsent(struct hs_pump *pump)
-{
-	hs_conn_drop(pump->conn, pump->transport == HS_RING ? hs_news_match : hs_inline_match, pump);
-	if (pump->transport == HS_RING)
-		hs_news_drop(pump);
-}
-
 static void unlink_pump(struct hs_pump *pump)
 {
 	struct hs_pump **at = &pump->conn->pumps;
@@ -198,12 +152,14 @@ void hs_pump_kill(struct hs_pump *pump, bool left)
 {
 	pump->dead = true;
 	pump->left = left;
+	__atomic_store_n(&pump->halt, true, __ATOMIC_RELAXED);
 	pump->queued++; // dropping must not end it while it is still looked at
 	if (pump->conn) {
 		unlink_pump(pump);
 		if (pump->doing != HS_SEEKING)
 			cancel_seek(pump); // otherwise a thread still reads the request: on_sought answers it
-		drop_unsent(pump);
+		if (pump->doing == HS_IDLE)
+			pump->transport->drop(pump);
 	}
 	pump->queued--;
 	hs_pump_end_when_unused(pump);
@@ -225,105 +181,53 @@ void hs_pump_abandon(struct hs_conn *conn)
 
 // ---- turns ----
 
-// How many slots a turn fills: few when the client waits, so that it waits for them only; some at a time otherwise.
-static unsigned turn_size(const struct hs_pump *pump)
+void hs_pump_write_end(const struct hs_pump *pump, struct hs_wbuf *w, uint64_t generation)
 {
-	size_t most = TURN_BYTES / (pump->layout->slot_bytes + 1);
-	unsigned n = INLINE_TURN;
-	if (pump->transport == HS_RING)
-		n = pump->nfree == pump->nslots ? 2 : (pump->nslots + 3) / 4;
-	n = n > most ? (unsigned)most : n;
-	return n < 1 ? 1 : n > HS_TURN_SLOTS ? HS_TURN_SLOTS : n;
-}
-
-// Hands free slots to the turn that begins.
-static void take_slots(struct hs_pump *pump)
-{
-	unsigned n = turn_size(pump);
-	for (pump->nturn = 0; pump->nturn < n && pump->nfree > 0; pump->nturn++) {
-		unsigned index = pump->free[--pump->nfree];
-		pump->slots[index].state = HS_SLOT_FILLING;
-		pump->slots[index].fill = ++pump->nfills;
-		pump->turn[pump->nturn] = index;
-	}
-}
-
-static void fill_slots(struct hs_pump *pump, uint64_t generation)
-{
-	for (pump->nfilled = 0; pump->nfilled < pump->nturn; pump->nfilled++) {
-		struct hs_slot *slot = &pump->slots[pump->turn[pump->nfilled]];
-		if (hs_stream_fill(pump->stream, slot->data, &slot->info) == 0)
-			return;
-		if (pump->transport == HS_INLINE)
-			hs_inline_pack(slot, generation);
-	}
+	size_t mark = hs_notice_begin(w, "stream.end", 4);
+	hs_w_cstr(w, "stream");
+	hs_w_uint(w, pump->id);
+	hs_w_cstr(w, "generation");
+	hs_w_uint(w, generation);
+	hs_w_cstr(w, "epoch");
+	hs_w_uint(w, hs_stream_get_spec(pump->stream)->epoch);
+	hs_w_cstr(w, "at");
+	hs_w_uint(w, pump->end_at);
+	hs_w_frame_end(w, mark, 0);
 }
 
 static void run_turn(struct hs_chore *chore)
 {
 	struct hs_pump *pump = (struct hs_pump *)chore;
-	fill_slots(pump, pump->generation);
-}
-
-static void send_end(struct hs_pump *pump)
-{
-	const struct hs_stream_spec *spec = hs_stream_get_spec(pump->stream);
-	struct hs_wbuf w = {0};
-	size_t mark = hs_notice_begin(&w, "stream.end", 4);
-	hs_w_cstr(&w, "stream");
-	hs_w_uint(&w, pump->id);
-	hs_w_cstr(&w, "generation");
-	hs_w_uint(&w, pump->generation);
-	hs_w_cstr(&w, "epoch");
-	hs_w_uint(&w, spec->epoch);
-	hs_w_cstr(&w, "at");
-	hs_w_uint(&w, pump->end_at);
-	hs_w_frame_end(&w, mark, 0);
-	hs_conn_send(pump->conn, &w);
-}
-
-static void queue_slot(struct hs_pump *pump, unsigned index)
-{
-	struct hs_slot *slot = &pump->slots[index];
-	slot->state = HS_SLOT_QUEUED;
-	pump->end_at = slot->info.at;
-	pump->server->nbatches++;
-	pump->server->nrows += slot->info.rows;
-	if (pump->transport == HS_RING) {
-		hs_news_add(pump, index);
-	} else if (!hs_inline_send(slot)) {
-		hs_pump_free_slot(pump, index);
-		hs_conn_doom(pump->conn, "out of memory");
-	}
-}
-
-// What a turn brought goes to the client; with the epoch's last batch also its end.
-static void take_turn(struct hs_pump *pump)
-{
-	unsigned nfilled = pump->dead ? 0 : pump->nfilled;
-	for (unsigned i = 0; i < nfilled; i++)
-		queue_slot(pump, pump->turn[i]);
-	for (unsigned i = pump->nturn; i > nfilled; i--)
-		hs_pump_free_slot(pump, pump->turn[i - 1]);
-	if (pump->dead)
-		return;
-	pump->ended = pump->nfilled < pump->nturn;
-	if (pump->transport == HS_RING)
-		hs_news_send(pump);
-	if (pump->ended)
-		send_end(pump);
-	else
-		hs_conn_flush(pump->conn);
+	pump->transport->turn(pump, pump->generation);
 }
 
 static void run_seek(struct hs_chore *chore);
 static void on_sought(struct hs_chore *chore);
 
-// The thread that seeks fills the first slots too: a client that seeks waits for them.
+static void begin(struct hs_pump *pump)
+{
+	__atomic_store_n(&pump->halt, false, __ATOMIC_RELAXED);
+	pump->nbatches = pump->nrows = 0;
+	pump->transport->begin(pump);
+}
+
+// The loop thread's part of a turn's end.
+static void settle(struct hs_pump *pump)
+{
+	pump->doing = HS_IDLE;
+	pump->server->nbatches += pump->nbatches;
+	pump->server->nrows += pump->nrows;
+	pump->queued++; // settling may doom the connection, which must not end it here
+	pump->transport->settle(pump);
+	if (pump->dead)
+		pump->transport->drop(pump);
+	pump->queued--;
+}
+
 static void start_seek(struct hs_pump *pump)
 {
+	begin(pump);
 	pump->doing = HS_SEEKING;
-	take_slots(pump);
 	pump->chore.run = run_seek;
 	pump->chore.done = on_sought;
 	hs_crew_submit_fair(pump->server->requests, &pump->chore, &pump->conn->user->request_turn);
@@ -332,22 +236,21 @@ static void start_seek(struct hs_pump *pump)
 static void on_turn(struct hs_chore *chore)
 {
 	struct hs_pump *pump = (struct hs_pump *)chore;
-	pump->doing = HS_IDLE;
-	take_turn(pump);
+	settle(pump);
 	if (!pump->dead && pump->seek)
 		start_seek(pump);
 	else
-		start_turn(pump);
+		hs_pump_start(pump);
 	hs_pump_end_when_unused(pump);
 }
 
 // Whatever is free is filled at once, be it one slot: the client may hold all others. It is the client that gives
 // several back together where it can.
-static void start_turn(struct hs_pump *pump)
+void hs_pump_start(struct hs_pump *pump)
 {
-	if (pump->doing != HS_IDLE || pump->dead || pump->ended || pump->conn->doomed || pump->nfree == 0)
+	if (pump->doing != HS_IDLE || pump->dead || pump->conn->doomed || !pump->transport->due(pump))
 		return;
-	take_slots(pump);
+	begin(pump);
 	pump->doing = HS_TURNING;
 	pump->chore.run = run_turn;
 	pump->chore.done = on_turn;
@@ -356,6 +259,7 @@ static void start_turn(struct hs_pump *pump)
 
 // ---- seeking ----
 
+// The thread that seeks fills the first slots too: a client that seeks waits for them.
 static void run_seek(struct hs_chore *chore)
 {
 	struct hs_pump *pump = (struct hs_pump *)chore;
@@ -363,8 +267,11 @@ static void run_seek(struct hs_chore *chore)
 	const struct hs_seek_params *p = req->params;
 	uint64_t seed = p->seed == HS_UNSET ? hs_stream_get_spec(pump->stream)->seed : p->seed;
 	req->rc = hs_stream_seek(pump->stream, p->epoch, p->at, seed, &req->err);
-	if (req->rc == 0)
-		fill_slots(pump, pump->generation + 1);
+	if (req->rc < 0)
+		return;
+	pump->ended = false;
+	pump->end_at = p->at;
+	pump->transport->turn(pump, pump->generation + 1);
 }
 
 static void write_sought(struct hs_pump *pump, struct hs_wbuf *w)
@@ -388,39 +295,27 @@ static void write_sought(struct hs_pump *pump, struct hs_wbuf *w)
 	}
 }
 
-static void give_slots_back(struct hs_pump *pump)
-{
-	while (pump->nturn > 0)
-		hs_pump_free_slot(pump, pump->turn[--pump->nturn]);
-}
-
 static void on_sought(struct hs_chore *chore)
 {
 	struct hs_pump *pump = (struct hs_pump *)chore;
 	struct hs_request *req = pump->seek;
-	pump->doing = HS_IDLE;
+	int rc = req->rc;
 	if (pump->dead) {
+		settle(pump);
 		cancel_seek(pump);
 		hs_pump_end_when_unused(pump);
 		return;
 	}
 	pump->seek = NULL;
-	if (req->rc < 0) { // the stream goes on as if nothing had been asked
-		give_slots_back(pump);
-		hs_request_finish(req, req->rc);
-		start_turn(pump);
-		return;
-	}
-	drop_unsent(pump);
-	pump->generation++;
-	pump->end_at = hs_stream_get_spec(pump->stream)->at;
-	write_sought(pump, &req->result);
-	hs_request_finish(req, 0);
-	if (pump->nturn > 0)
-		take_turn(pump);
-	else
-		pump->ended = false; // every slot is the client's
-	start_turn(pump);
+	if (rc == 0) {
+		pump->transport->drop(pump); // it would only be released unread
+		pump->generation++;
+		write_sought(pump, &req->result);
+	} // otherwise the stream goes on as if nothing had been asked
+	hs_request_finish(req, rc);
+	settle(pump);
+	hs_pump_start(pump);
+	hs_pump_end_when_unused(pump);
 }
 
 void hs_pump_seek(struct hs_pump *pump, struct hs_request *req)
@@ -428,6 +323,8 @@ void hs_pump_seek(struct hs_pump *pump, struct hs_request *req)
 	pump->seek = req;
 	if (pump->doing == HS_IDLE)
 		start_seek(pump);
+	else
+		__atomic_store_n(&pump->halt, true, __ATOMIC_RELAXED); // what it still fills would be for nobody
 }
 
 // ---- releases ----
@@ -450,17 +347,6 @@ static const struct hs_field release_fields[] = {
 };
 static const struct hs_schema release_schema = HS_SCHEMA(struct release_params, release_fields);
 
-static bool release_one(struct hs_pump *pump, uint64_t index, uint64_t fill)
-{
-	if (index >= pump->nslots)
-		return false;
-	struct hs_slot *slot = &pump->slots[index];
-	if (slot->state != HS_SLOT_OUT || slot->fill != fill)
-		return false;
-	hs_pump_free_slot(pump, (unsigned)index);
-	return true;
-}
-
 void hs_pump_release(struct hs_conn *conn, struct hs_message *m)
 {
 	struct release_params p;
@@ -472,11 +358,9 @@ void hs_pump_release(struct hs_conn *conn, struct hs_message *m)
 	struct hs_pump *pump = hs_pump_find(conn, p.stream);
 	if (!pump && p.stream > 0 && p.stream <= conn->next_stream)
 		return; // it crossed the stream's close
-	for (size_t i = 0; i < p.fills.n; i++)
-		if (!pump || !release_one(pump, p.fills.items[i][0], p.fills.items[i][1])) {
-			hs_conn_bye(conn, HSFEED_EBADREQUEST, "stream.release of a fill that is not out");
-			return;
-		}
-	if (pump)
-		start_turn(pump);
+	if (!pump || pump->transport != &hs_inline || !hs_inline_release(pump, &p.fills)) {
+		hs_conn_bye(conn, HSFEED_EBADREQUEST, "stream.release of a fill that is not out");
+		return;
+	}
+	hs_pump_start(pump);
 }

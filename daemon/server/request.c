@@ -98,8 +98,9 @@ static void free_request(struct hs_request *req)
 {
 	hs_message_close(&req->msg);
 	hs_w_fini(&req->result);
-	if (req->result_fd >= 0)
-		close(req->result_fd);
+	for (unsigned i = 0; i < HS_SEND_FDS; i++)
+		if (req->result_fds[i] >= 0)
+			close(req->result_fds[i]);
 	free(req->params);
 	free(req->frame);
 	free(req);
@@ -118,10 +119,10 @@ void hs_request_finish(struct hs_request *req, int rc)
 		end_result(req);
 	}
 	unlink_request(req);
-	if (!conn->doomed) {
-		hs_conn_send_fd(conn, &req->result, rc < 0 ? -1 : req->result_fd);
-		req->result_fd = rc < 0 ? req->result_fd : -1;
-	}
+	if (!conn->doomed && rc < 0)
+		hs_conn_send(conn, &req->result);
+	else if (!conn->doomed)
+		hs_conn_send_fds(conn, &req->result, req->result_fds);
 	free_request(req);
 	hs_conn_unref(conn);
 }
@@ -268,7 +269,7 @@ static struct hs_request *create_request(struct hs_conn *conn, const struct hs_m
 	req->method = method;
 	req->seq = m->seq;
 	req->uid = conn->uid;
-	req->result_fd = -1;
+	req->result_fds[0] = req->result_fds[1] = -1;
 	req->next = conn->requests;
 	if (req->next)
 		req->next->prev = req;

@@ -1,14 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ring: slots in memory shared with one client, and the news of full ones (proto/RING.md).
+// Batches in memory shared with one client, and a socket of their own, the channel, on which both sides say which slots
+// are whose (proto/RING.md).
 //
-// Nothing in that memory steers us. Its client may write what it likes into it: we write each batch in full, never read,
-// and keep all indices here. It cannot shrink the memory (sealed), and all pages are there from the beginning, so that
-// no write of ours can fail.
+// Nothing that a client can write to steers us. It may write what it likes into the ring: we write each batch in full,
+// never read, and keep all indices here. It cannot shrink the memory (sealed), and all pages are there from the
+// beginning, so that no write of ours can fail.
+//
+// Why a channel: a batch takes 3 us to fill, waking a thread 40. A turn reads releases, fills and announces by itself,
+// so that a stream at full speed wakes nobody, and lingers a moment for more releases before it gives up its thread. The
+// loop thread only watches the channels of streams that no thread has.
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "pump.h"
@@ -16,6 +24,35 @@
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U
 #endif
+
+#define IN_BYTES  4096    // a client's frames on a channel are not longer
+#define TURN_MIN  8       // slots that a turn fills before it leaves the thread to others
+#define TURN_MAX  4096    // slots after which the loop thread hears of it
+#define HOT_NS    200000  // a turn that begins so soon after the last one lingers at its end,
+#define LINGER_NS 100000  // ... so long at most
+
+struct slot {
+	uint64_t fill; // the number of its last fill
+	bool out;      // the client's
+};
+
+struct own {
+	int fd;           // our end of the channel
+	bool watched;     // by server->channels
+	bool wanted;      // loop thread: a turn has something to do
+	bool brief;       // the next turn fills one slot, for a client that waits for it
+	bool more;        // the turn stopped before it was done
+	bool gone;        // the client closed its end
+	bool blocked;     // the channel is full: what is left of `out` waits for room
+	bool hot;         // the client keeps a thread busy
+	const char *fault; // what the client did wrong
+	uint64_t rested_ns, nfills;
+	struct hs_wbuf out; // frames, of which `sent` bytes are gone
+	size_t sent, in_len;
+	unsigned nempty, *empty; // stack: the slot released last, still in a cache, is filled first
+	uint8_t in[IN_BYTES];    // what came and is no whole frame yet
+	struct slot slots[];
+};
 
 // ---- memory ----
 
@@ -37,129 +74,380 @@ static int size_file(int fd, size_t bytes)
 	return fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0 ? -errno : 0;
 }
 
-int hs_ring_create(size_t bytes, void **ret_memory, int *ret_fd)
+static int make_memory(struct hs_pump *pump)
 {
-	int fd = make_file();
+	int fd = pump->fds[0] = make_file();
 	if (fd < 0)
 		return -errno;
-	int rc = size_file(fd, bytes);
-	if (rc == 0) {
-		void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
-		if (memory != MAP_FAILED) {
-			*ret_memory = memory;
-			*ret_fd = fd;
-			return 0;
-		}
-		rc = -errno;
+	int rc = size_file(fd, pump->memory_bytes);
+	if (rc < 0)
+		return rc;
+	void *memory = mmap(NULL, pump->memory_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+	if (memory == MAP_FAILED)
+		return -errno;
+	pump->memory = memory;
+	return 0;
+}
+
+static int make_channel(struct hs_pump *pump, struct own *own)
+{
+	int fds[2];
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0)
+		return -errno;
+	own->fd = fds[0];
+	pump->fds[1] = fds[1];
+	return 0;
+}
+
+static int init(struct hs_pump *pump)
+{
+	struct own *own = pump->own = calloc(1, sizeof(*own) + pump->nslots * sizeof(own->slots[0]));
+	if (!own)
+		return -ENOMEM;
+	own->fd = -1;
+	own->wanted = own->brief = true;
+	own->empty = calloc(pump->nslots, sizeof(*own->empty));
+	int rc = own->empty ? make_memory(pump) : -ENOMEM;
+	if (rc == 0)
+		rc = make_channel(pump, own);
+	if (rc < 0)
+		return rc;
+	for (unsigned i = 0; i < pump->nslots; i++)
+		own->empty[own->nempty++] = pump->nslots - 1 - i; // slot 0 first
+	hs_ring.turn(pump, pump->generation);
+	return 0;
+}
+
+static void fini(struct hs_pump *pump)
+{
+	struct own *own = pump->own;
+	if (pump->memory) {
+		if (pump->left) // whoever still maps it could otherwise keep more than is charged
+			madvise(pump->memory, pump->memory_bytes, MADV_REMOVE);
+		munmap(pump->memory, pump->memory_bytes);
 	}
-	close(fd);
-	return rc;
+	if (!own)
+		return;
+	if (own->fd >= 0)
+		close(own->fd);
+	hs_w_fini(&own->out);
+	free(own->empty);
+	free(own);
 }
 
-void hs_ring_destroy(void *memory, size_t bytes, bool pages)
+// ---- what the client says ----
+
+static const char *release_one(struct hs_pump *pump, struct hs_rbuf *r)
 {
-	if (pages)
-		madvise(memory, bytes, MADV_REMOVE); // otherwise a client could keep more than it is charged for
-	munmap(memory, bytes);
+	struct own *own = pump->own;
+	struct hs_wire_value pair, index, fill;
+	if (!hs_r_next(r, &pair) || pair.type != HS_WIRE_ARRAY || pair.as.count != 2 || !hs_r_next(r, &index) ||
+	    index.type != HS_WIRE_UINT || !hs_r_next(r, &fill) || fill.type != HS_WIRE_UINT)
+		return "stream.release: fills are pairs of slot and fill";
+	if (index.as.u >= pump->nslots || !own->slots[index.as.u].out || own->slots[index.as.u].fill != fill.as.u)
+		return "stream.release of a fill that is not out";
+	own->slots[index.as.u].out = false;
+	own->empty[own->nempty++] = (unsigned)index.as.u;
+	return NULL;
 }
 
-// ---- news ----
-
-static void write_news(struct hs_pump *pump)
+// [2, "stream.release", {"stream": id, "fills": [[slot, fill], ...]}]
+static const char *read_frame(struct hs_pump *pump, const uint8_t *data, size_t len)
 {
-	struct hs_news *news = &pump->news;
-	struct hs_wbuf *w = &news->frame;
+	static const struct hs_wire_limits limits = {HS_WIRE_MAX_DEPTH, HS_WIRE_MAX_ITEMS};
+	struct hs_rbuf r = {data, data + len}, fills;
+	struct hs_wire_value head, kind, name, list;
+	uint64_t stream;
+	size_t offset;
+	if (hs_wire_check(data, len, &limits, &offset))
+		return "a message on the channel is not well-formed";
+	if (!hs_r_next(&r, &head) || head.type != HS_WIRE_ARRAY || head.as.count != 3 || !hs_r_next(&r, &kind) ||
+	    kind.type != HS_WIRE_UINT || kind.as.u != HS_WIRE_NOTICE || !hs_r_next(&r, &name) ||
+	    name.type != HS_WIRE_STR || name.as.str.len != 14 || memcmp(name.as.str.ptr, "stream.release", 14) != 0)
+		return "a client sends nothing but stream.release on a channel";
+	if (!hs_r_get_uint(r, "stream", &stream) || stream != pump->id || !hs_r_find(r, "fills", &fills) ||
+	    !hs_r_next(&fills, &list) || list.type != HS_WIRE_ARRAY)
+		return "stream.release: a key is missing, or it is another stream's";
+	const char *wrong = NULL;
+	for (uint32_t i = 0; i < list.as.count && !wrong; i++)
+		wrong = release_one(pump, &fills);
+	return wrong;
+}
+
+static void read_frames(struct hs_pump *pump, struct own *own)
+{
+	size_t at = 0;
+	while (!own->fault && own->in_len - at >= HS_WIRE_HEADER_BYTES) {
+		const uint8_t *p = own->in + at;
+		uint32_t n = (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+		if (n == 0 || n > IN_BYTES - HS_WIRE_HEADER_BYTES) {
+			own->fault = "a frame's length on the channel is 0 or above the limit";
+			return;
+		}
+		if (own->in_len - at - HS_WIRE_HEADER_BYTES < n)
+			break;
+		own->fault = read_frame(pump, p + HS_WIRE_HEADER_BYTES, n);
+		at += HS_WIRE_HEADER_BYTES + n;
+	}
+	own->in_len -= at;
+	if (at > 0 && own->in_len > 0)
+		memmove(own->in, own->in + at, own->in_len);
+}
+
+// Takes what came. Returns whether anything did.
+static bool hear(struct hs_pump *pump)
+{
+	struct own *own = pump->own;
+	ssize_t n = recv(own->fd, own->in + own->in_len, IN_BYTES - own->in_len, MSG_DONTWAIT);
+	if (n > 0) {
+		own->in_len += (size_t)n;
+		read_frames(pump, own);
+		return true;
+	}
+	if (n == 0 || (errno != EAGAIN && errno != EINTR))
+		own->gone = true;
+	return false;
+}
+
+// Waits a moment for a release without giving up the thread.
+static bool linger(struct hs_pump *pump)
+{
+	struct own *own = pump->own;
+	if (!own->hot || !hs_chore_linger_begin(&pump->chore))
+		return false;
+	uint64_t end = uv_hrtime() + LINGER_NS;
+	bool heard = false;
+	do {
+		sched_yield(); // the client may be waiting for this very processor
+		heard = hear(pump);
+	} while (!heard && !own->gone && !hs_chore_is_waited_for(&pump->chore) &&
+		 !__atomic_load_n(&pump->halt, __ATOMIC_RELAXED) && uv_hrtime() < end);
+	hs_chore_linger_end(&pump->chore);
+	return heard;
+}
+
+// ---- what we say ----
+
+// Sends what is left. Returns whether nothing is.
+static bool tell(struct own *own)
+{
+	own->blocked = false;
+	while (own->sent < own->out.len && !own->gone) {
+		ssize_t n = send(own->fd, own->out.data + own->sent, own->out.len - own->sent,
+				 MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (n >= 0) {
+			own->sent += (size_t)n;
+		} else if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM) {
+			own->blocked = true;
+			return false;
+		} else if (errno != EINTR) {
+			own->gone = true;
+		}
+	}
+	hs_w_reset(&own->out);
+	own->sent = 0;
+	return !own->gone;
+}
+
+static void write_batch(struct hs_pump *pump, unsigned index, const struct hs_fill *info)
+{
+	struct own *own = pump->own;
 	size_t nroles = hs_feed_source_nroles(hs_stream_get_source(pump->stream));
-	hs_w_reset(w);
-	size_t mark = hs_notice_begin(w, "stream.ready", 3);
+	hs_w_array(&own->out, (uint32_t)(5 + nroles));
+	hs_w_uint(&own->out, index);
+	hs_w_uint(&own->out, own->slots[index].fill);
+	hs_w_uint(&own->out, info->batch);
+	hs_w_uint(&own->out, info->at);
+	hs_w_uint(&own->out, info->rows);
+	for (size_t r = 0; r < nroles; r++)
+		hs_w_uint(&own->out, info->lengths[r]);
+}
+
+// Fills the slot on top of the stack; false at the epoch's end.
+static bool fill_one(struct hs_pump *pump)
+{
+	struct own *own = pump->own;
+	struct hs_fill info;
+	unsigned index = own->empty[own->nempty - 1];
+	if (hs_stream_fill(pump->stream, pump->memory + index * pump->layout->slot_bytes, &info) == 0)
+		return false;
+	own->nempty--;
+	own->slots[index].fill = ++own->nfills;
+	own->slots[index].out = true;
+	write_batch(pump, index, &info);
+	pump->end_at = info.at;
+	pump->nbatches++;
+	pump->nrows += info.rows;
+	return true;
+}
+
+// Fills up to n slots and writes what there is to tell of them.
+static void fill_some(struct hs_pump *pump, uint64_t generation, unsigned n)
+{
+	struct own *own = pump->own;
+	struct hs_wbuf *w = &own->out;
+	size_t before = w->len, mark = hs_notice_begin(w, "stream.ready", 3);
 	hs_w_cstr(w, "stream");
 	hs_w_uint(w, pump->id);
 	hs_w_cstr(w, "generation");
-	hs_w_uint(w, pump->generation);
+	hs_w_uint(w, generation);
 	hs_w_cstr(w, "batches");
-	hs_w_array(w, news->nready);
-	for (unsigned i = 0; i < news->nready; i++) {
-		const struct hs_slot *slot = &pump->slots[news->ready[i]];
-		hs_w_array(w, (uint32_t)(5 + nroles));
-		hs_w_uint(w, news->ready[i]);
-		hs_w_uint(w, slot->fill);
-		hs_w_uint(w, slot->info.batch);
-		hs_w_uint(w, slot->info.at);
-		hs_w_uint(w, slot->info.rows);
-		for (size_t r = 0; r < nroles; r++)
-			hs_w_uint(w, slot->info.lengths[r]);
-	}
-	hs_w_frame_end(w, mark, 0);
-}
-
-static void on_told(struct hs_out *out, bool whole)
-{
-	struct hs_news *news = (struct hs_news *)out;
-	struct hs_pump *pump = news->pump;
-	unsigned n = news->nsending;
-	news->nsending = 0;
-	for (unsigned i = 0; i < n; i++) {
-		if (whole)
-			pump->slots[news->ready[i]].state = HS_SLOT_OUT;
+	size_t list = hs_w_array_begin(w);
+	unsigned filled = 0;
+	while (filled < n && own->nempty > 0 && !pump->ended) {
+		if (fill_one(pump))
+			filled++;
 		else
-			hs_pump_free_slot(pump, news->ready[i]);
+			pump->ended = true;
 	}
-	news->nready -= n;
-	memmove(news->ready, news->ready + n, news->nready * sizeof(*news->ready));
-	pump->queued--;
+	hs_w_array_end(w, list, filled);
+	hs_w_frame_end(w, mark, 0);
+	if (filled == 0 && !w->failed)
+		w->len = before;
+	if (pump->ended)
+		hs_pump_write_end(pump, w, generation);
+	if (w->failed)
+		own->fault = "out of memory";
+}
+
+// ---- turns ----
+
+static bool due(const struct hs_pump *pump)
+{
+	return ((const struct own *)pump->own)->wanted;
+}
+
+static void begin(struct hs_pump *pump)
+{
+	((struct own *)pump->own)->wanted = false;
+}
+
+// How many slots are announced together: one to a client that has none, several otherwise.
+static unsigned at_once(const struct hs_pump *pump)
+{
+	const struct own *own = pump->own;
+	return own->nempty == pump->nslots ? 1 : (pump->nslots + 3) / 4;
+}
+
+static void full_turn(struct hs_pump *pump, uint64_t generation)
+{
+	struct own *own = pump->own;
+	uint64_t most = pump->nbatches + TURN_MAX, least = pump->nbatches + TURN_MIN;
+	while (tell(own) && !own->fault && !__atomic_load_n(&pump->halt, __ATOMIC_RELAXED)) {
+		while (hear(pump) && !own->fault)
+			continue;
+		if (own->gone || own->fault || pump->ended)
+			return;
+		if (own->nempty == 0) {
+			if (!linger(pump))
+				return;
+			continue;
+		}
+		fill_some(pump, generation, at_once(pump));
+		own->more = pump->nbatches >= most;
+		pump->chore.again = pump->nbatches >= least && hs_chore_is_waited_for(&pump->chore);
+		if (own->more || pump->chore.again) {
+			tell(own);
+			return;
+		}
+	}
+}
+
+static void turn(struct hs_pump *pump, uint64_t generation)
+{
+	struct own *own = pump->own;
+	bool brief = own->brief || generation != pump->generation;
+	own->brief = false;
+	own->more = brief;
+	if (!brief) {
+		own->hot = uv_hrtime() - own->rested_ns < HOT_NS;
+		full_turn(pump, generation);
+		own->rested_ns = uv_hrtime();
+	} else if (tell(own)) {
+		if (generation != pump->generation) {
+			while (hear(pump) && !own->fault) // releases that came before the seek
+				continue;
+		}
+		fill_some(pump, generation, 1);
+		tell(own);
+	}
+}
+
+// ---- the loop thread's ----
+
+static void watch(struct hs_pump *pump)
+{
+	struct own *own = pump->own;
+	struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT | (own->blocked ? EPOLLOUT : 0), .data.ptr = pump};
+	int op = own->watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+	if (epoll_ctl(pump->server->channels_fd, op, own->fd, &event) < 0)
+		hs_conn_doom(pump->conn, strerror(errno));
+	own->watched = true;
+}
+
+static void settle(struct hs_pump *pump)
+{
+	struct own *own = pump->own;
 	if (pump->dead)
-		hs_pump_end_when_unused(pump);
-	else if (whole)
-		hs_news_send(pump); // what became full meanwhile
-}
-
-int hs_news_init(struct hs_pump *pump)
-{
-	pump->news.pump = pump;
-	pump->news.out.done = on_told;
-	pump->news.ready = calloc(pump->nslots, sizeof(*pump->news.ready));
-	return pump->news.ready ? 0 : -ENOMEM;
-}
-
-void hs_news_fini(struct hs_pump *pump)
-{
-	free(pump->news.ready);
-	hs_w_fini(&pump->news.frame);
-}
-
-void hs_news_add(struct hs_pump *pump, unsigned index)
-{
-	pump->news.ready[pump->news.nready++] = index;
-}
-
-void hs_news_send(struct hs_pump *pump)
-{
-	struct hs_news *news = &pump->news;
-	if (news->nsending > 0 || news->nready == 0 || pump->conn->doomed)
 		return;
-	write_news(pump);
-	if (news->frame.failed) {
-		hs_conn_doom(pump->conn, "out of memory");
-		return;
+	if (own->fault)
+		hs_conn_bye(pump->conn, HSFEED_EBADREQUEST, own->fault);
+	else if (own->gone)
+		hs_pump_kill(pump, true);
+	else if (own->more)
+		own->wanted = true;
+	else
+		watch(pump);
+}
+
+// What was announced stays the client's until it releases it; nothing is held back here.
+static void drop(struct hs_pump *pump)
+{
+	(void)pump;
+}
+
+const struct hs_transport hs_ring = {init, fini, due, begin, turn, settle, drop};
+
+static void on_channels(uv_poll_t *poll, int status, int events)
+{
+	struct hs_server *server = poll->data;
+	struct epoll_event ready[64];
+	(void)status;
+	(void)events;
+	int n = epoll_wait(server->channels_fd, ready, 64, 0);
+	for (int i = 0; i < n; i++) {
+		struct hs_pump *pump = ready[i].data.ptr;
+		if (pump->dead)
+			continue;
+		((struct own *)pump->own)->wanted = true;
+		hs_pump_start(pump);
 	}
-	news->nsending = news->nready;
-	news->piece = (struct iovec){news->frame.data, news->frame.len};
-	news->out.pieces = &news->piece;
-	news->out.npieces = 1;
-	news->out.len = news->frame.len;
-	pump->queued++;
-	hs_conn_push(pump->conn, &news->out);
 }
 
-void hs_news_drop(struct hs_pump *pump)
+int hs_ring_open(struct hs_server *server)
 {
-	struct hs_news *news = &pump->news;
-	for (unsigned i = news->nsending; i < news->nready; i++)
-		hs_pump_free_slot(pump, news->ready[i]);
-	news->nready = news->nsending;
+	server->channels_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (server->channels_fd < 0)
+		return -errno;
+	int rc = uv_poll_init(&server->loop, &server->channels, server->channels_fd);
+	if (rc < 0) {
+		close(server->channels_fd);
+		server->channels_fd = -1;
+		return rc;
+	}
+	server->channels.data = server;
+	uv_poll_start(&server->channels, UV_READABLE, on_channels);
+	return 0;
 }
 
-bool hs_news_match(const struct hs_out *out, const void *pump)
+static void on_closed(uv_handle_t *handle)
 {
-	return out->done == on_told && ((const struct hs_news *)out)->pump == pump;
+	struct hs_server *server = handle->data;
+	close(server->channels_fd);
+}
+
+void hs_ring_close(struct hs_server *server)
+{
+	if (server->channels_fd >= 0)
+		uv_close((uv_handle_t *)&server->channels, on_closed);
 }

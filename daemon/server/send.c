@@ -56,7 +56,7 @@ static int gather(const struct hs_conn *conn, struct iovec *iov, int max)
 {
 	int n = 0;
 	for (const struct hs_out *out = conn->out_first; out && n < max; out = out->next) {
-		if (out->fd && out != conn->out_first)
+		if (out->nfds > 0 && out != conn->out_first)
 			break;
 		size_t skip = out->sent;
 		for (unsigned i = 0; i < out->npieces && n < max; i++) {
@@ -110,18 +110,18 @@ static ssize_t send_some(const struct hs_conn *conn)
 	struct iovec iov[64];
 	union {
 		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
+		char bytes[CMSG_SPACE(HS_SEND_FDS * sizeof(int))];
 	} control = {.bytes = {0}};
 	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)gather(conn, iov, 64)};
 	const struct hs_out *first = conn->out_first;
-	if (first->fd && first->sent == 0) {
+	if (first->nfds > 0 && first->sent == 0) {
 		msg.msg_control = control.bytes;
-		msg.msg_controllen = sizeof(control.bytes);
+		msg.msg_controllen = CMSG_SPACE(first->nfds * sizeof(int));
 		struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
 		cmsg->cmsg_level = SOL_SOCKET;
 		cmsg->cmsg_type = SCM_RIGHTS;
-		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(cmsg), first->fd, sizeof(int));
+		cmsg->cmsg_len = CMSG_LEN(first->nfds * sizeof(int));
+		memcpy(CMSG_DATA(cmsg), first->fds, first->nfds * sizeof(int));
 	}
 	return sendmsg(conn->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
@@ -167,7 +167,7 @@ void hs_conn_drop(struct hs_conn *conn, bool (*match)(const struct hs_out *out, 
 struct flat {
 	struct hs_out out; // first member
 	struct iovec piece;
-	int fd;
+	int fds[HS_SEND_FDS];
 };
 
 static void on_flat_done(struct hs_out *out, bool whole)
@@ -175,40 +175,44 @@ static void on_flat_done(struct hs_out *out, bool whole)
 	struct flat *flat = (struct flat *)out;
 	(void)whole;
 	free(flat->piece.iov_base);
-	if (flat->fd >= 0)
-		close(flat->fd);
+	for (unsigned i = 0; i < flat->out.nfds; i++)
+		close(flat->fds[i]);
 	free(flat);
 }
 
-static bool push_frame(struct hs_conn *conn, struct hs_wbuf *frame, int fd)
+static bool push_frame(struct hs_conn *conn, struct hs_wbuf *frame, int fds[HS_SEND_FDS])
 {
 	struct flat *flat = frame->failed ? NULL : calloc(1, sizeof(*flat));
 	if (!flat) {
-		if (fd >= 0)
-			close(fd);
 		hs_w_fini(frame);
 		hs_conn_doom(conn, "out of memory");
 		return false;
 	}
 	flat->piece = (struct iovec){frame->data, frame->len};
-	flat->out = (struct hs_out){
-		.pieces = &flat->piece, .npieces = 1, .len = frame->len, .charged = frame->len, .done = on_flat_done};
-	flat->fd = fd;
-	flat->out.fd = fd >= 0 ? &flat->fd : NULL;
+	flat->out = (struct hs_out){.pieces = &flat->piece,
+				    .npieces = 1,
+				    .len = frame->len,
+				    .charged = frame->len,
+				    .fds = flat->fds,
+				    .done = on_flat_done};
+	for (unsigned i = 0; i < HS_SEND_FDS && fds[i] >= 0; i++) {
+		flat->fds[flat->out.nfds++] = fds[i];
+		fds[i] = -1;
+	}
 	*frame = (struct hs_wbuf){0};
 	hs_conn_push(conn, &flat->out);
 	return true;
 }
 
-void hs_conn_send_fd(struct hs_conn *conn, struct hs_wbuf *frame, int fd)
+void hs_conn_send_fds(struct hs_conn *conn, struct hs_wbuf *frame, int fds[HS_SEND_FDS])
 {
-	if (push_frame(conn, frame, fd))
+	if (push_frame(conn, frame, fds))
 		hs_conn_flush(conn);
 }
 
 void hs_conn_send(struct hs_conn *conn, struct hs_wbuf *frame)
 {
-	hs_conn_send_fd(conn, frame, -1);
+	hs_conn_send_fds(conn, frame, (int[HS_SEND_FDS]){-1, -1});
 }
 
 void hs_conn_bye(struct hs_conn *conn, int code, const char *message)

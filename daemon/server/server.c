@@ -20,6 +20,7 @@
 #include "core.h"
 #include "listen.h"
 #include "log.h"
+#include "stream.h"
 
 #define SWEEP_MS        250
 #define MAX_DESCRIPTORS 65536
@@ -285,11 +286,19 @@ static int start_loop(struct hs_server *server, struct hs_err *reterr)
 	return 0;
 }
 
+static int start_channels(struct hs_server *server, struct hs_err *reterr)
+{
+	int rc = hs_ring_open(server);
+	return rc < 0 ? hs_err_set(reterr, rc, "cannot start: %s", strerror(-rc)) : 0;
+}
+
 static int begin(struct hs_server *server, struct hs_err *reterr)
 {
 	int rc = open_store(server, reterr);
 	if (rc == 0)
 		rc = start_crews(server, reterr);
+	if (rc == 0)
+		rc = start_channels(server, reterr);
 	if (rc == 0)
 		rc = hs_listen_open(server, reterr);
 	return rc < 0 ? rc : hs_listen_start(server, reterr);
@@ -307,6 +316,7 @@ static void close_loop_handles(struct hs_server *server)
 	server->closing = true;
 	for (size_t i = 0; i < sizeof(handles) / sizeof(handles[0]); i++)
 		uv_close(handles[i], NULL);
+	hs_ring_close(server);
 	hs_crew_destroy(server->requests);
 	hs_crew_destroy(server->fills);
 	hs_crew_destroy(server->writer);
@@ -345,7 +355,7 @@ int hs_server_run(const struct hs_server_options *options, struct hs_err *reterr
 	if (!server)
 		return hs_err_nomem(reterr, "starting");
 	server->options = options;
-	server->listener.fd = server->listener.spare_fd = -1;
+	server->listener.fd = server->listener.spare_fd = server->channels_fd = -1;
 	signal(SIGPIPE, SIG_IGN);
 	raise_descriptors();
 	int rc = start_loop(server, reterr);

@@ -347,12 +347,17 @@ int hs_req_stream_open_run(struct hs_request *req)
 	if (rc < 0)
 		return rc;
 	write_opened(&req->result, stream, p, o->id);
-	const struct hs_pump_options options = {.transport = (enum hs_transport)p->transport,
+	const struct hs_pump_options options = {.transport = p->transport ? &hs_ring : &hs_inline,
 						.id = o->id,
 						.nslots = (unsigned)p->slots,
 						.slot_bytes = o->slot_bytes,
 						.max_bytes = req->server->options->limits.slot_bytes_per_user};
-	return hs_pump_create(req->server, stream, &options, &o->pump, &req->result_fd, &req->err);
+	rc = hs_pump_create(req->server, stream, &options, &o->pump, &req->err);
+	for (int i = 0; rc == 0 && i < HS_SEND_FDS; i++) {
+		req->result_fds[i] = o->pump->fds[i];
+		o->pump->fds[i] = -1;
+	}
+	return rc;
 }
 
 int hs_req_stream_open_settle(struct hs_request *req)

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pumps: a feed's stream, its slots, and the connection they go to.
-//
-// A slot is FREE -> FILLING (a fill thread writes it) -> QUEUED (in the connection's queue) -> OUT (the kernel took
-// every byte; the client's) -> FREE again by the client's release, the only credit there is.
 #ifndef HS_SERVER_STREAM_H
 #define HS_SERVER_STREAM_H
 
@@ -12,6 +9,10 @@
 // hs_pump_release takes the notice stream.release; one that is not due dooms the connection.
 void hs_pump_release(struct hs_conn *conn, struct hs_message *m);
 void hs_pump_abandon(struct hs_conn *conn); // the connection is gone
+
+// hs_ring_open begins to watch the rings' channels; hs_ring_close ends it when the loop has run the closing.
+int hs_ring_open(struct hs_server *server);
+void hs_ring_close(struct hs_server *server);
 
 int hs_req_stream_open_begin(struct hs_request *req);
 int hs_req_stream_open_run(struct hs_request *req);
