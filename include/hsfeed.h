@@ -584,8 +584,8 @@ HSFEED_API int hsfeed_stream_seek(hsfeed_stream *stream, const struct hsfeed_see
 				  hsfeed_value **ret_value, struct hsfeed_error *reterr);
 
 // hsfeed_stream_close closes a stream; the batches it lent stay readable until released. Never blocks: the daemon is
-// told, and not waited for; with a ring it is told when the last batch is released, since it then takes the memory back.
-// NULL is allowed.
+// told, and not waited for; with a ring it is told when the last batch is released, since it then takes the memory
+// back. NULL is allowed.
 HSFEED_API void hsfeed_stream_close(hsfeed_stream *stream);
 
 #ifdef __cplusplus

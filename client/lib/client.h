@@ -18,12 +18,12 @@
 #include "hsfeed.h"
 #include "wire/wire.h"
 
-#define HS_LIB_MAX_SLOTS       64
-#define HS_LIB_MAX_ROLES       8
-#define HS_LIB_MAX_ARRAYS      (3 * HS_LIB_MAX_ROLES + 2)
-#define HS_LIB_MAX_DATA        (1u << 28) // bytes of one batch
-#define HS_LIB_MAX_FRAME       (1u << 29) // whatever hello says: a frame beyond this is not believed
-#define HS_LIB_MAX_FDS         8
+#define HS_LIB_MAX_SLOTS  64
+#define HS_LIB_MAX_ROLES  8
+#define HS_LIB_MAX_ARRAYS (3 * HS_LIB_MAX_ROLES + 2)
+#define HS_LIB_MAX_DATA   (1u << 28) // bytes of one batch
+#define HS_LIB_MAX_FRAME  (1u << 29) // whatever hello says: a frame beyond this is not believed
+#define HS_LIB_MAX_FDS    8
 
 // ---- error.c ----
 
@@ -90,8 +90,8 @@ struct hs_wait { // the one call that is being waited for
 struct hsfeed_client {
 	int fd;
 	pid_t owner_pid;
-	bool closed;     // by hsfeed_close; lives on while `lent` > 0
-	unsigned lent;   // streams of which batches are held that lie in a ring
+	bool closed;   // by hsfeed_close; lives on while `lent` > 0
+	unsigned lent; // streams of which batches are held that lie in a ring
 	struct hs_peer peer;
 	unsigned timeout_ms;
 	void (*on_notice)(void *arg, const char *name, const hsfeed_value *params);

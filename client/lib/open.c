@@ -215,8 +215,8 @@ static bool has_array(const hsfeed_value *info, const char *name)
 
 static int put_again(hsfeed_params *p, const hsfeed_stream *s, struct hsfeed_error *reterr)
 {
-	static const char *const same[] = {"split", "order", "rank",    "world", "shard", "batch_size",
-					   "drop_last", "padding", "dtype", "slots"};
+	static const char *const same[] = {"split",      "order",     "rank",    "world", "shard",
+					   "batch_size", "drop_last", "padding", "dtype", "slots"};
 	const hsfeed_value *info = s->info;
 	int rc = put_version(p, info, reterr);
 	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++)

@@ -4,20 +4,28 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "client.h"
 
-#define IN_BYTES    16384u // a frame of the daemon's has at most 64 slots x (5 + 8 roles) numbers
-#define PARTING_MS  1000   // how long the daemon's last words are waited for
+#define IN_BYTES   16384u // a frame of the daemon's has at most 64 slots x (5 + 8 roles) numbers
+#define PARTING_MS 1000   // how long the daemon's last words are waited for
+
+// Who slept for a short time only looks for a while, the next time, before it sleeps: waking it costs the daemon more
+// than filling a batch. Who waits longer sleeps.
+#define HOT_US  200
+#define LOOK_US 50
 
 struct hs_channel {
 	int fd;
+	bool hot;
 	struct hs_wbuf out; // to be sent, from `sent` on
 	size_t sent;
 	size_t in_len;
@@ -249,12 +257,40 @@ static int wait_ready(hsfeed_stream *s, int64_t deadline, struct hsfeed_error *r
 	return rc == HSFEED_ETIMEOUT ? 0 : rc;
 }
 
+static int64_t now_us(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+static int look(hsfeed_stream *s)
+{
+	int64_t end = now_us() + LOOK_US;
+	int rc = 0;
+	while (rc == 0 && now_us() < end) {
+		sched_yield(); // the daemon may be waiting for this very processor
+		rc = take(s);
+	}
+	return rc;
+}
+
+static int sleep_until(hsfeed_stream *s, int64_t deadline, struct hsfeed_error *reterr)
+{
+	int64_t asleep = now_us();
+	int rc = wait_ready(s, deadline, reterr);
+	s->channel->hot = now_us() - asleep < HOT_US;
+	return rc;
+}
+
 int hs_channel_step(hsfeed_stream *s, int64_t deadline, struct hsfeed_error *reterr)
 {
 	send_some(s->channel);
 	int rc = take(s);
+	if (rc == 0 && s->channel->hot)
+		rc = look(s);
 	if (rc == 0) {
-		rc = wait_ready(s, deadline, reterr);
+		rc = sleep_until(s, deadline, reterr);
 		if (rc == HSFEED_ETIMEOUT || rc == -EINTR)
 			return rc;
 		if (rc == 0)

@@ -4,8 +4,8 @@
 //   FREE --- stream.batch ---> WAITING --- hsfeed_stream_next ---> HELD --- hsfeed_batch_release ---> FREE (+ a credit)
 //                                 \------------------- seek, another generation -----------------------/
 //
-// A slot is the memory of one batch. With the inline transport it is ours and filled by a copy; with a ring it is a part
-// of the mapped ring: nothing outside batch.c and ring.c knows.
+// A slot is the memory of one batch. With the inline transport it is ours and filled by a copy; with a ring it is a
+// part of the mapped ring: nothing outside batch.c and ring.c knows.
 //
 // Closing: a ring's memory goes back to the daemon with stream.close, so that is sent when the last batch in it is
 // released, and until then stream and connection live on behind the caller's back.

@@ -11,8 +11,8 @@
 // size), so the inner loops have no checks.
 //
 // Why it is fast: most of what is written is the same in every batch, ones, zeros and pads. It is copied from patterns
-// that are made once per stream and stay in the innermost cache, by memcpy, which the C library fits to the processor: a
-// mask of `used` ones is one copy from
+// that are made once per stream and stay in the innermost cache, by memcpy, which the C library fits to the processor:
+// a mask of `used` ones is one copy from
 //     1 1 1 1 ... 1 0 0 0 ... 0      (W ones, W zeros, W the widest row; zeros first where padding is on the left)
 //             ^ W - used
 // Only a row's own tokens are loops here, as long as the row has tokens; the rows to come are fetched ahead, as a

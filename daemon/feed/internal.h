@@ -71,13 +71,13 @@ int hs_feed_layout_init(const struct hs_feed_source *source, const struct hs_str
 
 // What the gather copies (gather.c), per role.
 struct hs_patterns {
-	size_t width; // the widest row
-	bool left;    // padding
+	size_t width;  // the widest row
+	bool left;     // padding
 	uint8_t *mask; // [2 * width]; NULL: rows are too wide to be worth it
 	uint8_t *pads; // [width], in the same memory
 };
 int hs_feed_patterns_init(struct hs_patterns *p, const struct hs_encoding *e, size_t width, bool narrow); // or -ENOMEM
-void hs_feed_patterns_fini(struct hs_patterns *p); // safe on a zeroed one
+void hs_feed_patterns_fini(struct hs_patterns *p);   // safe on a zeroed one
 int64_t hs_feed_pad_id(const struct hs_encoding *e); // what stands for a pad where the tokenizer has none: 0
 
 // hs_feed_gather writes the batch of `rows` (n row numbers) into a slot; sets fill->rows and fill->lengths.

@@ -25,8 +25,8 @@ struct hs_user {
 	uint32_t uid;
 	unsigned refs, conns, running, waiting; // running, waiting: ingest children
 	unsigned handles;                       // of all its connections
-	uint64_t slot_bytes; // atomic: request threads charge it before they allocate
-	uint64_t request_turn, fill_turn; // with server->requests, server->fills
+	uint64_t slot_bytes;                    // atomic: request threads charge it before they allocate
+	uint64_t request_turn, fill_turn;       // with server->requests, server->fills
 };
 
 struct hs_listener {
@@ -50,8 +50,8 @@ struct hs_server {
 	struct hs_crew *closer;   // closes clients' descriptors: a hostile file system can hang a close
 	struct hs_listener listener;
 	uv_prepare_t reaper; // ends doomed connections before the loop sleeps
-	uv_poll_t channels; // of rings that no thread has just now
-	int channels_fd;    // an epoll of them; -1: none
+	uv_poll_t channels;  // of rings that no thread has just now
+	int channels_fd;     // an epoll of them; -1: none
 	uv_idle_t awake;     // active while a connection waits for its next turn: the loop does not sleep
 	uv_timer_t sweep, beat;
 	uv_signal_t sigterm, sigint, sighup, sigchld;

@@ -29,9 +29,9 @@ void hs_crew_submit(struct hs_crew *crew, struct hs_chore *chore);
 // each other, however many the one has. *turn is the owner's with this crew, 0 at first.
 void hs_crew_submit_fair(struct hs_crew *crew, struct hs_chore *chore, uint64_t *turn);
 
-// From `run`: a chore that expects more to do in a moment may linger on its thread instead of being done, since waking a
-// thread takes tens of microseconds. One of a crew at a time may, and only while nothing else waits for a thread.
-bool hs_chore_linger_begin(struct hs_chore *chore);    // whether it may; if so, _end must follow
+// From `run`: a chore that expects more to do in a moment may linger on its thread instead of being done, since waking
+// a thread takes tens of microseconds. One of a crew at a time may, and only while nothing else waits for a thread.
+bool hs_chore_linger_begin(struct hs_chore *chore);        // whether it may; if so, _end must follow
 bool hs_chore_is_waited_for(const struct hs_chore *chore); // whether another waits for a thread
 void hs_chore_linger_end(struct hs_chore *chore);
 

@@ -228,4 +228,4 @@ bool hs_inline_release(struct hs_pump *pump, const struct hs_pairs *fills)
 	return true;
 }
 
-const struct hs_transport hs_inline = {init, fini, due, begin, turn, settle, drop};
+const struct hs_transport hs_inline = {init, fini, due, begin, turn, settle, drop, 0};

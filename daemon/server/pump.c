@@ -10,8 +10,9 @@
 
 #include "log.h"
 
-// What a stream takes beside its slots (measured: 11 KiB, a channel's 6 KiB). Charged, or streams of tiny slots would cost nothing.
-#define STREAM_BYTES 20480
+// What a stream takes beside its slots and its transport's own (measured: 11 KiB, and for each slot). Charged, or
+// streams of tiny slots would cost nothing.
+#define STREAM_BYTES 12288
 #define SLOT_BYTES   1280
 
 // ---- life ----
@@ -81,7 +82,7 @@ int hs_pump_create(struct hs_server *server, struct hs_stream *stream, const str
 				 .nslots = options->nslots,
 				 .memory_bytes = bytes ? (bytes + page - 1) / page * page : page,
 				 .fds = {-1, -1}};
-	pump->cost = pump->memory_bytes + STREAM_BYTES + options->nslots * SLOT_BYTES;
+	pump->cost = pump->memory_bytes + STREAM_BYTES + pump->transport->bytes + options->nslots * SLOT_BYTES;
 	int rc = init(pump, options, reterr);
 	if (rc < 0) {
 		free_parts(pump);

@@ -9,16 +9,17 @@ enum hs_doing { HS_IDLE, HS_TURNING, HS_SEEKING, HS_ENDING }; // what a thread d
 
 struct hs_pump;
 
-// A way to the client. `turn` runs on a thread, which then has the stream and all of the transport's own; the others run
-// on the loop thread while no thread has the pump.
+// A way to the client. `turn` runs on a thread, which then has the stream and all of the transport's own; the others
+// run on the loop thread while no thread has the pump.
 struct hs_transport {
 	int (*init)(struct hs_pump *pump); // on a request thread; 0 or -errno; fini follows in any case
 	void (*fini)(struct hs_pump *pump);
-	bool (*due)(const struct hs_pump *pump);                // is there anything that a turn could do?
-	void (*begin)(struct hs_pump *pump);                    // before a turn or a seek
+	bool (*due)(const struct hs_pump *pump);                 // is there anything that a turn could do?
+	void (*begin)(struct hs_pump *pump);                     // before a turn or a seek
 	void (*turn)(struct hs_pump *pump, uint64_t generation); // fills some slots
-	void (*settle)(struct hs_pump *pump);                   // after it
-	void (*drop)(struct hs_pump *pump);                     // forgets what the client was not told yet
+	void (*settle)(struct hs_pump *pump);                    // after it
+	void (*drop)(struct hs_pump *pump);                      // forgets what the client was not told yet
+	size_t bytes;                                            // what it takes of its own, to be charged
 };
 extern const struct hs_transport hs_inline, hs_ring;
 
@@ -33,11 +34,11 @@ struct hs_pump {
 	uint32_t id;
 	uint64_t generation, end_at; // end_at: position after the last batch
 	unsigned nslots;
-	uint8_t *memory; // the slots'
+	uint8_t *memory;           // the slots'
 	size_t memory_bytes, cost; // cost: what the user is charged, with what keeping a stream takes besides
-	void *own;       // the transport's
-	int fds[2];      // for the answer to stream.open: the ring and its channel; -1: none
-	uint64_t nbatches, nrows; // of the last turn
+	void *own;                 // the transport's
+	int fds[2];                // for the answer to stream.open: the ring and its channel; -1: none
+	uint64_t nbatches, nrows;  // of the last turn
 	enum hs_doing doing;
 	unsigned queued; // what of it is in the connection's queue
 	bool halt;       // atomic: the turn shall end soon

@@ -7,8 +7,8 @@
 // beginning, so that no write of ours can fail.
 //
 // Why a channel: a batch takes 3 us to fill, waking a thread 40. A turn reads releases, fills and announces by itself,
-// so that a stream at full speed wakes nobody, and lingers a moment for more releases before it gives up its thread. The
-// loop thread only watches the channels of streams that no thread has.
+// so that a stream at full speed wakes nobody, and lingers a moment for more releases before it gives up its thread.
+// The loop thread only watches the channels of streams that no thread has.
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -25,11 +25,12 @@
 #define MFD_NOEXEC_SEAL 0x0008U
 #endif
 
-#define IN_BYTES  4096    // a client's frames on a channel are not longer
-#define TURN_MIN  8       // slots that a turn fills before it leaves the thread to others
-#define TURN_MAX  4096    // slots after which the loop thread hears of it
-#define HOT_NS    200000  // a turn that begins so soon after the last one lingers at its end,
-#define LINGER_NS 100000  // ... so long at most
+#define IN_BYTES      4096   // a client's frames on a channel are not longer
+#define CHANNEL_BYTES 4096   // the kernel's part of it: two sockets, and messages under way
+#define TURN_MIN      8      // slots that a turn fills before it leaves the thread to others
+#define TURN_MAX      4096   // slots after which the loop thread hears of it
+#define HOT_NS        200000 // a turn that begins so soon after the last one lingers at its end,
+#define LINGER_NS     100000 // ... so long at most
 
 struct slot {
 	uint64_t fill; // the number of its last fill
@@ -37,14 +38,14 @@ struct slot {
 };
 
 struct own {
-	int fd;           // our end of the channel
-	bool watched;     // by server->channels
-	bool wanted;      // loop thread: a turn has something to do
-	bool brief;       // the next turn fills one slot, for a client that waits for it
-	bool more;        // the turn stopped before it was done
-	bool gone;        // the client closed its end
-	bool blocked;     // the channel is full: what is left of `out` waits for room
-	bool hot;         // the client keeps a thread busy
+	int fd;            // our end of the channel
+	bool watched;      // by server->channels
+	bool wanted;       // loop thread: a turn has something to do
+	bool brief;        // the next turn fills one slot, for a client that waits for it
+	bool more;         // the turn stopped before it was done
+	bool gone;         // the client closed its end
+	bool blocked;      // the channel is full: what is left of `out` waits for room
+	bool hot;          // the client keeps a thread busy
 	const char *fault; // what the client did wrong
 	uint64_t rested_ns, nfills;
 	struct hs_wbuf out; // frames, of which `sent` bytes are gone
@@ -233,8 +234,8 @@ static bool tell(struct own *own)
 {
 	own->blocked = false;
 	while (own->sent < own->out.len && !own->gone) {
-		ssize_t n = send(own->fd, own->out.data + own->sent, own->out.len - own->sent,
-				 MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t n =
+			send(own->fd, own->out.data + own->sent, own->out.len - own->sent, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (n >= 0) {
 			own->sent += (size_t)n;
 		} else if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM) {
@@ -406,7 +407,7 @@ static void drop(struct hs_pump *pump)
 	(void)pump;
 }
 
-const struct hs_transport hs_ring = {init, fini, due, begin, turn, settle, drop};
+const struct hs_transport hs_ring = {init, fini, due, begin, turn, settle, drop, sizeof(struct own) + CHANNEL_BYTES};
 
 static void on_channels(uv_poll_t *poll, int status, int events)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sending: a connection's queue of things that stay where they are until the kernel took their bytes.
 //
-// A frame that carries a descriptor begins a sendmsg of its own: the kernel then hands the descriptor over with the read
-// that takes the frame's first byte, and with no earlier one.
+// A frame that carries a descriptor begins a sendmsg of its own: the kernel then hands the descriptor over with the
+// read that takes the frame's first byte, and with no earlier one.
 #include "conn.h"
 
 #include <errno.h>
@@ -134,7 +134,8 @@ void hs_conn_flush(struct hs_conn *conn)
 			account_sent(conn, (size_t)n);
 		else if (errno == EAGAIN)
 			break;
-		else if (errno == ENOBUFS || errno == ENOMEM || errno == ETOOMANYREFS) // the last: descriptors in flight
+		else if (errno == ENOBUFS || errno == ENOMEM ||
+			 errno == ETOOMANYREFS) // the last: descriptors in flight
 			retry_later(conn);
 		else if (errno == EPIPE || errno == ECONNRESET)
 			hs_conn_left(conn);

@@ -2,6 +2,7 @@
 // stream.open, stream.seek and stream.close.
 #include "stream.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,7 +54,7 @@ static const struct hs_field open_fields[] = {
 	{.key = "dtype", .type = HS_T_ENUM, AT(dtype), .names = dtypes},
 	{.key = "token_type_ids", .type = HS_T_BOOL, AT(token_type_ids)},
 	{.key = "transport", .type = HS_T_ENUM, AT(transport), .names = transports},
-	{.key = "slots", .type = HS_T_UINT, AT(slots), .min = 1, .max = 1024, .def = 8},
+	{.key = "slots", .type = HS_T_UINT, AT(slots), .max = 1024, .def = 0},
 };
 #undef AT
 const struct hs_schema hs_stream_open_schema = HS_SCHEMA(struct open_params, open_fields);
@@ -77,8 +78,16 @@ const struct hs_schema hs_stream_close_schema = HS_SCHEMA(struct hs_seek_params,
 struct opening {
 	struct hs_pump *pump;
 	uint32_t id;
+	unsigned slots;
 	uint64_t *slot_bytes; // the user's account
 };
+
+// Left out: as many as pays (measured). A ring's client does not wake the daemon for each.
+static unsigned slots_of(const struct open_params *p, const struct hs_limits *limits)
+{
+	unsigned most = limits->slots > UINT_MAX ? UINT_MAX : (unsigned)limits->slots, usual = p->transport ? 16 : 8;
+	return p->slots ? (unsigned)p->slots : usual < most ? usual : most;
+}
 
 int hs_req_stream_open_begin(struct hs_request *req)
 {
@@ -89,13 +98,14 @@ int hs_req_stream_open_begin(struct hs_request *req)
 			   (unsigned long long)limits->streams);
 		return hs_err_hint(&req->err, "close some with stream.close, or use another connection");
 	}
-	if (p->slots > limits->slots)
+	if (slots_of(p, limits) > limits->slots)
 		return hs_err_set(&req->err, HSFEED_ELIMIT, "stream.open: at most %llu slots",
 				  (unsigned long long)limits->slots);
 	struct opening *o = calloc(1, sizeof(*o));
 	if (!o)
 		return hs_err_nomem(&req->err, "opening a stream");
 	o->id = ++req->conn->next_stream;
+	o->slots = slots_of(p, limits);
 	o->slot_bytes = &req->conn->user->slot_bytes;
 	req->conn->npumps++; // settle gives it back when no stream comes of it
 	req->state = o;
@@ -264,7 +274,7 @@ static void write_words(struct hs_wbuf *w, const struct hs_stream_spec *spec, in
 		hs_w_cstr(w, paddings[spec->padding]);
 }
 
-static void write_numbers(struct hs_wbuf *w, const struct hs_stream *stream, const struct open_params *p, uint32_t id)
+static void write_numbers(struct hs_wbuf *w, const struct hs_stream *stream, unsigned slots, uint32_t id)
 {
 	const struct hs_stream_spec *spec = hs_stream_get_spec(stream);
 	const struct {
@@ -284,7 +294,7 @@ static void write_numbers(struct hs_wbuf *w, const struct hs_stream *stream, con
 		{"rows", hs_stream_rows(stream)},
 		{"samples", hs_stream_samples(stream)},
 		{"batches", hs_stream_batches(stream)},
-		{"slots", p->slots},
+		{"slots", slots},
 		{"slot_bytes", hs_stream_get_layout(stream)->slot_bytes},
 	};
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
@@ -293,7 +303,7 @@ static void write_numbers(struct hs_wbuf *w, const struct hs_stream *stream, con
 	}
 }
 
-static void write_opened(struct hs_wbuf *w, const struct hs_stream *stream, const struct open_params *p, uint32_t id)
+static void write_opened(struct hs_wbuf *w, const struct hs_stream *stream, const struct opening *o, int transport)
 {
 	const struct hs_plan *plan = hs_stream_get_plan(stream);
 	const struct hs_layout *layout = hs_stream_get_layout(stream);
@@ -301,8 +311,8 @@ static void write_opened(struct hs_wbuf *w, const struct hs_stream *stream, cons
 	char hex[HS_ID_HEX];
 	hs_id_hex(&entry->version, hex);
 	hs_w_map(w, 15 + 7 + 7); // numbers, words, and what follows
-	write_numbers(w, stream, p, id);
-	write_words(w, hs_stream_get_spec(stream), p->transport);
+	write_numbers(w, stream, o->slots, o->id);
+	write_words(w, hs_stream_get_spec(stream), transport);
 	write_encodings(w, stream);
 	hs_w_cstr(w, "name");
 	hs_w_cstr(w, entry->name);
@@ -328,6 +338,7 @@ static void write_opened(struct hs_wbuf *w, const struct hs_stream *stream, cons
 int hs_req_stream_open_run(struct hs_request *req)
 {
 	const struct open_params *p = req->params;
+	const struct hs_limits *limits = &req->server->options->limits;
 	struct opening *o = req->state;
 	struct hs_source_request request;
 	struct hs_stream_spec spec;
@@ -346,12 +357,12 @@ int hs_req_stream_open_run(struct hs_request *req)
 	rc = hs_stream_create(req->server->feed, source, &spec, &stream, &req->err);
 	if (rc < 0)
 		return rc;
-	write_opened(&req->result, stream, p, o->id);
+	write_opened(&req->result, stream, o, p->transport);
 	const struct hs_pump_options options = {.transport = p->transport ? &hs_ring : &hs_inline,
 						.id = o->id,
-						.nslots = (unsigned)p->slots,
+						.nslots = o->slots,
 						.slot_bytes = o->slot_bytes,
-						.max_bytes = req->server->options->limits.slot_bytes_per_user};
+						.max_bytes = limits->slot_bytes_per_user};
 	rc = hs_pump_create(req->server, stream, &options, &o->pump, &req->err);
 	for (int i = 0; rc == 0 && i < HS_SEND_FDS; i++) {
 		req->result_fds[i] = o->pump->fds[i];

@@ -85,7 +85,8 @@ int main(int argc, char **argv)
 	memset(memory, 1, COLD_BYTES);
 	size_t slot_bytes = hs_stream_get_layout(stream)->slot_bytes, cold = COLD_BYTES / slot_bytes;
 	double warm_us = measure(stream, memory, 1, epochs), ring_us = measure(stream, memory, 16, epochs);
-	printf("{\"bench\":\"gather\",\"slot_bytes\":%zu,\"us_per_batch\":%.2f,\"us_16_slots\":%.2f,\"us_cold\":%.2f}\n",
+	printf("{\"bench\":\"gather\",\"slot_bytes\":%zu,\"us_per_batch\":%.2f,\"us_16_slots\":%.2f,\"us_cold\":%.2f}"
+	       "\n",
 	       slot_bytes, warm_us, ring_us, measure(stream, memory, cold, epochs));
 	hs_stream_destroy(stream);
 	hs_feed_destroy(feed);

@@ -92,14 +92,15 @@ static double stalled(const struct figures *f, double seconds)
 
 static void print(const hsfeed_value *info, unsigned epochs, struct figures *f)
 {
-	printf("{\"bench\":\"stream\",\"transport\":\"%s\",\"slots\":%" PRIu64 ",\"slot_bytes\":%" PRIu64 ",\"epochs\":%u,"
+	printf("{\"bench\":\"stream\",\"transport\":\"%s\",\"slots\":%" PRIu64 ",\"slot_bytes\":%" PRIu64
+	       ",\"epochs\":%u,"
 	       "\"batches_per_s\":%.0f,\"best_batches_per_s\":%.0f,"
-	       "\"first_batch_ms\":%.3f,\"stalled\":%.2f,\"wait_p50_us\":%.1f,\"wait_p99_us\":%.1f,\"mb\":%.1f,\"sum\":%" PRIu64 "}\n",
+	       "\"first_batch_ms\":%.3f,\"stalled\":%.2f,\"wait_p50_us\":%.1f,\"wait_p99_us\":%.1f,\"mb\":%.1f,\"sum\":"
+	       "%" PRIu64 "}\n",
 	       hsfeed_value_str(hsfeed_value_get(info, "transport"), NULL, "?"),
 	       hsfeed_value_uint(hsfeed_value_get(info, "slots"), 0),
 	       hsfeed_value_uint(hsfeed_value_get(info, "slot_bytes"), 0), epochs, quantile(f->rate, epochs, 0.5),
-	       quantile(f->rate, epochs, 1), 1e3 * quantile(f->first, epochs, 0.5),
-	       stalled(f, f->seconds),
+	       quantile(f->rate, epochs, 1), 1e3 * quantile(f->first, epochs, 0.5), stalled(f, f->seconds),
 	       1e6 * quantile(f->waits, f->nwaits, 0.5), 1e6 * quantile(f->waits, f->nwaits, 0.99),
 	       (double)f->bytes / 1e6, f->sum);
 }

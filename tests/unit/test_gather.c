@@ -264,7 +264,8 @@ static void one_random_batch(void)
 	bool wide = draw(4) == 0; // as if rows were too wide for patterns
 	for (size_t i = 0; i < nroles; i++)
 		assert_int_equal(hs_feed_patterns_init(&patterns[i], &made[i].encoding,
-						       wide ? 1u << 20 : layout.arrays[i * (spec.token_type_ids ? 3 : 2)].columns,
+						       wide ? 1u << 20
+							    : layout.arrays[i * (spec.token_type_ids ? 3 : 2)].columns,
 						       spec.int32),
 				 0);
 	struct gather g = {&w.source, &spec, &layout, patterns, rows, 1 + draw(spec.batch_size)};
