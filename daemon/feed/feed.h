@@ -146,6 +146,10 @@ void hs_stream_destroy(struct hs_stream *stream);
 // hs_stream_seek moves to another place: at is checked against the order's end; the stream stays as it was on failure.
 int hs_stream_seek(struct hs_stream *stream, uint64_t epoch, uint64_t at, uint64_t seed, struct hs_err *reterr);
 
+// hs_stream_prepare makes the order of another epoch ahead of time and leaves it in the cache. It may run beside
+// whatever else is done with the stream, except its destruction; a failure shows when the epoch is asked for.
+void hs_stream_prepare(const struct hs_stream *stream, uint64_t epoch, uint64_t seed);
+
 const struct hs_stream_spec *hs_stream_get_spec(
 	const struct hs_stream *stream); // with epoch, at, seed of the last seek
 const struct hs_layout *hs_stream_get_layout(const struct hs_stream *stream);

@@ -93,7 +93,9 @@ static int move_window(struct hs_stream *s, const struct hs_stream_spec *spec, s
 	hs_cache_put(s->feed->orders, s->order);
 	s->order = order;
 	s->deal = deal;
-	s->spec = *spec;
+	s->spec.epoch = spec->epoch; // only these: hs_stream_prepare may be reading the others
+	s->spec.at = spec->at;
+	s->spec.seed = spec->seed;
 	s->next = 0;
 	return 0;
 }
@@ -105,6 +107,18 @@ int hs_stream_seek(struct hs_stream *stream, uint64_t epoch, uint64_t at, uint64
 	spec.at = at;
 	spec.seed = seed;
 	return move_window(stream, &spec, reterr);
+}
+
+void hs_stream_prepare(const struct hs_stream *stream, uint64_t epoch, uint64_t seed)
+{
+	struct hs_stream_spec spec = {.split = stream->spec.split,
+				      .fold = stream->spec.fold,
+				      .order = stream->spec.order,
+				      .seed = seed,
+				      .epoch = epoch};
+	struct hs_cache_entry *order;
+	if (get_order(stream, &spec, &order, NULL) == 0)
+		hs_cache_put(stream->feed->orders, order);
 }
 
 // ---- life ----
@@ -150,6 +164,7 @@ int hs_stream_create(struct hs_feed *feed, struct hs_feed_source *source, const 
 	}
 	s->feed = feed;
 	s->source = source;
+	s->spec = *spec;
 	int rc = stream_init(s, spec, reterr);
 	if (rc < 0) {
 		hs_stream_destroy(s);

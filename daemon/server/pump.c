@@ -202,6 +202,49 @@ static void run_turn(struct hs_chore *chore)
 	pump->transport->turn(pump, pump->generation);
 }
 
+// ---- the next epoch's order ----
+
+struct preparing {
+	struct hs_chore chore; // first member
+	struct hs_pump *pump;
+	uint64_t epoch, seed;
+};
+
+static void run_prepare(struct hs_chore *chore)
+{
+	const struct preparing *p = (struct preparing *)chore;
+	hs_stream_prepare(p->pump->stream, p->epoch, p->seed);
+}
+
+static void on_prepared(struct hs_chore *chore)
+{
+	struct preparing *p = (struct preparing *)chore;
+	p->pump->queued--;
+	hs_pump_end_when_unused(p->pump);
+	free(p);
+}
+
+// A trainer goes from epoch to epoch, so the next one's permutation is made while this one is served.
+static void prepare_next(struct hs_pump *pump)
+{
+	const struct hs_stream_spec *spec = hs_stream_get_spec(pump->stream);
+	if (pump->dead || spec->order != HS_ORDER_SHUFFLE || pump->prepared == pump->generation)
+		return;
+	pump->prepared = pump->generation;
+	struct preparing *p = calloc(1, sizeof(*p));
+	if (!p)
+		return; // it will be made when it is asked for
+	p->pump = pump;
+	p->epoch = spec->epoch + 1;
+	p->seed = spec->seed;
+	p->chore.run = run_prepare;
+	p->chore.done = on_prepared;
+	pump->queued++;
+	hs_crew_submit_fair(pump->server->requests, &p->chore, &pump->conn->user->request_turn);
+}
+
+// ---- running ----
+
 static void run_seek(struct hs_chore *chore);
 static void on_sought(struct hs_chore *chore);
 
@@ -222,6 +265,8 @@ static void settle(struct hs_pump *pump)
 	pump->transport->settle(pump);
 	if (pump->dead)
 		pump->transport->drop(pump);
+	else
+		prepare_next(pump);
 	pump->queued--;
 }
 

@@ -40,11 +40,12 @@ struct hs_pump {
 	int fds[2];                // for the answer to stream.open: the ring and its channel; -1: none
 	uint64_t nbatches, nrows;  // of the last turn
 	enum hs_doing doing;
-	unsigned queued; // what of it is in the connection's queue
-	bool halt;       // atomic: the turn shall end soon
-	bool ended;      // the epoch's end was reached
-	bool dead;       // closed; goes when nothing uses it any more
-	bool left;       // dead because the client is done with it: the ring's pages may go, whoever still maps them
+	unsigned queued;   // what else uses it: batches in the connection's queue, the making of an order
+	uint64_t prepared; // the generation whose next epoch's order was made, or is being made
+	bool halt;         // atomic: the turn shall end soon
+	bool ended;        // the epoch's end was reached
+	bool dead;         // closed; goes when nothing uses it any more
+	bool left;         // dead because the client is done with it: the ring's pages may go, whoever still maps them
 	bool attached;
 	struct hs_request *seek; // waits for, or is in, its seek
 };
