@@ -127,6 +127,7 @@ static int read_request(const struct args *args, struct request *r)
 	o->batch_size = (uint32_t)batch_size;
 	o->drop_last = args_has(args, "drop-last");
 	o->padding = args_text(args, "padding", NULL);
+	o->transport = args_text(args, "transport", NULL);
 	if (strcmp(o->split, "all") != 0 && !o->has_fold)
 		return fail(EXIT_USAGE, "stream needs --fold F, or --split all");
 	if (__builtin_mul_overflow(batch_size * args_number(args, "start-batch", 0), world, &at))
@@ -170,7 +171,7 @@ static void announce(const hsfeed_value *info)
 		put_cstr(stderr, get_str(e, "role"));
 		fprintf(stderr, " max length %llu", (unsigned long long)get_uint(e, "max_length"));
 	}
-	putc('\n', stderr);
+	fprintf(stderr, "; %s, %llu slots\n", get_str(info, "transport"), (unsigned long long)get_uint(info, "slots"));
 	put_warnings(hsfeed_value_get(info, "warnings"));
 }
 
