@@ -264,9 +264,9 @@ static int64_t now_us(void)
 	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
-static int look(hsfeed_stream *s)
+static int look(hsfeed_stream *s, int64_t deadline)
 {
-	int64_t end = now_us() + LOOK_US;
+	int64_t now = now_us(), end = deadline > now / 1000 + 1 ? now + LOOK_US : now;
 	int rc = 0;
 	while (rc == 0 && now_us() < end) {
 		sched_yield(); // the daemon may be waiting for this very processor
@@ -288,7 +288,7 @@ int hs_channel_step(hsfeed_stream *s, int64_t deadline, struct hsfeed_error *ret
 	send_some(s->channel);
 	int rc = take(s);
 	if (rc == 0 && s->channel->hot)
-		rc = look(s);
+		rc = look(s, deadline);
 	if (rc == 0) {
 		rc = sleep_until(s, deadline, reterr);
 		if (rc == HSFEED_ETIMEOUT || rc == -EINTR)
