@@ -83,7 +83,7 @@ static int make_memory(struct hs_pump *pump)
 	int rc = size_file(fd, pump->memory_bytes);
 	if (rc < 0)
 		return rc;
-	void *memory = mmap(NULL, pump->memory_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+	void *memory = mmap(NULL, pump->memory_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (memory == MAP_FAILED)
 		return -errno;
 	pump->memory = memory;
