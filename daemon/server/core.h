@@ -26,7 +26,7 @@ struct hs_user {
 	unsigned refs, conns, running, waiting; // running, waiting: ingest children
 	unsigned handles;                       // of all its connections
 	uint64_t slot_bytes;                    // atomic: request threads charge it before they allocate
-	uint64_t request_turn, fill_turn;       // with server->requests, server->fills
+	uint64_t request_turn, fill_turn, spare_turn; // with server->requests, fills, spare
 };
 
 struct hs_listener {
@@ -47,6 +47,7 @@ struct hs_server {
 	struct hs_crew *requests; // answers that need the disk or computing
 	struct hs_crew *fills;    // stream turns; apart, so that heavy requests do not starve trainers
 	struct hs_crew *writer;   // the one store thread
+	struct hs_crew *spare;    // what may be of use later; behind everything else
 	struct hs_crew *closer;   // closes clients' descriptors: a hostile file system can hang a close
 	struct hs_listener listener;
 	uv_prepare_t reaper; // ends doomed connections before the loop sleeps

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 struct list {
@@ -28,6 +29,7 @@ struct hs_crew {
 	int wake_fd;
 	uv_poll_t wake;
 	size_t pending; // loop thread only
+	int nice;
 	unsigned nthreads;
 	pthread_t threads[];
 };
@@ -105,6 +107,8 @@ static void *worker(void *arg)
 {
 	struct hs_crew *crew = arg;
 	struct hs_chore *chore;
+	if (crew->nice) // where a sandbox forbids it, it is done without
+		setpriority(PRIO_PROCESS, (id_t)gettid(), crew->nice);
 	while ((chore = wait_for_task(crew))) {
 		chore->again = false;
 		chore->run(chore);
@@ -180,7 +184,7 @@ static int open_wake(uv_loop_t *loop, struct hs_crew *crew)
 	return 0;
 }
 
-int hs_crew_create(uv_loop_t *loop, unsigned nthreads, struct hs_crew **ret)
+int hs_crew_create(uv_loop_t *loop, unsigned nthreads, int nice, struct hs_crew **ret)
 {
 	struct hs_crew *crew = calloc(1, sizeof(*crew) + nthreads * sizeof(pthread_t));
 	if (!crew)
@@ -190,6 +194,7 @@ int hs_crew_create(uv_loop_t *loop, unsigned nthreads, struct hs_crew **ret)
 		free(crew);
 		return rc;
 	}
+	crew->nice = nice;
 	pthread_mutex_init(&crew->lock, NULL);
 	pthread_cond_init(&crew->more, NULL);
 	while (rc == 0 && crew->nthreads < nthreads) {

@@ -21,8 +21,9 @@ struct hs_chore {
 	uint64_t round, *turn;
 };
 
-// hs_crew_create starts nthreads threads. 0, -ENOMEM, or -errno when not even one thread starts.
-int hs_crew_create(uv_loop_t *loop, unsigned nthreads, struct hs_crew **ret);
+// hs_crew_create starts nthreads threads; nice: 0, or how far they stand behind others (19 the most). 0, -ENOMEM, or
+// -errno when not even one thread starts.
+int hs_crew_create(uv_loop_t *loop, unsigned nthreads, int nice, struct hs_crew **ret);
 // hs_crew_submit queues a chore, first come first served. Loop thread only.
 void hs_crew_submit(struct hs_crew *crew, struct hs_chore *chore);
 // hs_crew_submit_fair queues it for one of several owners, who take turns: the second of one comes after the first of

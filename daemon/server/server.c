@@ -128,7 +128,7 @@ static bool is_idle(const struct hs_server *server)
 {
 	return !server->conns && !server->children && hs_crew_pending(server->requests) == 0 &&
 	       hs_crew_pending(server->fills) == 0 && hs_crew_pending(server->writer) == 0 &&
-	       hs_crew_pending(server->closer) == 0;
+	       hs_crew_pending(server->closer) == 0 && hs_crew_pending(server->spare) == 0;
 }
 
 static void on_awake(uv_idle_t *awake)
@@ -239,13 +239,15 @@ static int start_crews(struct hs_server *server, struct hs_err *reterr)
 	unsigned n = pool_threads(server->options);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	int rc = hs_crew_create(&server->loop, n, &server->requests);
+	int rc = hs_crew_create(&server->loop, n, 0, &server->requests);
 	if (rc == 0)
-		rc = hs_crew_create(&server->loop, n, &server->fills);
+		rc = hs_crew_create(&server->loop, n, 0, &server->fills);
 	if (rc == 0)
-		rc = hs_crew_create(&server->loop, 1, &server->writer);
+		rc = hs_crew_create(&server->loop, 1, 0, &server->writer);
 	if (rc == 0)
-		rc = hs_crew_create(&server->loop, 1, &server->closer);
+		rc = hs_crew_create(&server->loop, 1, 0, &server->closer);
+	if (rc == 0)
+		rc = hs_crew_create(&server->loop, 1, 19, &server->spare);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return rc < 0 ? hs_err_set(reterr, rc, "cannot start threads: %s", strerror(-rc)) : 0;
 }
@@ -321,6 +323,7 @@ static void close_loop_handles(struct hs_server *server)
 	hs_crew_destroy(server->fills);
 	hs_crew_destroy(server->writer);
 	hs_crew_destroy(server->closer);
+	hs_crew_destroy(server->spare);
 }
 
 static void end(struct hs_server *server)

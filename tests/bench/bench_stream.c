@@ -32,14 +32,26 @@ static double quantile(double *values, size_t n, double q)
 	return n ? values[(size_t)(q * (double)(n - 1))] : 0;
 }
 
+// Every array, in its own type.
+static uint64_t sum_array(const struct hsfeed_array *array)
+{
+	size_t n = array->bytes / hsfeed_dtype_bytes(array->dtype);
+	uint64_t sum = 0;
+	float floats = 0;
+	for (size_t i = 0; array->dtype == HSFEED_INT64 && i < n; i++)
+		sum += ((const uint64_t *)array->data)[i];
+	for (size_t i = 0; array->dtype == HSFEED_INT32 && i < n; i++)
+		sum += ((const uint32_t *)array->data)[i];
+	for (size_t i = 0; array->dtype == HSFEED_FLOAT32 && i < n; i++)
+		floats += ((const float *)array->data)[i];
+	return sum + (uint64_t)floats;
+}
+
 static uint64_t sum_batch(const struct hsfeed_batch *batch)
 {
 	uint64_t sum = 0;
-	for (size_t i = 0; i < batch->narrays; i++) {
-		const uint32_t *words = batch->arrays[i]->data;
-		for (size_t j = 0; j < batch->arrays[i]->bytes / 4; j++)
-			sum += words[j];
-	}
+	for (size_t i = 0; i < batch->narrays; i++)
+		sum += sum_array(batch->arrays[i]);
 	return sum;
 }
 
@@ -95,14 +107,15 @@ static void print(const hsfeed_value *info, unsigned epochs, struct figures *f)
 	printf("{\"bench\":\"stream\",\"transport\":\"%s\",\"slots\":%" PRIu64 ",\"slot_bytes\":%" PRIu64
 	       ",\"epochs\":%u,"
 	       "\"batches_per_s\":%.0f,\"best_batches_per_s\":%.0f,"
-	       "\"first_batch_ms\":%.3f,\"stalled\":%.2f,\"wait_p50_us\":%.1f,\"wait_p99_us\":%.1f,\"mb\":%.1f,\"sum\":"
+	       "\"first_batch_ms\":%.3f,\"first_batch_max_ms\":%.3f,\"stalled\":%.2f,\"wait_p50_us\":%.1f,\"wait_p99_"
+	       "us\":%.1f,\"mb\":%.1f,\"sum\":"
 	       "%" PRIu64 "}\n",
 	       hsfeed_value_str(hsfeed_value_get(info, "transport"), NULL, "?"),
 	       hsfeed_value_uint(hsfeed_value_get(info, "slots"), 0),
 	       hsfeed_value_uint(hsfeed_value_get(info, "slot_bytes"), 0), epochs, quantile(f->rate, epochs, 0.5),
-	       quantile(f->rate, epochs, 1), 1e3 * quantile(f->first, epochs, 0.5), stalled(f, f->seconds),
-	       1e6 * quantile(f->waits, f->nwaits, 0.5), 1e6 * quantile(f->waits, f->nwaits, 0.99),
-	       (double)f->bytes / 1e6, f->sum);
+	       quantile(f->rate, epochs, 1), 1e3 * quantile(f->first, epochs, 0.5), 1e3 * quantile(f->first, epochs, 1),
+	       stalled(f, f->seconds), 1e6 * quantile(f->waits, f->nwaits, 0.5),
+	       1e6 * quantile(f->waits, f->nwaits, 0.99), (double)f->bytes / 1e6, f->sum);
 }
 
 int main(int argc, char **argv)

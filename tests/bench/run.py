@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""run.py [--build DIR] [--data DIR] [--runs N] [tok] [ingest] [inline]: benchmarks, each beside its peer.
+"""run.py [--build DIR] [--data DIR] [--runs N] [WHAT ...]: benchmarks, each beside its peers.
 
-DIR of --build is a Release build with -DHSFEED_TESTS=ON; DIR of --data holds csv/bn_44k.csv and tokenizers/.
-One JSON line per figure; medians over --runs runs, each pair of ours and the peer's one after the other, so that a
-drifting machine hurts both."""
+WHAT: tok, ingest, stream (the C client), trainers (Python loops over torch tensors), idle, gather, scale (5 million
+rows; not among the defaults). DIR of --build is a Release build with -DHSFEED_TESTS=ON and, for trainers,
+-DHSFEED_PYTHON=ON; DIR of --data holds csv/bn_44k.csv and tokenizers/. One JSON line per figure; medians over --runs
+runs, ours and the peers' one after the other in each, so that a drifting machine hurts all of them."""
 
 import argparse
 import json
@@ -43,6 +44,17 @@ class Daemon:
     def stop(self):
         self.process.terminate()
         self.process.wait()
+
+    def memory_kb(self, kind):
+        text = pathlib.Path(f"/proc/{self.process.pid}/smaps_rollup").read_text()
+        return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith(kind))
+
+    def pss_mb(self):
+        return self.memory_kb("Pss:") / 1024
+
+    def cpu_ticks(self):
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return int(fields[11]) + int(fields[12])
 
 
 def bench_tok(args):
@@ -113,42 +125,176 @@ def bench_ingest(args, daemon):
     )
 
 
+def run_json(*command, **kwargs):
+    return json.loads(subprocess.run([str(c) for c in command], check=True, stdout=subprocess.PIPE, **kwargs).stdout)
+
+
 def bench_stream(args, daemon):
-    """Batches over the socket, beside frames of the same size over a socket with nothing behind them."""
+    """One C client that sums every array, beside frames of the same size over a socket with nothing behind them."""
     for padding in ("max_length", "longest"):
-        ours, theirs, first, p99 = [], [], [], []
+        lines = {"ring": [], "inline": [], "socket": []}
         for _ in range(args.runs):
-            line = json.loads(
-                subprocess.run(
-                    [args.build / "tests/bench_stream", daemon.socket, "bench", "5", "128", padding],
-                    check=True,
-                    capture_output=True,
-                    text=True,
-                ).stdout
+            for transport in ("ring", "inline"):
+                line = run_json(args.build / "tests/bench_stream", daemon.socket, "bench", 21, 128, padding, transport)
+                lines[transport].append(line)
+            frame = round(line["mb"] * 1e6 / (21 * 1100))
+            lines["socket"].append(run_json(args.build / "tests/bench_socket", frame))
+        rates = {name: [l.get("batches_per_s", l.get("frames_per_s")) for l in ls] for name, ls in lines.items()}
+        for transport in ("ring", "inline"):
+            show(
+                bench="stream",
+                transport=transport,
+                padding=padding,
+                frame_bytes=frame,
+                batches_per_s=median(rates[transport], 0),
+                runs=rates[transport],
+                best_epoch=max(l["best_batches_per_s"] for l in lines[transport]),
+                first_batch_ms=median([l["first_batch_ms"] for l in lines[transport]]),
+                wait_p99_us=median([l["wait_p99_us"] for l in lines[transport]], 1),
+                socket_frames_per_s=median(rates["socket"], 0),
+                ratio_to_socket=round(statistics.median(a / b for a, b in zip(rates[transport], rates["socket"])), 2),
             )
-            frame = round(line["mb"] * 1e6 / (5 * 1100))
-            peer = json.loads(
-                subprocess.run(
-                    [args.build / "tests/bench_socket", str(frame)], check=True, capture_output=True, text=True
-                ).stdout
-            )
-            ours.append(line["batches_per_s"])
-            first.append(line["first_batch_ms"])
-            p99.append(line["wait_p99_us"])
-            theirs.append(peer["frames_per_s"])
-        show(
-            bench="inline",
-            padding=padding,
-            batch=32,
-            max_length=128,
-            frame_bytes=frame,
-            batches_per_s=median(ours, 0),
-            first_batch_ms=median(first),
-            wait_p99_us=median(p99, 1),
-            peer="bare socket",
-            peer_frames_per_s=median(theirs, 0),
-            ratio=round(statistics.median(a / b for a, b in zip(ours, theirs)), 2),
+
+
+# ---- trainers
+
+PEERS = ("hsfeed", "memmap", "slices", "dataloader0", "dataloader2")
+
+
+class Trainers:
+    def __init__(self, args, daemon, folder):
+        self.args, self.daemon, self.folder = args, daemon, folder
+        self.env = {**os.environ, "PYTHONPATH": str(args.build / "python")}
+        code = (
+            f"import sys; sys.path.insert(0, {str(ROOT / 'tests/bench')!r})\n"
+            "import pathlib, bench_loader, hsfeed\n"
+            f"dataset = hsfeed.connect(socket={daemon.socket!r}).dataset('bench')\n"
+            f"bench_loader.prepare(dataset, pathlib.Path({folder!r}))"
         )
+        subprocess.run([sys.executable, "-c", code], check=True, env=self.env)
+
+    def command(self, peer, **options):
+        flags = [f"--{name}={value}" for name, value in options.items()]
+        script = ROOT / "tests/bench/bench_loader.py"
+        return [sys.executable, str(script), peer, self.folder, f"--socket={self.daemon.socket}", *flags]
+
+    def one(self, peer, work):
+        epochs = 3 if peer.startswith("dataloader") else 9
+        return run_json(*self.command(peer, work=work, epochs=epochs), env=self.env)
+
+    def four(self, peer):
+        """At once, each with another fold. The sum of their rates, of what they added to memory, and the daemon's."""
+        epochs = {"hsfeed": 60, "memmap": 30, "slices": 20}.get(peer, 2)
+        start = time.time() + (60 if peer.startswith("dataloader") else 12)
+        commands = [self.command(peer, epochs=epochs, fold=fold, start=start) for fold in range(4)]
+        running = [subprocess.Popen(c, env=self.env, stdout=subprocess.PIPE) for c in commands]
+        lines = [json.loads(p.communicate()[0]) for p in running]
+        return {
+            "batches_per_s": sum(l["batches_per_s"] for l in lines),
+            "added_mb": sum(l["added_uss_mb"] for l in lines) + (self.daemon.pss_mb() if peer == "hsfeed" else 0),
+            "processes": sum(l["processes"] for l in lines),
+        }
+
+
+def ratio(ours, theirs):
+    """How many times theirs ours is, run by run."""
+    return round(statistics.median(a["batches_per_s"] / b["batches_per_s"] for a, b in zip(ours, theirs)), 2)
+
+
+def bench_one_trainer(trainers, work, runs):
+    lines = {peer: [] for peer in PEERS}
+    for _ in range(runs):
+        for peer in PEERS:
+            lines[peer].append(trainers.one(peer, work))
+    for peer in PEERS:
+        show(
+            bench="trainer",
+            peer=peer,
+            work=work,
+            batches_per_s=median([l["batches_per_s"] for l in lines[peer]], 0),
+            hsfeed_is=ratio(lines["hsfeed"], lines[peer]),
+            first_batch_ms=median([l["first_batch_ms"] for l in lines[peer]]),
+            next_first_batch_ms=median([l["next_first_batch_ms"] for l in lines[peer]]),
+            added_uss_mb=median([l["added_uss_mb"] for l in lines[peer]], 1),
+            processes=lines[peer][0]["processes"],
+        )
+
+
+def bench_four_trainers(trainers, runs):
+    lines = {peer: [] for peer in PEERS}
+    for _ in range(runs):
+        for peer in PEERS:
+            lines[peer].append(trainers.four(peer))
+    for peer in PEERS:
+        show(
+            bench="four trainers",
+            peer=peer,
+            batches_per_s=median([l["batches_per_s"] for l in lines[peer]], 0),
+            hsfeed_is=ratio(lines["hsfeed"], lines[peer]),
+            added_mb=median([l["added_mb"] for l in lines[peer]], 1),
+            processes=lines[peer][0]["processes"],
+        )
+
+
+def bench_trainers(args, daemon):
+    with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "/var/tmp")) as folder:
+        trainers = Trainers(args, daemon, folder)
+        for work in ("none", "clone", "sum"):
+            bench_one_trainer(trainers, work, args.runs)
+        bench_four_trainers(trainers, min(3, args.runs))
+
+
+# ---- the daemon at rest, the gather, many rows
+
+
+def bench_idle(args, daemon, clients=1000):
+    sys.path.insert(0, str(ROOT / "tests/blackbox"))
+    import protoclient
+
+    before = daemon.memory_kb("Pss:")
+    held = [protoclient.Client(daemon.socket) for _ in range(clients)]
+    time.sleep(0.5)
+    each, ticks = (daemon.memory_kb("Pss:") - before) / clients, daemon.cpu_ticks()
+    time.sleep(2)
+    show(bench="idle", clients=clients, kb_each=round(each, 2), cpu_ticks_in_2_s=daemon.cpu_ticks() - ticks)
+    for client in held:
+        client.close()
+
+
+def bench_gather(args, state):
+    for padding in ("max_length", "longest"):
+        command = [args.build / "tests/bench_gather", state, "bench", 21, 128, padding]
+        lines = [run_json(*command) for _ in range(args.runs)]
+        figures = {key: median([l[key] for l in lines], 2) for key in ("us_per_batch", "us_16_slots", "us_cold")}
+        show(bench="gather", padding=padding, batch=32, max_length=128, **figures)
+
+
+def bench_scale(args, daemon, times=114):
+    """The 44,000 rows 114 times over: what grows with the rows, and what does not."""
+    head, body = (args.data / "csv/bn_44k.csv").read_bytes().split(b"\n", 1)
+    with tempfile.NamedTemporaryFile(suffix=".csv", dir=os.environ.get("TMPDIR", "/var/tmp")) as csv:
+        csv.write(head + b"\n")
+        for _ in range(times):
+            csv.write(body if body.endswith(b"\n") else body + b"\n")
+        csv.flush()
+        begin = time.monotonic()
+        tokenizer = args.data / "tokenizers/banglabert"
+        daemon.run("ingest", "scale", csv.name, "--tokenizer", tokenizer, "--labels", "HateSpeech")
+        show(bench="scale", rows=44000 * times, ingest_seconds=round(time.monotonic() - begin, 1))
+    before = daemon.memory_kb("Anonymous:")
+    for name, epochs in (("bench", 9), ("scale", 4)):
+        for transport in ("ring", "inline"):
+            command = [args.build / "tests/bench_stream", daemon.socket, name, epochs, 128, "max_length", transport]
+            line = run_json(*command)
+            show(
+                bench="scale",
+                dataset=name,
+                transport=transport,
+                batches_per_s=line["batches_per_s"],
+                first_batch_ms=line["first_batch_ms"],
+                first_batch_max_ms=line["first_batch_max_ms"],
+                daemon_anonymous_mb=round((daemon.memory_kb("Anonymous:") - before) / 1024, 1),
+            )
 
 
 def main():
@@ -156,19 +302,32 @@ def main():
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/release")
     parser.add_argument("--data", type=pathlib.Path, default=ROOT.parent / "shared/data")
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("what", nargs="*", default=["tok", "ingest", "inline"])
+    known = ["tok", "ingest", "stream", "trainers", "idle", "gather"]
+    parser.add_argument("what", nargs="*", default=known, help="of " + ", ".join([*known, "scale"]))
     args = parser.parse_args()
     if "tok" in args.what:
         bench_tok(args)
-    if {"ingest", "inline"} & set(args.what):
-        with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "/var/tmp")) as folder:
-            daemon = Daemon(args.build, folder)
-            try:
+    if set(args.what) != {"tok"}:
+        bench_daemon(args)
+
+
+def bench_daemon(args):
+    benches = {"stream": bench_stream, "trainers": bench_trainers, "idle": bench_idle, "scale": bench_scale}
+    with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "/var/tmp")) as folder:
+        daemon = Daemon(args.build, folder)
+        try:
+            if "ingest" in args.what:
                 bench_ingest(args, daemon)
-                if "inline" in args.what:
-                    bench_stream(args, daemon)
-            finally:
-                daemon.stop()
+            else:
+                csv, tokenizer = args.data / "csv/bn_44k.csv", args.data / "tokenizers/banglabert"
+                daemon.run("ingest", "bench", csv, "--tokenizer", tokenizer, "--labels", "HateSpeech")
+            for name, bench in benches.items():
+                if name in args.what:
+                    bench(args, daemon)
+        finally:
+            daemon.stop()
+        if "gather" in args.what:
+            bench_gather(args, folder + "/state")
 
 
 if __name__ == "__main__":

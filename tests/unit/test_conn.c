@@ -57,7 +57,7 @@ static int setup(void **state)
 	uv_timer_init(&server->loop, &server->sweep);
 	uv_idle_init(&server->loop, &f->spin);
 	uv_idle_start(&f->spin, on_spin);
-	assert_int_equal(hs_crew_create(&server->loop, 1, &server->closer), 0);
+	assert_int_equal(hs_crew_create(&server->loop, 1, 0, &server->closer), 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
 	f->peer = pair[0];
 	hs_conn_accept(server, pair[1]);

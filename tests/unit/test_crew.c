@@ -52,7 +52,7 @@ static void run_crew(unsigned nthreads, unsigned again)
 	nruns = 0;
 	expected = N * (1 + again);
 	assert_int_equal(uv_loop_init(&loop), 0);
-	assert_int_equal(hs_crew_create(&loop, nthreads, &crew), 0);
+	assert_int_equal(hs_crew_create(&loop, nthreads, 0, &crew), 0);
 	for (unsigned i = 0; i < N; i++) {
 		chores[i] = (struct chore){{.run = run, .done = done}, crew, loop_thread, i, again};
 		hs_crew_submit(crew, &chores[i].base);
@@ -107,7 +107,7 @@ static void owners_take_turns(void **state)
 	ndone = 0;
 	expected = 9;
 	assert_int_equal(uv_loop_init(&loop), 0);
-	assert_int_equal(hs_crew_create(&loop, 1, &crew), 0);
+	assert_int_equal(hs_crew_create(&loop, 1, 0, &crew), 0);
 	pthread_mutex_lock(&gate);
 	for (unsigned i = 0; i < expected; i++) {
 		chores[i] = (struct chore){{.run = run_behind_gate, .done = done}, crew, loop_thread, i, 0};
