@@ -457,8 +457,8 @@ struct hsfeed_fold_rows_options {
 };
 
 // hsfeed_fold_rows gives the ascending row numbers of one split of one fold, all of them: int64 [*ret_nrows], the
-// caller's, for hsfeed_free. options may be NULL (fold 0's validation rows). HSFEED_EBADPLAN as hsfeed_folds, and when
-// there is no such fold.
+// caller's, for hsfeed_free. options may be NULL (fold 0's validation rows). HSFEED_EBADPLAN as hsfeed_folds;
+// HSFEED_EBADREQUEST: there is no such fold.
 HSFEED_API int hsfeed_fold_rows(hsfeed_client *client, const char *name, const struct hsfeed_fold_rows_options *options,
 				int64_t **ret_rows, size_t *ret_nrows, struct hsfeed_error *reterr);
 
@@ -527,8 +527,8 @@ struct hsfeed_batch {
 // hsfeed_stream_open opens a stream; batches begin to come at once. *ret_stream is the caller's, for
 // hsfeed_stream_close.
 //   HSFEED_ENOTFOUND  no such dataset, version, role or encoding
-//   HSFEED_EBADPLAN   the plan cannot be made, there is no such fold, rank >= world, at beyond the end, max_length
-//                     leaves no room
+//   HSFEED_EBADPLAN   the plan cannot be made, rank >= world, at is beyond the end
+//   HSFEED_EBADREQUEST  there is no such fold, or max_length leaves no room beside the special tokens
 //   HSFEED_ELIMIT     too many streams or slots, or batches too large for the daemon
 //   HSFEED_ECORRUPT   stored bytes differ from their checksum
 //   HSFEED_EUNSUPPORTED  transport "ring" where there can be none

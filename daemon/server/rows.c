@@ -59,8 +59,8 @@ static int add_labels(struct page *page, size_t group, size_t i)
 
 static int add_ids(struct page *page, size_t group, size_t i)
 {
-	const struct hs_encoding *e = page->encoding;
-	uint32_t begin = e->offsets[group][i], end = e->offsets[group][i + 1];
+	const struct hs_encoding *e = page->encoding; // NULL: a version without any
+	uint32_t begin = e ? e->offsets[group][i] : 0, end = e ? e->offsets[group][i + 1] : 0;
 	if (hs_buf_reserve(&page->ids, (end - begin) * sizeof(uint32_t)) < 0)
 		return -ENOMEM;
 	for (uint32_t k = begin; k < end; k++) {
@@ -165,7 +165,9 @@ int hs_req_rows_run(struct hs_request *req)
 	int rc = hs_feed_source_open(req->server->feed, &request, &source, &req->err);
 	if (rc < 0)
 		return rc;
-	struct page page = {.version = hs_feed_source_version(source), .encoding = hs_feed_source_encoding(source, 0)};
+	struct page page = {.version = hs_feed_source_version(source)};
+	if (hs_feed_source_nroles(source) > 0)
+		page.encoding = hs_feed_source_encoding(source, 0);
 	rc = fill_page(&page, p, &req->err);
 	if (rc == 0)
 		write_page(&req->result, &page, p->text);

@@ -124,10 +124,12 @@ static int add_role(struct hs_source_request *source, const char *role, struct h
 
 static int pin_encoding(struct hs_source_request *source, const struct hs_named_item *item, struct hs_err *reterr)
 {
+	static const struct hs_id none; // which means "not pinned" further on
 	for (size_t i = 0; i < source->nroles; i++) {
 		if (strcmp(source->roles[i], item->name) != 0)
 			continue;
-		if (strlen(item->s) == 64 && hs_unhex(item->s, 32, source->encodings[i].bytes) == 0)
+		if (strlen(item->s) == 64 && hs_unhex(item->s, 32, source->encodings[i].bytes) == 0 &&
+		    !hs_id_eq(&source->encodings[i], &none))
 			return 0;
 		return hs_err_set(reterr, HSFEED_EBADREQUEST,
 				  "stream.open: encodings: \"%.80s\" is not an id of 64 hex digits", item->s);

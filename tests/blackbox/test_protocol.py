@@ -325,6 +325,18 @@ def test_rows_come_in_pages_that_fit_together(client, dataset):
     assert client.call("rows", name="hate", start=500, count=5)["count"] == 0
 
 
+def test_a_dataset_without_tokenizers_has_rows_and_streams_without_ids(client, folder):
+    (folder / "plain.csv").write_text("comment,label\none,0\ntwo,1\nthree,1\n")
+    client.call("ingest", name="plain", source=client.attach(folder / "plain.csv"), file_name="plain.csv",
+                options={"labels": ["label"]}, tokenizers=[])
+    page = client.call("rows", name="plain", start=0, count=10, text=True)
+    assert page["count"] == 3 and page["ids"] == b"" and page["offsets"] == bytes(16)
+    assert page["texts"] == ["one", "two", "three"]
+    opened = client.call("stream.open", name="plain", split="all")
+    assert [array["name"] for array in opened["arrays"]] == ["labels", "index"]
+    assert client.notice("stream.batch")["rows"] == 3
+
+
 def test_folds_partition_the_rows(client, dataset):
     table = client.call("folds", name="hate")
     assert table["plan"] == {"kind": "stratified", "folds": 5, "fold_seed": 42, "shuffle": True}
