@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A loader's own connection and stream, and the patience with a daemon that goes away."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from . import _hsfeed
+from ._pin import Pinned
+from .errors import ConnectionLost, Error, Forked, NoDaemon, Timeout
+
+log = logging.getLogger("hsfeed")
+
+T = TypeVar("T")
+AWAY = (ConnectionLost, NoDaemon, Timeout)
+PATIENCE_S = 2.0  # then there is one message
+STEP_MS = int(PATIENCE_S * 1000)  # the longest wait for a batch before that
+CALL_MS = 60_000
+
+
+class Patience:
+    """How long a daemon has been away, and what is done about it: wait, say so once, give up."""
+
+    def __init__(self, socket: str, timeout: float, began: float | None = None) -> None:
+        self.socket, self.timeout = socket, timeout
+        self.began = time.monotonic() if began is None else began
+        self.delay = 0.01
+        self.told = False
+
+    def wait(self, error: Error) -> None:
+        """Returns when it is time to try again. ConnectionLost: the time is over."""
+        away = time.monotonic() - self.began
+        if away >= self.timeout:
+            raise ConnectionLost(
+                f"the daemon at {self.socket} did not answer for {self.timeout:g} s: {error.message}",
+                "start it again (hsfeed start); a loader continues with load_state_dict where state_dict was taken",
+            ) from error
+        if away >= PATIENCE_S and not self.told:
+            self.told = True
+            log.warning(
+                "the daemon at %s does not answer (%s); trying for %.0f s more", self.socket, error.message,
+                self.timeout - away,
+            )  # fmt: skip
+        if not isinstance(error, Timeout):  # which has waited already
+            until_told = PATIENCE_S - away if not self.told else self.delay
+            time.sleep(max(0.001, min(self.delay, self.timeout - away, max(until_told, 0.001))))
+            self.delay = min(2 * self.delay, 0.25)
+
+    def over(self) -> None:
+        if self.told:
+            log.warning("the daemon at %s is back; going on where it was", self.socket)
+
+
+class Link:
+    """A connection and a stream, or neither. What is asked of it is asked again while the daemon is away."""
+
+    def __init__(self, socket: str, timeout: float) -> None:
+        self.socket, self.timeout = socket, timeout
+        self.client: _hsfeed.Client | None = None
+        self.stream: _hsfeed.Stream | None = None
+        self.pin: Pinned | None = None
+        self.pid = os.getpid()
+
+    def check_process(self) -> None:
+        """Forked: this is a child of the process that opened the stream."""
+        if self.stream is None and self.client is None:
+            self.pid = os.getpid()
+        elif os.getpid() != self.pid:
+            raise Forked(
+                f"this loader was opened in process {self.pid} and cannot be used in its child {os.getpid()}",
+                "make the loader in the child, or start processes with the method 'spawn' or 'forkserver'",
+            )
+
+    def open(self, options: dict[str, Any]) -> _hsfeed.Stream:
+        """Connects and opens a stream. Raises as they come."""
+        self.drop()
+        self.pid = os.getpid()
+        client = _hsfeed.Client(
+            socket=self.socket,
+            client=f"hsfeed loader, pid {self.pid}",
+            timeout_ms=max(1, min(CALL_MS, int(self.timeout * 1000))),
+        )
+        stream = client.open(options)
+        self.client, self.stream = client, stream
+        return stream
+
+    def drop(self) -> None:
+        """Lets go of stream and connection; tensors over their slots stay readable."""
+        pin, stream, client = self.pin, self.stream, self.client
+        self.pin = self.stream = self.client = None
+        if os.getpid() != self.pid:
+            return
+        if pin is not None:
+            pin.close()
+        if stream is not None:
+            stream.close()
+        if client is not None:
+            client.close()
+
+    def insist(self, ask: Callable[[], T], error: Error | None = None, began: float | None = None) -> T:
+        """ask() until it answers. `error`: how it failed already. ask() must open again what is gone."""
+        patience = Patience(self.socket, self.timeout, began)
+        while True:
+            if error is None:
+                try:
+                    answer = ask()
+                    patience.over()
+                    return answer
+                except AWAY as e:
+                    error = e
+            if not isinstance(error, Timeout):
+                self.drop()
+            patience.wait(error)
+            error = None

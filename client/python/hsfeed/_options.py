@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A loader's options: checked when it is made, resolved when its stream is opened, compared when a state is loaded."""
+
+from __future__ import annotations
+
+import operator
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from . import _torch
+from .errors import BadArgument, StateMismatch
+
+SPLITS = ("train", "val", "all")
+DTYPES = ("int64", "int32")
+TRANSPORTS = ("ring", "inline")
+FORMAT = 1  # of state_dict
+
+# What a batch depends on beside rank, world and position; the names in the answer to stream.open.
+IDENTITY = (
+    "version", "encodings", "plan", "fold", "split", "order", "order_algorithm", "seed", "shard", "batch_size",
+    "drop_last", "max_length", "padding", "dtype", "token_type_ids",
+)  # fmt: skip
+
+
+class Options(NamedTuple):
+    """What Loader was called with, checked; None: the daemon's default, which the stream's answer tells."""
+
+    split: str
+    fold: int | None
+    plan: dict[str, Any] | None
+    order: str | None
+    seed: int
+    batch_size: int
+    drop_last: bool
+    max_length: int | dict[str, int]
+    padding: str | int
+    roles: tuple[str, ...] | None
+    dtype: str
+    token_type_ids: bool
+    shard: str | None
+    slots: int | None
+    transport: str | None
+
+
+def check(**given: Any) -> Options:
+    """Options as they may be, or BadArgument. Names of orders, shards and roles are the daemon's to know."""
+    o = Options(**given)
+    _choice("split", o.split, SPLITS)
+    _choice("dtype", o.dtype, DTYPES)
+    if o.transport is not None:
+        _choice("transport", o.transport, TRANSPORTS)
+    if o.split != "all" and o.fold is None:
+        raise BadArgument(f'split "{o.split}" is of a fold: say which', "fold=0, or split='all' for every row")
+    if o.split == "all" and o.fold is not None:
+        raise BadArgument('split "all" is every row of every fold; it takes no fold')
+    fold = None if o.fold is None else _number("fold", o.fold, 0)
+    lengths = o.max_length
+    max_length = (
+        {str(role): _number("max_length", n, 1) for role, n in lengths.items()}
+        if isinstance(lengths, Mapping)
+        else _number("max_length", lengths, 1)
+    )
+    return o._replace(
+        fold=fold,
+        plan=None if o.split == "all" else o.plan,
+        seed=_number("seed", o.seed, 0),
+        batch_size=_number("batch_size", o.batch_size, 1),
+        max_length=max_length,
+        padding=_padding(o.padding),
+        roles=_role_names(o.roles, max_length),
+        slots=None if o.slots is None else _number("slots", o.slots, 1),
+    )
+
+
+def _choice(name: str, value: Any, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise BadArgument(f"{name} is one of {', '.join(choices)}, not {value!r}")
+
+
+def _number(name: str, value: Any, least: int) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise BadArgument(f"{name} is a number, not {value!r}") from None
+    if isinstance(value, bool) or number < least:
+        raise BadArgument(f"{name} is a number from {least} on, not {value!r}")
+    return number
+
+
+def _padding(value: Any) -> str | int:
+    if value in ("max_length", "longest"):
+        return str(value)
+    if isinstance(value, str):
+        raise BadArgument(f'padding is "max_length", "longest" or a number, not {value!r}')
+    return _number("padding", value, 1)
+
+
+def _role_names(roles: Any, max_length: int | Mapping[str, int]) -> tuple[str, ...] | None:
+    named = (roles,) if isinstance(roles, str) else None if roles is None else tuple(roles)
+    lengths = tuple(max_length) if isinstance(max_length, Mapping) else ()
+    if named is None:
+        return lengths or None
+    for role in lengths:
+        if role not in named:
+            raise BadArgument(f"max_length names the role {role!r}, which roles does not")
+    return named
+
+
+def for_stream(o: Options, ref: str, encodings: Mapping[str, str], default_role: str) -> dict[str, Any]:
+    """The keys of struct hsfeed_stream_options, without epoch, position, rank and world."""
+    lengths = o.max_length if isinstance(o.max_length, Mapping) else {}
+    roles: list[dict[str, Any]] = []
+    for role in o.roles or (default_role,):
+        entry: dict[str, Any] = {"role": role}
+        if role in lengths:
+            entry["max_length"] = lengths[role]
+        if role in encodings:
+            entry["encoding"] = encodings[role]
+        roles.append(entry)
+    asked = {
+        "name": ref, "plan": o.plan, "fold": o.fold, "split": o.split, "order": o.order, "seed": o.seed,
+        "shard": o.shard, "batch_size": o.batch_size, "drop_last": o.drop_last, "padding": o.padding,
+        "dtype": o.dtype, "token_type_ids": o.token_type_ids, "slots": o.slots, "transport": o.transport,
+        "max_length": o.max_length if isinstance(o.max_length, int) else None, "roles": roles,
+    }  # fmt: skip
+    return {key: value for key, value in asked.items() if value is not None}
+
+
+# ---- ranks
+
+
+class Ranks(NamedTuple):
+    rank: int
+    world: int
+    source: str  # "", or where they are from, for people
+
+
+def find_ranks(rank: int | None, world: int | None) -> Ranks:
+    """Given; else torch.distributed's where it is initialised; else those of torchrun's environment; else 0 of 1."""
+    if (rank is None) != (world is None):
+        raise BadArgument("rank and world_size go together: give both or none")
+    if rank is not None and world is not None:
+        world = _number("world_size", world, 1)
+        if not 0 <= _number("rank", rank, 0) < world:
+            raise BadArgument(f"rank {rank} is not one of {world}: they count from 0")
+        return Ranks(operator.index(rank), world, "")
+    torch = _torch.require("a loader")
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return Ranks(torch.distributed.get_rank(), torch.distributed.get_world_size(), " (torch.distributed)")
+    return _ranks_of_environment() or Ranks(0, 1, "")
+
+
+def _ranks_of_environment() -> Ranks | None:
+    """RANK and WORLD_SIZE, where torchrun or accelerate launched this process: its process group just comes later."""
+    rank, world = os.environ.get("RANK", ""), os.environ.get("WORLD_SIZE", "")
+    if not (rank.isdecimal() and world.isdecimal() and int(rank) < int(world)):
+        return None
+    return Ranks(int(rank), int(world), " (RANK and WORLD_SIZE)") if int(world) > 1 else None
+
+
+# ---- states
+
+
+def identity_of(info: Mapping[str, Any]) -> dict[str, Any]:
+    """What batches depend on, from the answer to stream.open: plain values that any format can hold."""
+    names = [array["name"] for array in info["arrays"]]
+    found = {key: info[key] for key in IDENTITY if key in info and key not in ("encodings", "plan")}
+    found["plan"] = dict(info["plan"]) if info["plan"] else None
+    found["encodings"] = [[e["role"], e["encoding"]] for e in info["encodings"]]
+    found["max_length"] = [[e["role"], e["max_length"]] for e in info["encodings"]]
+    found["token_type_ids"] = any(name.endswith("token_type_ids") for name in names)
+    return {key: found[key] for key in IDENTITY}
+
+
+def check_state(state: Any) -> None:
+    """Is this a state_dict of a loader?"""
+    if not isinstance(state, Mapping) or not {"format", "name", "epoch", "at", "options"} <= set(state):
+        raise StateMismatch("this is no loader's state: it has no format, name, epoch, at and options")
+    if state["format"] != FORMAT:
+        raise StateMismatch(f"the state has format {state['format']}; this package knows {FORMAT}")
+    for key in ("epoch", "at"):
+        if isinstance(state[key], bool) or not isinstance(state[key], int) or state[key] < 0:
+            raise StateMismatch(f"the state's {key} is {state[key]!r}, which is no position")
+
+
+def refuse_other(saved: Mapping[str, Any], present: Mapping[str, Any], name: str) -> None:
+    """StateMismatch naming each option in which a state differs from this loader."""
+    if saved.get("version") != present["version"]:
+        ref = f"{name}@{str(saved.get('version'))[:12]}"
+        raise StateMismatch(
+            f"the state is of version {str(saved.get('version'))[:12]}, this loader serves {present['version'][:12]}",
+            f"db.dataset({ref!r}) is the state's version: a loader of that continues it",
+        )
+    wrong = [key for key in IDENTITY if saved.get(key) != present[key]]
+    if wrong:
+        differences = "; ".join(f"{key}: the state has {saved.get(key)!r}, this loader {present[key]!r}" for key in wrong)
+        raise StateMismatch(
+            f"the state was saved with other options: {differences}",
+            "make the loader with the options of the state; only rank, world_size, slots and the like may change",
+        )

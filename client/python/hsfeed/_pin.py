@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pinned slots: the ring registered with CUDA, and slots given back only when the copies out of them are done.
+
+    next() -> views over a slot -> copies queued on the consumer's stream -> the views die -> [returned]
+                                                                                                 |
+    the slot is filled again <- given back <- the event has completed <- event recorded on that stream, behind the copies
+
+Host memory that is registered is copied asynchronously: when the views die, a copy may still have to read the slot. An
+event recorded after that moment on the stream of the copies completes after them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import Any
+
+SPARE = 2  # the daemon must always have something to fill, and views need a slot beyond these
+
+
+class Pinned:
+    """A stream's memory, registered with CUDA until close()."""
+
+    def __init__(self, stream: Any, cuda: Any) -> None:
+        address, size = stream.memory
+        self.stream, self.cuda, self.address = stream, cuda, address
+        self.device: Any = None  # whose current stream copies; None: the current device
+        self.pending: deque[tuple[Any, list[int]]] = deque()
+        self.idle: list[Any] = []  # events to be used again
+        self.closing = threading.Lock()
+        self.open = True
+        cuda.check_error(int(cuda.cudart().cudaHostRegister(address, size, 0)))
+        stream.set_auto_release(False)
+
+    def settle(self) -> None:
+        """Before each next(): what was let go gets an event; what is copied goes back; never fewer than SPARE + 1 free."""
+        returned = self.stream.take_returned()
+        if returned:
+            event = self.idle.pop() if self.idle else self.cuda.Event()
+            event.record(self.cuda.current_stream(self.device))
+            self.pending.append((event, returned))
+        while self.pending and self.pending[0][0].query():
+            self.give_back_oldest()
+        while self.pending and self.free() <= SPARE:
+            self.pending[0][0].synchronize()
+            self.give_back_oldest()
+
+    def free(self) -> int:
+        return int(self.stream.slots - self.stream.held - sum(len(slots) for _, slots in self.pending))
+
+    def give_back_oldest(self) -> None:
+        event, slots = self.pending.popleft()
+        self.idle.append(event)
+        self.stream.give_back(slots)
+
+    def close(self) -> None:
+        """Waits for every copy, unregisters, and lets the stream give back its slots by itself again."""
+        with self.closing:
+            if not self.open:
+                return
+            self.open = False
+        self.cuda.synchronize(self.device)
+        self.pending.clear()
+        self.cuda.cudart().cudaHostUnregister(self.address)
+        self.stream.set_auto_release(True)

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon's answers as lines for people: what an ingest did with every row, what a loader deals."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+_REASONS = {
+    "missing_text": "without text",
+    "missing_label": "without a label",
+    "too_many_fields": "with too many fields",
+    "empty_text": "whose cleaned text is empty",
+}
+_STATES = {"known": "known already, nothing was done", "added": "new encodings were added", "new": "a new version"}
+
+
+def say(*lines: str) -> None:
+    """What was chosen and done goes to stderr, so that it is seen wherever logging is not set up."""
+    for line in lines:
+        print(f"hsfeed: {line}", file=sys.stderr, flush=True)
+
+
+def short(identity: str) -> str:
+    return identity[:6]
+
+
+def lines_of(what: Mapping[str, Any], most: int = 10) -> str:
+    """ "lines 3, 9 and 4 more"."""
+    lines, rows = list(what["lines"][:most]), what["rows"]
+    text = ", ".join(map(str, lines))
+    more = f" and {rows - len(lines):,} more" if rows > len(lines) else ""
+    return f"{'line' if rows == 1 else 'lines'} {text}{more}"
+
+
+def ingest_lines(answer: Mapping[str, Any], empty_texts: int = 0) -> list[str]:
+    """What `ingest` and `add` answered."""
+    ref = f"{answer['dataset']}@{short(answer['version'])}"
+    lines = [f"{ref}: {_STATES.get(answer['state'], answer['state'])}"]
+    if answer.get("previous"):
+        lines.append(f"  the name moved; it was {short(answer['previous'])}, which open loaders and saved states keep")
+    if answer["state"] == "new":
+        lines += _version_lines(answer["version_info"])
+    if empty_texts:
+        lines.append(f"  {empty_texts:,} empty {'text is' if empty_texts == 1 else 'texts are'} stored as one space, "
+                     "which has no tokens")
+    if answer["state"] != "known":
+        lines += [_role_line(role) for role in answer["roles"]]
+    lines += [_moved_line(role) for role in answer["roles"] if role.get("previous")]
+    return lines
+
+
+def _version_lines(info: Mapping[str, Any]) -> list[str]:
+    report = info["report"]
+    dropped = report["rows_read"] - info["rows"]
+    lines = [f"  {report['rows_read']:,} rows read, {info['rows']:,} kept, {dropped:,} dropped"]
+    for d in report["dropped"]:
+        if d["rows"]:
+            lines.append(f"  dropped {d['rows']:,} {_REASONS.get(d['reason'], d['reason'])}: {lines_of(d)}")
+    for word in report["na_words"]:
+        lines.append(f"  \"{word['word']}\" counts as missing: {lines_of(word)} (na=\"empty\" keeps it)")
+    for key, words in (("short_rows", "with too few fields"), ("empty_texts", "whose text is empty, kept")):
+        if report[key]["rows"]:
+            lines.append(f"  {report[key]['rows']:,} rows {words}: {lines_of(report[key])}")
+    lines += [_label_line(label) for label in info["labels"]]
+    same = report["duplicates"]
+    if same["rows"]:
+        lines.append(
+            f"  {same['rows']:,} duplicate texts; {same['conflicting_groups']:,} groups of them have different labels"
+        )
+    lines.append("  options: " + ", ".join(f"{key} {_option(value)}" for key, value in info["options"].items()))
+    return lines
+
+
+def _option(value: Any) -> str:
+    if value is None or value == []:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "+".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _label_line(label: Mapping[str, Any]) -> str:
+    kind = "classes" if label["type"] == "class" else "float"
+    pairs = list(zip(label["values"], label["counts"]))
+    counts = ", ".join(f"{value}: {count:,}" for value, count in pairs[:10])
+    return f"  label {label['name']} ({kind}) {counts}{', ...' if len(pairs) > 10 else ''}".rstrip()
+
+
+def _role_line(role: Mapping[str, Any]) -> str:
+    tokens = max(role["tokens"], 1)
+    over = ", ".join(f"{n:,} over {length}" for length, n in role["over"])
+    line = (f"  role {role['role']}: {role['tokenizer']}, {role['tokens']:,} tokens, "
+            f"{100 * role['unknown'] / tokens:.2f} % unknown; longest {role['max_tokens']:,}; {over}")
+    advice = role.get("advice")
+    if advice:
+        line += f"; with normalize=\"{advice['normalize']}\" {100 * advice['with']:.2f} % would be unknown"
+    return line
+
+
+def _moved_line(role: Mapping[str, Any]) -> str:
+    return (f"  role {role['role']} moved to {short(role['encoding'])}; it was {short(role['previous'])}, "
+            "which open loaders and saved states keep")
+
+
+# ---- loaders
+
+
+def plan_words(plan: Mapping[str, Any] | None) -> str:
+    if not plan:
+        return ""
+    seed = f"fold seed {plan.get('fold_seed')}" if plan.get("shuffle") else "not shuffled"
+    return f" ({plan['kind']}, {plan['folds']} folds, {seed})"
+
+
+def loader_line(info: Mapping[str, Any], rank_from: str, extras: list[str]) -> str:
+    """One line with everything that was chosen, also by default."""
+    fold = "" if info["plan"] is None else f" of fold {info['fold']}{plan_words(info['plan'])}"
+    order = info["order"] + (f" seed {info['seed']} + epoch" if info["order"] == "shuffle" else "")
+    lengths = ", ".join(f"{e['role']} {e['max_length']}" for e in info["encodings"])
+    last = ", a short last one dropped" if info["drop_last"] else ""
+    parts = [
+        f"{info['name']}@{short(info['version'])}: {info['split']}{fold}, {info['rows']:,} rows",
+        order,
+        f"{info['batches']:,} batches of {info['batch_size']}{last}",
+        f"max_length {lengths}",
+        f"padding {info['padding']}",
+        info["dtype"],
+        f"rank {info['rank']} of {info['world']}{rank_from}, shard {info['shard']}",
+        f"{info['transport']}, {info['slots']} slots",
+        *extras,
+    ]
+    return "; ".join(parts)

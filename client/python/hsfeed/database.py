@@ -1,0 +1,345 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Database: a connection to hsfeedd, and what can be asked of it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Union
+
+from . import _hsfeed, _report, _sources, _tokenizers
+from ._progress import Progress, finish, meter
+from .dataset import Dataset
+from .errors import BadArgument, ConnectionLost
+
+if TYPE_CHECKING:
+    import pandas
+
+log = logging.getLogger("hsfeed")
+
+_UNSET: Any = type("Unset", (), {"__repr__": lambda self: "not given"})()
+Clean = Union[str, Sequence[str], Callable[[str], str]]
+FOR_FILES = ("delimiter", "header", "charset", "bad_rows")  # options that only a file's bytes have
+
+
+class Database:
+    """A connection to a daemon; `hsfeed.connect()` makes one. Threads may share it: calls wait for each other.
+
+    A context manager: leaving it closes the connection. Datasets and loaders have connections of their own where they
+    need them, and go on working after this one is closed... as long as they were opened before.
+
+    socket  path of the daemon's socket        pid  its process (0 where that cannot be seen)
+    """
+
+    def __init__(self, socket: str | None = None, *, timeout: float = 60.0) -> None:
+        self._timeout_ms = max(1, int(timeout * 1000))
+        self._client = self._connect(socket)
+        self.socket: str = self._client.peer[0]
+
+    def _connect(self, socket: str | None) -> _hsfeed.Client:
+        return _hsfeed.Client(
+            socket=socket,
+            client=f"hsfeed for Python {_hsfeed.version()}, pid {os.getpid()}",
+            timeout_ms=self._timeout_ms,
+            on_notice=_on_notice,
+        )
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<hsfeed.Database at {self.socket}>"
+
+    def close(self) -> None:
+        """Ends the connection. Calls after this raise ConnectionLost."""
+        self._client.close()
+        self._timeout_ms = 0
+
+    @property
+    def pid(self) -> int:
+        return int(self._client.peer[1])
+
+    def _again(self, ask: Callable[[_hsfeed.Client], dict[str, Any]]) -> dict[str, Any]:
+        """Asks; where the daemon was restarted since, connects anew and asks once more."""
+        try:
+            return ask(self._client)
+        except ConnectionLost:
+            if self._timeout_ms == 0:  # closed by the user
+                raise
+            self._client = self._connect(self.socket)
+        return ask(self._client)
+
+    def call(self, method: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Any request of the protocol: the answer as a dict. For what has no method here yet."""
+        return self._again(lambda client: client.call(method, dict(params or {})))
+
+    # ---- what is stored
+
+    def datasets(self) -> list[dict[str, Any]]:
+        """What is stored: a list of {name, owner, version, versions, rows, labels, roles, bytes, created_ms}."""
+        return list(self.call("datasets")["datasets"])
+
+    def dataset(self, name: str) -> Dataset:
+        """A stored dataset: `name`, or `name@VERSION` by at least 4 hex digits. Its version is pinned from here on.
+
+        NotFound: there is none; the sentence names what there is.
+        """
+        return Dataset(self, self.call("show", {"name": name}))
+
+    def versions(self, name: str) -> list[dict[str, Any]]:
+        """A dataset's versions: [{version, current, rows, created_ms, bytes, file_name, roles, open}]."""
+        return list(self.call("versions", {"name": name})["versions"])
+
+    def status(self) -> dict[str, Any]:
+        """What the daemon does, stores and has served."""
+        return self.call("status")
+
+    def remove(self, name: str | Dataset) -> dict[str, Any]:
+        """Removes one version (`name@VERSION`, or a Dataset: its version) or a whole dataset: {removed, pending, bytes}.
+
+        Files that a loader has open go when it closes. NotFound, Denied.
+        """
+        self.call("ping")  # a connection that was lost is found so, since rm is never asked twice
+        return self._client.call("rm", {"name": name.ref if isinstance(name, Dataset) else name})
+
+    def verify(self, name: str | None = None, *, progress: Progress = None) -> dict[str, Any]:
+        """Reads stored files and compares their checksums: {files: [{file, ok, problem, ...}], ok}.
+
+        Damage is an answer, not an exception: look at `ok`.
+        """
+        return self._with_progress(progress, "verify", lambda client, told: client.verify(name, progress=told))
+
+    # ---- ingest, add, why
+
+    def ingest(
+        self,
+        name: str,
+        file: str | os.PathLike[str] | pandas.DataFrame | None = None,
+        *,
+        texts: Any = None,
+        labels: Any = _UNSET,
+        data: pandas.DataFrame | None = None,
+        tokenizers: Any = None,
+        text_column: str | None = None,
+        clean: Clean | None = None,
+        normalize: str | Mapping[str, str] | None = None,
+        delimiter: str | None = None,
+        header: bool | None = None,
+        charset: str | None = None,
+        na: str | None = None,
+        bad_rows: str | None = None,
+        drop_empty: bool = False,
+        positive: str | None = None,
+        label_type: str | None = None,
+        progress: Progress = None,
+        quiet: bool = False,
+    ) -> Dataset:
+        """Makes a version of dataset `name` from a source and tokenizers, and returns it. The same again does nothing.
+
+        The source is one of
+          file          a CSV or TSV
+          data          a DataFrame (also as `file`); rows without text or label are dropped, as dropna does
+          texts         a sequence of N str, with labels=: N values, an array [N] or [N, C], {name: values}, or None.
+                        Every text keeps its row, whatever it says; an empty one is stored as one space
+        labels          for file and data: the names of the label columns (one may be a str); None: unlabelled.
+                        Arrays may be numpy's, torch's, pandas' or lists; of numbers, bools or strings
+        tokenizers      {role: tokenizer}, or one (role "text"): a folder, a hub name in the local cache, or a
+                        tokenizer of transformers or tokenizers
+        text_column     found by name (Comments, text, content, ...) unless given
+        clean           steps in order, of "urls", "whitespace", "latin", "remove:TEXT", "data.py"; or a function from
+                        str to str: then what it makes is the source (in memory: no line numbers of the file, no other
+                        columns), and the bytes of that are the identity, never the code
+        normalize       "nfc" or "nfkc" before tokenizing, for all roles or {role: form}
+        delimiter, header, charset, bad_rows ("error" | "skip")     how a file is read; see `hsfeed help ingest`
+        na              "pandas" | "pandas1" | "empty": which cells are missing. Default: pandas' words for a file,
+                        only empty cells for data in memory
+        drop_empty      drop rows whose cleaned text is empty
+        positive        the label value that counts as 1, all others as 0
+        label_type      "class" | "float" forces the type of labels
+        progress        True, False, None (a bar where stderr is a terminal), or f(stage, done, total) that may return
+                        True to cancel (Cancelled)
+        quiet           say nothing on stderr about what was done with the rows and chosen by default
+
+        Raises BadSource's subclasses (what is wrong, with file, line and column), NotFound and BadTokenizer for
+        tokenizers, MissingFile, BadArgument, Cancelled. In every case nothing was stored.
+        """
+        options = {
+            "name": name, "text_column": text_column, "delimiter": delimiter, "header": header, "charset": charset,
+            "na": na, "bad_rows": bad_rows, "drop_empty": drop_empty, "positive": positive, "label_type": label_type,
+        }  # fmt: skip
+        given = {"file": file, "texts": texts, "data": data}
+        empty = self._put_source(options, given, labels, clean, progress)
+        answer = self._with_tokenizers("ingest", options, tokenizers, normalize, progress)
+        if not quiet:
+            _report.say(*_report.ingest_lines(answer, empty))
+        return Dataset(self, self.call("show", {"name": f"{answer['dataset']}@{answer['version']}"}))
+
+    def add(
+        self,
+        name: str | Dataset,
+        tokenizers: Any,
+        *,
+        normalize: str | Mapping[str, str] | None = None,
+        progress: Progress = None,
+        quiet: bool = False,
+    ) -> Dataset:
+        """More encodings of a stored dataset, from its stored texts. A role given another tokenizer moves and says so.
+
+        Arguments as `ingest`. NotFound, BadTokenizer, Corrupt (the stored texts do not match their checksums).
+        """
+        options = {"name": name.ref if isinstance(name, Dataset) else name}
+        answer = self._with_tokenizers("add", options, tokenizers, normalize, progress)
+        if not quiet:
+            _report.say(*_report.ingest_lines(answer))
+        return Dataset(self, self.call("show", {"name": f"{answer['dataset']}@{answer['version']}"}))
+
+    def why(
+        self,
+        name: str,
+        file: str | os.PathLike[str] | pandas.DataFrame | None = None,
+        *,
+        texts: Any = None,
+        labels: Any = _UNSET,
+        data: pandas.DataFrame | None = None,
+        tokenizers: Any = None,
+        clean: Clean | None = None,
+        normalize: str | Mapping[str, str] | None = None,
+        progress: Progress = None,
+        **options: Any,
+    ) -> dict[str, Any]:
+        """What an ingest with these arguments would change, beside what is stored; stores nothing.
+
+        {version, current, same, changes: [{what, stored, given}], roles: [{role, encoding, current, same, changes}]}.
+        """
+        unknown = set(options) - set(_INGEST_OPTIONS)
+        if unknown:
+            raise TypeError(f"why() got an unexpected keyword argument {sorted(unknown)[0]!r}")
+        asked = {"name": name, **options}
+        self._put_source(asked, {"file": file, "texts": texts, "data": data}, labels, clean, progress)
+        return self._with_tokenizers("why", asked, tokenizers, normalize, progress)
+
+    def _with_tokenizers(
+        self, method: str, options: Mapping[str, Any], tokenizers: Any, normalize: Any, progress: Progress
+    ) -> dict[str, Any]:
+        if tokenizers is None and method != "why":
+            raise BadArgument(f"{method} needs tokenizers", "tokenizers='folder', or {'teacher': ..., 'student': ...}")
+        with _tokenizers.resolved({} if tokenizers is None else tokenizers, normalize) as entries:
+            asked = {key: value for key, value in options.items() if value is not None}
+            if options.get("labels", _UNSET) is None:
+                asked["labels"] = None  # unlabelled
+            asked["tokenizers"] = entries
+            return self._with_progress(
+                progress, str(options["name"]), lambda client, told: getattr(client, method)(asked, progress=told)
+            )
+
+    def _with_progress(
+        self, progress: Progress, title: str, ask: Callable[[_hsfeed.Client, Any], dict[str, Any]]
+    ) -> dict[str, Any]:
+        told = meter(progress, title)
+        try:
+            return self._again(lambda client: ask(client, told))
+        finally:
+            finish(told)
+
+    # ---- sources
+
+    def _put_source(
+        self, options: dict[str, Any], given: dict[str, Any], labels: Any, clean: Clean | None, progress: Progress
+    ) -> int:
+        """Completes ingest's options by its source; how many empty texts were written as a space."""
+        if _sources.is_frame(given["file"]):
+            given["data"], given["file"] = given["file"], None
+        kinds = [key for key, value in given.items() if value is not None]
+        if len(kinds) != 1:
+            raise BadArgument(f"give one source: a file, texts= or data=; given: {', '.join(kinds) or 'none'}")
+        if not callable(clean):
+            options["clean"] = [clean] if isinstance(clean, str) else list(clean or []) or None
+        function = clean if callable(clean) else None
+        if kinds == ["file"]:
+            return self._put_file(options, given["file"], labels, function, progress)
+        for key in FOR_FILES:
+            if options.get(key) is not None:
+                raise BadArgument(f"{key} is for files; what is in memory needs none")
+        drop_empty = bool(options.get("drop_empty"))
+        if kinds == ["texts"]:
+            wanted = None if labels is _UNSET else labels
+            source = _sources.from_texts(given["texts"], wanted, clean=function, drop_empty=drop_empty)
+        else:
+            names = _column_names(labels)
+            source = _sources.from_frame(
+                given["data"], names, text_column=options.get("text_column"), clean=function, drop_empty=drop_empty
+            )
+        return _put(options, source)
+
+    def _put_file(
+        self, options: dict[str, Any], file: Any, labels: Any, function: Callable[[str], str] | None, progress: Progress
+    ) -> int:
+        options["path"] = os.path.expanduser(os.fspath(file))
+        if labels is not _UNSET:
+            options["labels"] = _column_names(labels)
+        if function is None:
+            return 0
+        raw = self._store_uncleaned(options, progress)
+        try:
+            source = _cleaned_source(raw, str(options["path"]), function)
+        finally:
+            self.call("rm", {"name": raw.name})
+        options.update(na="empty", positive=None)  # what these decide is decided
+        return _put(options, source)
+
+    def _store_uncleaned(self, options: dict[str, Any], progress: Progress) -> Dataset:
+        """The source's rows as the daemon reads them, under a name of its own for a moment, without tokenizers."""
+        name = f"{str(options['name'])[:80]}.uncleaned-{uuid.uuid4().hex[:12]}"
+        asked = {**options, "name": name, "drop_empty": None}
+        answer = self._with_tokenizers("ingest", asked, {}, None, progress)
+        return Dataset(self, self.call("show", {"name": f"{name}@{answer['version']}"}))
+
+
+_INGEST_OPTIONS = ("text_column", "delimiter", "header", "charset", "na", "bad_rows", "drop_empty", "positive",
+                   "label_type")  # fmt: skip
+
+
+def _column_names(labels: Any) -> list[str] | None:
+    if labels is _UNSET:
+        raise BadArgument("which columns are the labels?", "labels=['HateSpeech'], or labels=None for unlabelled")
+    if labels is None:
+        return None
+    names = [labels] if isinstance(labels, str) else list(labels)
+    for name in names:
+        if not isinstance(name, str):
+            raise BadArgument(f"labels names columns here; {name!r} is no name")
+    return names
+
+
+def _put(options: dict[str, Any], source: _sources.Source) -> int:
+    for key in (*FOR_FILES, "path"):
+        options.pop(key, None)
+    options.update(data=source.data, file_name=source.file_name, text_column=source.text_column, labels=source.labels)
+    options["na"] = options.get("na") or "empty"
+    options["label_type"] = options.get("label_type") or source.label_type
+    return source.empty_texts
+
+
+def _cleaned_source(raw: Dataset, path: str, function: Callable[[str], str]) -> _sources.Source:
+    columns: dict[str, list[Any]] = {name: [] for name in raw.labels}
+    texts: list[str] = []
+    for page in raw.pages(text=True):
+        texts += page["texts"]
+        for name, cells in zip(raw.labels, raw.label_cells(page)):
+            columns[name] += cells
+    kind = raw.info["version_info"]["options"]["label_type"]
+    return _sources.from_stored(texts, columns, kind, f"{path}, cleaned by {_name_of(function)}", function)
+
+
+def _name_of(function: Callable[[str], str]) -> str:
+    return str(getattr(function, "__qualname__", type(function).__name__))
+
+
+def _on_notice(name: str, params: Mapping[str, Any]) -> None:
+    if name == "dataset.moved":
+        log.info("%s moved to version %s", params.get("name"), _report.short(str(params.get("version"))))

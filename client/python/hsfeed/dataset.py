@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Dataset: one version of stored texts and labels, with its encodings."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _torch
+from .errors import BadArgument, BadLabel, NotFound
+
+if TYPE_CHECKING:
+    import torch
+
+    from .database import Database
+    from .loader import Loader
+
+PAGE_ROWS = 4096
+
+
+class Dataset:
+    """One version of a dataset. Names move, versions don't: this stays on its version, and on the encodings its roles
+    had, whatever is ingested under the name later.
+
+    name      the dataset's name             version  the version's id, 64 hex digits
+    ref       name@version                   labels   names of the label columns, a tuple
+    roles     names of the roles, a tuple    info     all that `show` tells, a dict
+    """
+
+    def __init__(self, database: Database, info: Mapping[str, Any]) -> None:
+        self._database = database
+        self.info = dict(info)
+        self.name: str = info["name"]
+        self.socket = database.socket
+        self.version: str = info["version_info"]["version"]
+        self.ref = f"{self.name}@{self.version}"
+        self.labels: tuple[str, ...] = tuple(label["name"] for label in info["version_info"]["labels"])
+
+    # ---- what it is
+
+    @property
+    def rows(self) -> int:
+        """How many rows it has."""
+        return int(self.info["version_info"]["rows"])
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def __repr__(self) -> str:
+        labels = ", ".join(self.labels) or "none"
+        what = f"{self.rows:,} rows; labels {labels}; roles {', '.join(self.roles) or 'none'}"
+        return f"<hsfeed.Dataset {self.name}@{self.version[:6]}: {what}>"
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return tuple(role["role"] for role in self.info["roles"])
+
+    @property
+    def encodings(self) -> dict[str, str]:
+        """The encoding's id of each role, as they are pinned here."""
+        return {role["role"]: role["encoding"] for role in self.info["roles"]}
+
+    @property
+    def default_role(self) -> str:
+        for role in self.info["roles"]:
+            if role["default"]:
+                return str(role["role"])
+        raise NotFound(f"{self.ref} has no encoding", "add one: ds.add(tokenizer, role='text')")
+
+    @property
+    def label_info(self) -> list[dict[str, Any]]:
+        """Per label column: {name, type: "float" | "class", values, counts, missing}."""
+        return list(self.info["version_info"]["labels"])
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """What the ingest did with every row: {rows_read, rows, dropped, short_rows, empty_texts, na_words, duplicates}."""
+        return dict(self.info["version_info"]["report"])
+
+    def versions(self) -> list[dict[str, Any]]:
+        """All versions of this name: [{version, current, rows, created_ms, bytes, file_name, roles, open}]."""
+        return self._database.versions(self.name)
+
+    def add(
+        self,
+        tokenizers: Any = None,
+        *,
+        role: str | None = None,
+        tokenizer: Any = None,
+        normalize: str | Mapping[str, str] | None = None,
+        progress: Any = None,
+        quiet: bool = False,
+    ) -> Dataset:
+        """More encodings from the stored texts: `add({"student": "org/model"})`, or `add("org/model", role="student")`.
+
+        Returns self, with the new roles. Arguments and errors as Database.add.
+        """
+        given = tokenizer if tokenizers is None else tokenizers
+        if role is not None:
+            given = {role: given}
+        self.info = self._database.add(self, given, normalize=normalize, progress=progress, quiet=quiet).info
+        return self
+
+    # ---- rows
+
+    def pages(
+        self, role: str | None = None, *, start: int = 0, count: int | None = None, text: bool = False
+    ) -> Iterator[dict[str, Any]]:
+        """The protocol's pages of rows start .. start + count - 1, as they come: for those who want them raw.
+
+        Each is {start, count, rows, lines, labels, label_dtype, label_columns, offsets, ids, texts?} with numpy arrays:
+        lines uint32 [count], labels float32 [count, C] or int64 [count], offsets uint32 [count + 1], ids uint32.
+        """
+        end = self.rows if count is None else min(self.rows, start + count)
+        while start < end:
+            asked = {"name": self.ref, "role": role, "start": start, "count": min(PAGE_ROWS, end - start)}
+            page = self._database.call("rows", {**asked, **({"text": True} if text else {})})
+            yield _with_arrays(page)
+            start = page["start"] + page["count"]
+
+    def label_cells(self, page: Mapping[str, Any]) -> list[list[str]]:
+        """The labels of a page as a CSV would have them: per column, values of classes, numbers."""
+        if page["label_dtype"] == "int64" and len(self.labels) == 1:
+            values = self.label_info[0]["values"]
+            return [[values[i] for i in page["labels"].tolist()]]
+        return [[repr(value) for value in column] for column in page["labels"].T.astype(float).tolist()]
+
+    def __getitem__(self, i: int) -> dict[str, Any]:
+        """Row i (negative: from the end): {text: str, labels, line: int, ids: {role: int64 [tokens]}}.
+
+        text is the cleaned text; labels float32 [C], an int (a class) or None; line where the row began in its source,
+        from 1. ids are untruncated and without the template's special tokens.
+        """
+        try:
+            i = operator.index(i)
+        except TypeError:
+            raise TypeError(f"a dataset's rows are numbered by int, not {type(i).__name__}") from None
+        row = i + self.rows if i < 0 else i
+        if not 0 <= row < self.rows:
+            raise IndexError(f"{self.name}@{self.version[:6]} has {self.rows} rows; there is no row {i}")
+        pages = {role: next(self.pages(role, start=row, count=1, text=True)) for role in self.roles or (None,)}
+        first = next(iter(pages.values()))
+        return {
+            "text": first["texts"][0],
+            "labels": _label_of(first, 0),
+            "line": int(first["lines"][0]),
+            "ids": {role: page["ids"].astype(np.int64) for role, page in pages.items() if role is not None},
+        }
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return (self[i] for i in range(self.rows))
+
+    def label_values(self) -> npt.NDArray[Any] | None:
+        """The labels of all rows: float32 [rows, C], int64 [rows] (classes), or None for an unlabelled dataset."""
+        if not self.labels:
+            return None
+        return np.concatenate([page["labels"] for page in self.pages()])
+
+    # ---- folds
+
+    def folds(
+        self, k: int = 5, kind: str | None = None, seed: int = 42, shuffle: bool = True
+    ) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+        """The k folds as scikit-learn deals them: a list of (train, val), ascending row numbers, int64.
+
+        kind: "stratified", "multiclass", "plain"; None: stratified for one label column, multiclass for several, plain
+        for none. seed is the folds' own and has no part in the order of training. BadPlan: scikit-learn refuses too.
+        """
+        plan = check_plan({"folds": k, "kind": kind, "fold_seed": seed, "shuffle": shuffle})
+        table = self._database.call("folds", {"name": self.ref, "plan": plan})
+        return [self._fold(plan, f["fold"]) for f in table["folds"]]
+
+    def fold_table(self, plan: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The fold table: {plan, rows, labels, warnings, folds: [{fold, train: {rows, counts}, val: {...}}]}."""
+        return self._database.call("folds", {"name": self.ref, "plan": check_plan(plan)})
+
+    def _fold(self, plan: Mapping[str, Any], fold: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        val = self.split_rows("val", fold, plan)
+        is_train = np.ones(self.rows, dtype=bool)
+        is_train[val] = False
+        return np.flatnonzero(is_train).astype(np.int64), val
+
+    def split_rows(
+        self, split: str, fold: int | None = None, plan: Mapping[str, Any] | None = None
+    ) -> npt.NDArray[np.int64]:
+        """The ascending row numbers of one split, int64: "train" or "val" of a fold, or "all"."""
+        if split == "all":
+            return np.arange(self.rows, dtype=np.int64)
+        pieces: list[npt.NDArray[np.int64]] = []
+        plan = check_plan(plan)
+        start: int | None = 0
+        while start is not None:
+            asked = {"name": self.ref, "plan": plan, "fold": fold, "split": split, "start": start, "count": 1 << 20}
+            page = self._database.call("folds.rows", asked)
+            pieces.append(np.frombuffer(page["rows"], dtype="<i8"))
+            start = page.get("next")
+        return np.concatenate(pieces)
+
+    def pos_weight(self, fold: int, *, plan: Mapping[str, Any] | None = None, pooled: bool = False) -> Any:
+        """Negatives over positives per label column, of the fold's training rows: for BCEWithLogitsLoss(pos_weight=...).
+
+        float32 [C], a torch tensor where torch is installed, else numpy's: computed in float64 from exact counts, then
+        rounded; 1.0 for a column without positives. plan: as the loader's. pooled: one number [1] for all columns
+        together. BadLabel: the labels are not 0 and 1. BadArgument: there is no such fold.
+        """
+        for label in self.label_info:
+            if label["type"] != "float" or label["values"] != ["0", "1"]:
+                raise BadLabel(f"pos_weight needs labels of 0 and 1; {label['name']!r} has others")
+        if not self.labels:
+            raise BadLabel(f"{self.name} has no labels, so it has no pos_weight")
+        table = self.fold_table(plan)
+        if not 0 <= operator.index(fold) < len(table["folds"]):
+            raise BadArgument(f"there is no fold {fold}: they count from 0 to {len(table['folds']) - 1}")
+        counts = np.asarray(table["folds"][fold]["train"]["counts"], dtype=np.float64)
+        weight = _ratio(counts.sum(axis=0, keepdims=True) if pooled else counts)
+        module = _torch.optional()
+        return weight if module is None else module.from_numpy(weight)
+
+    # ---- tensors and loaders
+
+    def tensors(
+        self,
+        role: str | Sequence[str] | None = None,
+        max_length: int | Mapping[str, int] = 128,
+        *,
+        dtype: str = "int64",
+        token_type_ids: bool = False,
+    ) -> dict[str, torch.Tensor]:
+        """All rows at once, as a tokenizer with padding="max_length" and truncation gives them: arrays of your own.
+
+        input_ids and attention_mask [rows, max_length] (int64, or dtype="int32"), token_type_ids on request, of further
+        roles `ROLE_input_ids` and so on; labels float32 [rows, C] or int64 [rows] unless there are none.
+        """
+        from .loader import whole
+
+        return whole(self, roles=role, max_length=max_length, dtype=dtype, token_type_ids=token_type_ids)
+
+    def loader(self, split: str = "train", fold: int | None = None, **options: Any) -> Loader:
+        """A loader over one split: "train" or "val" of a fold (from 0), or "all". Its options are those of Loader."""
+        from .loader import Loader
+
+        return Loader(self, split, fold, **options)
+
+    def loaders(self, fold: int, **options: Any) -> tuple[Loader, Loader]:
+        """(train, val) loaders of one fold, with the same options: shuffled and sequential unless order says else."""
+        return self.loader("train", fold, **options), self.loader("val", fold, **options)
+
+
+def check_plan(plan: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A split plan as the protocol has it, with its defaults; kind is left to the daemon unless it is given."""
+    given = {"folds": 5, "fold_seed": 42, "shuffle": True, **(plan or {})}
+    unknown = set(given) - {"folds", "fold_seed", "shuffle", "kind"}
+    if unknown:
+        raise BadArgument(f"a plan has no {sorted(unknown)[0]!r}", "it has kind, folds, fold_seed and shuffle")
+    for key in ("folds", "fold_seed"):
+        if isinstance(given[key], bool) or not isinstance(given[key], (int, np.integer)) or given[key] < 0:
+            raise BadArgument(f"{key} of a plan is a number from 0 on, not {given[key]!r}")
+        given[key] = int(given[key])
+    given["shuffle"] = bool(given["shuffle"])
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _with_arrays(page: dict[str, Any]) -> dict[str, Any]:
+    labels = np.frombuffer(page["labels"], dtype="<f4" if page["label_dtype"] == "float32" else "<i8")
+    if page["label_dtype"] == "float32":
+        labels = labels.reshape(page["count"], page["label_columns"])
+    arrays = {key: np.frombuffer(page[key], dtype="<u4") for key in ("lines", "offsets", "ids")}
+    return {**page, **arrays, "labels": labels}
+
+
+def _label_of(page: Mapping[str, Any], i: int) -> Any:
+    if page["label_columns"] == 0:
+        return None
+    return int(page["labels"][i]) if page["label_dtype"] == "int64" else page["labels"][i].copy()
+
+
+def _ratio(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    """counts [C, 2] of zeros and ones -> zeros / ones."""
+    negative, positive = counts[:, 0], counts[:, 1]
+    weight = np.ones(len(counts))
+    np.divide(negative, positive, out=weight, where=positive > 0)
+    return weight.astype(np.float32)

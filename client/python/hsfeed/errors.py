@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can go wrong, as exceptions: one class per error code of the daemon and the C library, all of them hsfeed.Error."""
+
+from __future__ import annotations
+
+import errno
+
+__all__ = ["Error", "error_from"]
+
+
+class Error(Exception):
+    """Any failure of hsfeed.
+
+    code     stable symbol, as in `hsfeed --json`: "not_found", "bad_csv", ...
+    number   the C library's negative number; 0 for errors that only the Python package knows
+    message  one sentence: what, and where (file, line, column, key)
+    hint     the way out; may be empty
+
+    str() is the sentence, and the hint on a line of its own.
+    """
+
+    default_code = "internal"
+
+    def __init__(self, message: str, hint: str = "", *, code: str | None = None, number: int = 0) -> None:
+        super().__init__(message, hint)
+        self.message = message
+        self.hint = hint
+        self.code = code or self.default_code
+        self.number = number
+        if isinstance(self, OSError):  # which took the sentence for an errno
+            self.errno = -number if -1000 < number < 0 else None
+            self.strerror = message
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  {self.hint}" if self.hint else self.message
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), self.message, self.hint, self.code, self.number))
+
+
+def _rebuild(cls: type[Error], message: str, hint: str, code: str, number: int) -> Error:
+    return cls(message, hint, code=code, number=number)
+
+
+# ---- the connection
+
+
+class NoDaemon(Error, ConnectionError):
+    """No daemon answers: `hsfeed.connect(start=True)` or `hsfeed start` starts one."""
+
+    default_code = "no_daemon"
+
+
+class ConnectionLost(Error, ConnectionError):
+    """The daemon went away, and did not come back in the time given."""
+
+    default_code = "connection_lost"
+
+
+class ShuttingDown(ConnectionLost):
+    """The daemon is stopping."""
+
+    default_code = "shutting_down"
+
+
+class Timeout(Error, TimeoutError):
+    """Nothing came in the time given."""
+
+    default_code = "timeout"
+
+
+class Forked(Error, RuntimeError):
+    """A connection was used in a child of the process that opened it."""
+
+    default_code = "forked"
+
+
+class VersionMismatch(Error):
+    """Package and daemon speak no common protocol version."""
+
+    default_code = "version_mismatch"
+
+
+class BadFrame(Error):
+    """A message is not well-formed; the connection ended."""
+
+    default_code = "bad_frame"
+
+
+# ---- requests
+
+
+class BadRequest(Error, ValueError):
+    """An option is not what it may be."""
+
+    default_code = "bad_request"
+
+
+class BadArgument(BadRequest):
+    """An argument was refused before the daemon was asked."""
+
+    default_code = "bad_argument"
+
+
+class UnknownMethod(Error):
+    """The daemon is too old for this."""
+
+    default_code = "unknown_method"
+
+
+class LimitExceeded(Error):
+    """A limit of the daemon would be exceeded."""
+
+    default_code = "limit"
+
+
+class NotFound(Error, LookupError):
+    """There is no such dataset, version, role or tokenizer; the sentence names what there is."""
+
+    default_code = "not_found"
+
+
+class Denied(Error, PermissionError):
+    """The user may not do that."""
+
+    default_code = "denied"
+
+
+class Unsupported(Error):
+    """A known kind of thing that hsfeed does not support yet."""
+
+    default_code = "unsupported"
+
+
+class Cancelled(Error):
+    """The work was cancelled."""
+
+    default_code = "cancelled"
+
+
+class BadPlan(Error, ValueError):
+    """A split plan cannot be made for these rows, or there is no such fold."""
+
+    default_code = "bad_plan"
+
+
+# ---- sources
+
+
+class BadSource(Error, ValueError):
+    """Something is wrong with what was to be ingested; subclasses tell what. Nothing was stored."""
+
+
+class BadCsv(BadSource):
+    """The records cannot be read."""
+
+    default_code = "bad_csv"
+
+
+class BadCharset(BadSource):
+    """The file is not in the stated charset."""
+
+    default_code = "bad_charset"
+
+
+class BadColumn(BadSource):
+    """A named column is missing or ambiguous."""
+
+    default_code = "bad_column"
+
+
+class BadLabel(BadSource):
+    """A label value cannot be used as asked."""
+
+    default_code = "bad_label"
+
+
+class NaWords(BadSource):
+    """Words that stand for missing values would drop many rows: say na="empty" or na="pandas"."""
+
+    default_code = "na_words"
+
+
+class NotCsv(BadSource):
+    """The file is of another kind."""
+
+    default_code = "not_csv"
+
+
+class TooLong(BadSource):
+    """A text is longer than the store holds."""
+
+    default_code = "too_long"
+
+
+class NoRows(BadSource):
+    """No row is left."""
+
+    default_code = "no_rows"
+
+
+class BadFile(BadSource):
+    """Not a regular file, or it changed while it was read."""
+
+    default_code = "bad_file"
+
+
+class BadText(BadSource):
+    """A text or label in memory cannot be stored: it has a NUL or half of a surrogate pair."""
+
+    default_code = "bad_text"
+
+
+class BadTokenizer(Error, ValueError):
+    """A tokenizer's files are damaged, or of a kind that is not supported."""
+
+    default_code = "bad_tokenizer"
+
+
+# ---- the store, the machine
+
+
+class Corrupt(Error):
+    """Stored bytes differ from their checksum: `hsfeed verify` tells which."""
+
+    default_code = "corrupt"
+
+
+class ChildFailed(Error):
+    """The ingest's process ended without a result."""
+
+    default_code = "child_failed"
+
+
+class InternalError(Error):
+    """A fault of hsfeed's own."""
+
+    default_code = "internal"
+
+
+class OutOfMemory(Error, MemoryError):
+    """The daemon or this process has no memory left."""
+
+    default_code = "out_of_memory"
+
+
+class SystemFailure(Error, OSError):
+    """The system refused: a file cannot be opened, a disk is full. errno tells which."""
+
+    default_code = "io_error"
+
+
+class MissingFile(SystemFailure, FileNotFoundError):
+    """A file or folder is not there."""
+
+
+class NotPermitted(SystemFailure, PermissionError):
+    """The file system does not allow it."""
+
+
+# ---- only here
+
+
+class StateMismatch(Error, ValueError):
+    """A saved state belongs to another version or other options; the sentence names them."""
+
+    default_code = "state_mismatch"
+
+
+class PassEnded(Error, RuntimeError):
+    """An iterator was used after a newer pass over its loader began."""
+
+    default_code = "pass_ended"
+
+
+class MissingLibrary(Error, ImportError):
+    """An optional library is needed for this and is not installed."""
+
+    default_code = "missing_library"
+
+
+def _all_classes(cls: type[Error]) -> list[type[Error]]:
+    return [cls] + [deeper for sub in cls.__subclasses__() for deeper in _all_classes(sub)]
+
+
+_BY_CODE = {cls.default_code: cls for cls in _all_classes(Error) if "default_code" in vars(cls)}
+_BY_CODE.update({"internal": InternalError, "no_space": SystemFailure, "io_error": SystemFailure})
+_BY_ERRNO = {errno.ENOENT: MissingFile, errno.ENOTDIR: MissingFile, errno.EACCES: NotPermitted, errno.EPERM: NotPermitted}
+
+
+def error_from(number: int, name: str, message: str, hint: str) -> Error:
+    """The exception for an error of the C library: its number, stable symbol, sentence and hint."""
+    cls = _BY_ERRNO.get(-number) or _BY_CODE.get(name) or Error
+    return cls(message, hint, code=name, number=number)
+
+
+__all__ += sorted({cls.__name__ for cls in _all_classes(Error)} - set(__all__))

@@ -1,0 +1,450 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Loader: ready batches of one split, epoch after epoch.
+
+    position = (epoch, at)      at: samples dealt to all ranks; what state_dict holds, beside options and ids
+
+             iter() --> [pass begun at (e, a)] -- batch --> (e, batch.at) -- ... -- end --> (e + 1, 0), not begun
+                                                      \\-- break, new iter() -------------> (e + 1, 0), begun
+    load_state_dict --> (e, a), not begun: the next pass goes on there
+"""
+
+from __future__ import annotations
+
+import logging
+import operator
+import os
+import time
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _hsfeed, _options, _report, _torch
+from ._link import AWAY, PATIENCE_S, STEP_MS, Link
+from ._pin import Pinned
+from ._torch import Batch
+from .dataset import Dataset, check_plan
+from .errors import BadArgument, Error, PassEnded, StateMismatch, Timeout
+
+if TYPE_CHECKING:
+    import torch
+
+log = logging.getLogger("hsfeed")
+
+
+class Split:
+    """The rows that a loader deals, all ranks' together: `loader.dataset`."""
+
+    def __init__(self, dataset: Dataset, split: str, fold: int | None, plan: Mapping[str, Any] | None, rows: int) -> None:
+        self.dataset, self.split, self.fold, self._plan, self._rows = dataset, split, fold, plan, rows
+        self._indices: npt.NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return self._rows
+
+    @property
+    def indices(self) -> npt.NDArray[np.int64]:
+        """The ascending row numbers, int64."""
+        if self._indices is None:
+            self._indices = self.dataset.split_rows(self.split, self.fold, self._plan)
+        return self._indices
+
+    def __getitem__(self, i: int) -> dict[str, Any]:
+        """The i-th of these rows, as the dataset gives it."""
+        return self.dataset[int(self.indices[i])]
+
+
+class Loader:
+    """An iterable of batches, for `for batch in loader: model(**batch)`. `Dataset.loader` makes one.
+
+    Each pass is the next epoch: epoch e is torch.randperm seeded with seed + e, whatever happened before; set_epoch
+    says else. A batch is a Batch: a dict of tensors with the row numbers as an attribute. It is no
+    torch.utils.data.DataLoader and needs no workers: batches are made by the daemon, ahead.
+
+    split, fold   "train" or "val" of a fold (from 0), or "all"
+    plan          how rows are dealt into folds: dict(kind=None, folds=5, fold_seed=42, shuffle=True)
+    order         "shuffle" (train's default) or "sequential" (val's and all's)
+    seed          of the order, and of nothing else
+    batch_size, drop_last
+    max_length    in tokens, special ones counted: a number, or {role: number}
+    padding       "max_length", "longest" (of the batch), or a number: the longest, rounded up to its multiple
+    roles         whose ids: the first role's arrays have no prefix, those of "student" are student_input_ids and so on.
+                  Default: the role "text" if there, else the first ingested
+    dtype         of ids and masks: "int64" or "int32"         token_type_ids   that array too
+    rank, world_size   default: torch.distributed's if it is initialised, else RANK and WORLD_SIZE of the environment
+                  (as torchrun and accelerate set them) if both are there, else 0 of 1. Found at the first use
+    shard         how an epoch is dealt to ranks: "pad" (train's default: repeated from its head until all have equally
+                  many), "drop" (cut), "exact" (val's and all's: nothing padded or dropped, ranks may differ by one)
+    slots         batches that may be ahead or held: more memory, more tensors that may be kept before copies are made
+    transport     "ring" (shared memory) or "inline" (through the socket); None: the best there is
+    pin_memory    registers the slots with CUDA, so that copies to a GPU are asynchronous; see to()
+    timeout       seconds to wait for a daemon that went away. After 2 s a warning is logged; when it is back, batches go
+                  on exactly where they were; after `timeout`, ConnectionLost
+    quiet         do not print the line that says what was chosen (rank 0 prints it on stderr at the first use)
+
+    The connection is opened at the first use: len(), iter(), describe(), state_dict(). One loader is for one thread at a
+    time; loaders in different threads do not disturb each other. In a forked child a loader that was opened before
+    raises Forked. A new iter() ends the pass before it: the older iterator raises PassEnded.
+
+    Raises BadArgument for options that cannot be; at the first use NotFound (version, role), BadPlan (no such fold, a
+    plan that cannot be made), LimitExceeded (batches too large for the daemon), Corrupt.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        split: str = "train",
+        fold: int | None = None,
+        *,
+        plan: Mapping[str, Any] | None = None,
+        order: str | None = None,
+        seed: int = 42,
+        batch_size: int = 32,
+        drop_last: bool = False,
+        max_length: int | Mapping[str, int] = 128,
+        padding: str | int = "max_length",
+        roles: str | Sequence[str] | None = None,
+        dtype: str = "int64",
+        token_type_ids: bool = False,
+        rank: int | None = None,
+        world_size: int | None = None,
+        shard: str | None = None,
+        slots: int | None = None,
+        transport: str | None = None,
+        pin_memory: bool = False,
+        timeout: float = 300.0,
+        quiet: bool = False,
+    ) -> None:
+        self._options = _options.check(
+            split=split, fold=fold, plan=check_plan(plan), order=order, seed=seed, batch_size=batch_size,
+            drop_last=bool(drop_last), max_length=max_length, padding=padding, roles=roles, dtype=dtype,
+            token_type_ids=bool(token_type_ids), shard=shard, slots=slots, transport=transport,
+        )  # fmt: skip
+        self._data = dataset
+        self._encodings = dataset.encodings
+        self._given_ranks = (rank, world_size)
+        if rank is not None or world_size is not None:
+            _options.find_ranks(rank, world_size)
+        self._ranks: _options.Ranks | None = None
+        self._pin_memory, self._quiet = bool(pin_memory), quiet
+        self._device: torch.device | None = None
+        self._link = Link(dataset.socket, float(timeout))
+        self._info: dict[str, Any] | None = None  # of the first opening, at the start of an epoch
+        self._standing: tuple[int, int] | None = None  # where the stream is, if nothing was taken since
+        self._epoch = self._at = 0  # the position
+        self._begun = False  # whether a pass has begun in this epoch
+        self._next_epoch: int | None = None  # by set_epoch
+        self._pass: object | None = None  # the running one
+        self._told: set[str] = set()
+        self._end = weakref.finalize(self, self._link.drop)
+
+    # ---- opening
+
+    def _opened(self) -> dict[str, Any]:
+        """The answer to the first opening; opens the stream, where it is not, at the start of the next epoch."""
+        self._link.check_process()
+        if self._info is None:
+            epoch = self._place_of_next_pass()[0]
+            self._link.insist(lambda: self._open(epoch, 0))
+        assert self._info is not None
+        return self._info
+
+    def _open(self, epoch: int, at: int) -> None:
+        """A new stream at a position. The same batches as before, or an error: a daemon may have been upgraded."""
+        torch = _torch.require("a loader")
+        if self._ranks is None:
+            self._ranks = _options.find_ranks(*self._given_ranks)
+        asked = _options.for_stream(self._options, self._data.ref, self._encodings, self._data.default_role)
+        asked.update(epoch=epoch, at=at, rank=self._ranks.rank, world=self._ranks.world)
+        stream = self._link.open(asked)
+        self._standing = (epoch, at)
+        stream.configure(Batch, _torch.from_dlpack(torch), on_copies=_Warning(self, "copies", _COPIES))
+        info = stream.info
+        if self._info is None:
+            self._info = info
+            self._announce(info)
+        else:
+            _options.refuse_other(
+                _options.identity_of(self._info), _options.identity_of(info), self._data.name
+            )
+        if self._pin_memory:
+            self._pin(stream, torch.cuda)
+
+    def _announce(self, info: Mapping[str, Any]) -> None:
+        assert self._ranks is not None
+        for warning in info["warnings"]:
+            log.warning("%s: %s", info["name"], warning)
+        if not self._quiet and self._ranks.rank == 0:
+            extras = ["pinned"] if self._pin_memory else []
+            _report.say(_report.loader_line(info, self._ranks.source, extras))
+
+    def _pin(self, stream: _hsfeed.Stream, cuda: Any) -> None:
+        if not cuda.is_available():
+            self._warn_once("pin", "pin_memory=True, but CUDA is not available: batches are not pinned")
+        elif stream.memory is None:
+            self._warn_once("pin", "pin_memory=True, but batches come through the socket: they are not pinned")
+        else:
+            self._link.pin = Pinned(stream, cuda)
+            self._link.pin.device = self._cuda_device()
+
+    def _warn_once(self, what: str, sentence: str) -> None:
+        if what not in self._told:
+            self._told.add(what)
+            log.warning(sentence)
+
+    # ---- what it is
+
+    @property
+    def dataset(self) -> Split:
+        """The rows of the split, of all ranks: len(), indices, and single rows."""
+        o = self._options
+        return Split(self._data, o.split, o.fold, o.plan, int(self._opened()["rows"]))
+
+    @property
+    def batch_size(self) -> int:
+        return self._options.batch_size
+
+    @property
+    def drop_last(self) -> bool:
+        return self._options.drop_last
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the position: of the running pass, else of the next one."""
+        return self._position()[0]
+
+    def __len__(self) -> int:
+        """Batches of a whole pass of this rank."""
+        return int(self._opened()["batches"])
+
+    def describe(self) -> dict[str, Any]:
+        """Every option as it was resolved: what stream.open of the protocol answers, and the loader's own."""
+        info = dict(self._opened())
+        for key in ("stream", "generation", "epoch", "at", "arrays", "slot_bytes", "warnings", "samples"):
+            info.pop(key, None)
+        own = {"pin_memory": self._pin_memory, "timeout": self._link.timeout, "socket": self._link.socket}
+        return {**info, **own, "device": str(self._device or "cpu")}
+
+    def __repr__(self) -> str:
+        if self._info is None or self._ranks is None:
+            fold = "" if self._options.fold is None else f" of fold {self._options.fold}"
+            return f"<hsfeed.Loader {self._data.name}@{self._data.version[:6]}: {self._options.split}{fold}; not opened yet>"
+        return f"<hsfeed.Loader {_report.loader_line(self._info, self._ranks.source, [])}>"
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a loader cannot be pickled; make it in the process that uses it: dataset.loader(...)")
+
+    def close(self) -> None:
+        """Closes stream and connection. Tensors of its batches stay as they are. Using it again opens it again."""
+        self._pass = None
+        self._link.drop()
+
+    def __enter__(self) -> Loader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def to(self, device: torch.device | str | int) -> Loader:
+        """From the next pass on, batches are on this device: the loader makes the copies. Returns self.
+
+        With pin_memory=True they are asynchronous, on the current stream of that device at each step, and a slot is
+        filled again only when its copies are done. batch.index stays on the CPU.
+        """
+        self._device = _torch.require("a loader").device(device)
+        if self._link.pin is not None:
+            self._link.pin.device = self._cuda_device()
+        return self
+
+    def _cuda_device(self) -> torch.device | None:
+        return self._device if self._device is not None and self._device.type == "cuda" else None
+
+    # ---- passes
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Begins the next pass: of the next epoch, or where load_state_dict or set_epoch put it."""
+        self._opened()
+        epoch, at = self._place_of_next_pass()
+        self._link.insist(lambda: self._place(epoch, at))
+        self._epoch, self._at, self._begun, self._next_epoch = epoch, at, True, None
+        self._standing = None
+        self._pass = mine = object()
+        moves = self._link.pin is not None or (self._device is not None and self._device.type != "cpu")
+        return self._moved_batches(mine) if moves else self._batches(mine)
+
+    def _place_of_next_pass(self) -> tuple[int, int]:
+        if self._next_epoch is not None and (self._begun or self._next_epoch != self._epoch):
+            return self._next_epoch, 0
+        return (self._epoch + 1, 0) if self._begun else (self._epoch, self._at)
+
+    def _place(self, epoch: int, at: int) -> None:
+        """The stream to a position, opened where it is not."""
+        stream = self._link.stream
+        if stream is None:
+            self._open(epoch, at)
+        elif self._standing != (epoch, at):
+            self._standing = None
+            try:
+                stream.seek(epoch, at)
+            except Timeout:  # where the stream stands is not known any more
+                self._link.drop()
+                raise
+            self._standing = (epoch, at)
+
+    def _batches(self, mine: object) -> Iterator[Batch]:
+        """The fast path: one call of the extension per batch."""
+        take = self._taker()
+        try:
+            while self._pass is mine:
+                try:
+                    batch = take(STEP_MS)
+                except AWAY as error:
+                    batch = self._recover(error)
+                    take = self._taker()
+                if batch is None:
+                    self._finish()
+                    return
+                self._at = batch.at
+                yield batch
+                del batch  # the consumer's alone
+            raise PassEnded("this pass is over: another one over the same loader began, or it was closed",
+                            "one loader has one pass at a time; for two at once make two loaders")
+        finally:
+            if self._pass is mine:
+                self._pass = None
+
+    def _moved_batches(self, mine: object) -> Iterator[Batch]:
+        """With pinned slots, or a device to copy to."""
+        for batch in self._settled(self._batches(mine)):
+            if self._device is None or self._device.type == "cpu":
+                yield batch
+            else:
+                moved = batch.to(self._device, non_blocking=self._link.pin is not None)
+                del batch
+                yield moved
+
+    def _settled(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """Looks after the pinned slots before each batch."""
+        while True:
+            if self._link.pin is not None:
+                self._link.pin.settle()
+            batch = next(batches, None)
+            if batch is None:
+                return
+            yield batch
+            del batch
+
+    def _taker(self) -> Any:
+        assert self._link.stream is not None
+        return self._link.stream.next
+
+    def _finish(self) -> None:
+        self._epoch, self._at, self._begun = self._epoch + 1, 0, False
+
+    def _recover(self, error: Error) -> Batch | None:
+        """The batch that should have come, after however long the daemon was away."""
+        waited = PATIENCE_S if isinstance(error, Timeout) else 0.0
+
+        def ask() -> Batch | None:
+            if self._link.stream is None:
+                self._open(self._epoch, self._at)
+            batch: Batch | None = self._taker()(STEP_MS)
+            return batch
+
+        return self._link.insist(ask, error, time.monotonic() - waited)
+
+    # ---- positions
+
+    def set_epoch(self, epoch: int) -> None:
+        """The next pass is of this epoch. After load_state_dict, the state's own epoch keeps the place inside it."""
+        try:
+            number = operator.index(epoch)
+        except TypeError:
+            raise BadArgument(f"an epoch is a number, not {epoch!r}") from None
+        if number < 0:
+            raise BadArgument(f"an epoch is a number from 0 on, not {epoch}")
+        self._next_epoch = number
+
+    def _position(self) -> tuple[int, int]:
+        """Where the batch after the last one is: of a running pass, of one that was broken off, else of the next."""
+        if self._pass is not None or self._next_epoch is None:
+            return self._epoch, self._at
+        return self._place_of_next_pass()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The place after the last batch that was handed out, and what it is a place in: plain numbers, strings, lists.
+
+        {format, name, epoch, at, options}: at counts the samples dealt to all ranks. All ranks have the same state
+        after the same number of batches.
+        """
+        options = _options.identity_of(self._opened())
+        epoch, at = self._position()
+        return {"format": _options.FORMAT, "name": self._data.name, "epoch": epoch, "at": at, "options": options}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """The next pass goes on where the state was taken, also with another number of ranks.
+
+        A state taken after the last batch of a pass, but before its end was seen, continues with an empty pass. The
+        state's encodings are served, also if a role has moved to another tokenizer since. StateMismatch: it is of
+        another version, or was saved with other options; the sentence names them.
+        """
+        _options.check_state(state)
+        present = _options.identity_of(self._opened())
+        saved = dict(state["options"])
+        self._pin_encodings(saved.get("encodings"), present["encodings"])
+        try:
+            _options.refuse_other(saved, _options.identity_of(self._opened()), self._data.name)
+        except StateMismatch:
+            self._pin_encodings(present["encodings"], None)
+            raise
+        self._pass = None
+        self._epoch, self._at, self._begun, self._next_epoch = state["epoch"], state["at"], False, None
+
+    def _pin_encodings(self, wanted: Any, present: Any) -> None:
+        """Serves these encodings of the same roles from now on."""
+        if wanted == present or not isinstance(wanted, list):
+            return
+        pins = {str(role): str(encoding) for role, encoding in wanted}
+        if present is not None and list(pins) != [role for role, _ in present]:
+            return  # refused by its name
+        if present is not None:
+            log.warning("the state's encodings are served, which are not those that its roles have now")
+        self._encodings = {**self._encodings, **pins}
+        self._info = None
+        self._link.drop()
+
+
+class _Warning:
+    """Logs one sentence, once per loader, without keeping the loader alive."""
+
+    def __init__(self, loader: Loader, what: str, sentence: str) -> None:
+        self.loader, self.what, self.sentence = weakref.ref(loader), what, sentence
+
+    def __call__(self) -> None:
+        loader = self.loader()
+        if loader is not None:
+            loader._warn_once(self.what, self.sentence)
+
+
+_COPIES = (
+    "batches are being kept: as long as their tensors are, further batches are private copies, which is safe and a "
+    "little slower; keep clones or let go of them, or make the loader with more slots"
+)
+
+
+def whole(dataset: Dataset, **options: Any) -> dict[str, torch.Tensor]:
+    """Every row of a dataset in row order, in arrays of the caller's own."""
+    torch = _torch.require("tensors")
+    lengths = options["max_length"]
+    longest = max(lengths.values()) if isinstance(lengths, Mapping) else int(lengths)
+    batch_size = max(1, min(512, (1 << 20) // (16 * max(1, longest))))  # about 1 MiB each
+    arrays: dict[str, torch.Tensor] = {}
+    with Loader(dataset, "all", batch_size=batch_size, rank=0, world_size=1, quiet=True, **options) as loader:
+        for batch in loader:
+            for name, tensor in batch.items():
+                if name not in arrays:
+                    arrays[name] = torch.empty((dataset.rows, *tensor.shape[1:]), dtype=tensor.dtype)
+                arrays[name][batch.at - batch.rows : batch.at] = tensor
+    return arrays
