@@ -178,16 +178,14 @@ static PyObject *client_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
 	return (PyObject *)self;
 }
 
-// Nobody can be in a call any more; in a fork a thread of the parent's may seem to be: then the memory is left alone.
 static int client_clear(PyObject *object)
 {
 	struct client *self = (struct client *)object;
 	Py_CLEAR(self->on_notice);
-	Py_CLEAR(self->hello);
-	Py_CLEAR(self->peer);
 	return 0;
 }
 
+// Nobody can be in a call any more; in a fork a thread of the parent's may seem to be: then the memory is left alone.
 static void client_dealloc(PyObject *object)
 {
 	struct client *self = (struct client *)object;
@@ -199,6 +197,8 @@ static void client_dealloc(PyObject *object)
 	}
 	hs_core_unref(self->core);
 	client_clear(object);
+	Py_CLEAR(self->hello);
+	Py_CLEAR(self->peer);
 	PyObject_GC_Del(object);
 	Py_DECREF(type);
 }

@@ -27,6 +27,7 @@
 #include "hsfeed.h"
 
 #define HS_EXT_MAX_ARRAYS 64
+#define HS_EXT_MAX_SLOTS  64
 
 struct hs_core {
 	atomic_uint refs;
@@ -63,6 +64,7 @@ struct hs_tensor {
 struct hs_hold {
 	atomic_uint tensors_alive; // and one for whoever makes them
 	unsigned number;           // of the feed, 0 .. nslots - 1
+	bool told;                 // while it waits: somebody asked and knows
 	struct hs_feed *feed;      // NULL: a private copy, whose arrays lie behind this
 	const struct hsfeed_batch *batch;
 	struct hs_hold *next;

@@ -60,6 +60,7 @@ void hs_feed_settle(struct hs_hold *hold)
 		give_back(hold);
 		return;
 	}
+	hold->told = false;
 	hold->next = feed->waiting;
 	feed->waiting = hold;
 }

@@ -1,8 +1,560 @@
 // SPDX-License-Identifier: Apache-2.0
+// The type Stream: batches as dicts of tensors.
+#include <time.h>
+
 #include "ext.h"
-int hs_py_stream_init(PyObject *module) { (void)module; return 0; }
+
+#define WAIT_SLICE_MS 200 // a signal that comes just before a wait begins is seen this late
+
+static PyTypeObject *stream_type;
+
+// The attributes that every batch has.
+enum { NUMBER, EPOCH, POSITION, ROWS, COPIED, NATTRIBUTES };
+static const char *const attribute_names[NATTRIBUTES] = {"number", "epoch", "at", "rows", "copied"};
+static PyObject *attributes[NATTRIBUTES]; // interned
+
+struct stream {
+	PyObject_HEAD
+	PyObject *client; // kept alive
+	struct hs_feed *feed;
+	PyObject *info;
+	size_t narrays;
+	PyObject *names[HS_EXT_MAX_ARRAYS]; // interned
+	PyObject *batch_type, *from_dlpack, *on_copies;
+	uint64_t copied, unkeyed; // a bit per array
+	bool lost;                // a batch was taken and could not be handed over
+};
+
+// ---- making a batch ----
+
+// A capsule that nobody took over lets go of its tensor.
+static void on_capsule_end(PyObject *capsule)
+{
+	if (!PyCapsule_IsValid(capsule, HS_DL_CAPSULE))
+		return;
+	struct hs_dl_managed *tensor = PyCapsule_GetPointer(capsule, HS_DL_CAPSULE);
+	tensor->deleter(tensor);
+}
+
+static PyObject *make_tensor(PyObject *from_dlpack, struct hs_parcel *parcel, size_t i)
+{
+	struct hs_tensor *tensor = parcel->tensors[i];
+	PyObject *capsule = PyCapsule_New(&tensor->dl, HS_DL_CAPSULE, on_capsule_end);
+	if (!capsule)
+		return NULL;
+	parcel->tensors[i] = NULL; // the capsule's
+	PyObject *made = PyObject_CallFunctionObjArgs(from_dlpack, capsule, NULL);
+	Py_DECREF(capsule);
+	return made;
+}
+
+static int put_tensors(struct stream *self, PyObject *from_dlpack, PyObject *batch, struct hs_parcel *parcel)
+{
+	for (size_t i = 0; i < parcel->narrays; i++) {
+		PyObject *tensor = make_tensor(from_dlpack, parcel, i);
+		if (!tensor)
+			return -1;
+		int rc = self->unkeyed >> i & 1 ? PyObject_SetAttr(batch, self->names[i], tensor)
+						: PyDict_SetItem(batch, self->names[i], tensor);
+		Py_DECREF(tensor);
+		if (rc < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int put_number(PyObject *batch, int attribute, uint64_t n)
+{
+	PyObject *number = PyLong_FromUnsignedLongLong(n);
+	int rc = number ? PyObject_SetAttr(batch, attributes[attribute], number) : -1;
+	Py_XDECREF(number);
+	return rc;
+}
+
+static int put_attributes(PyObject *batch, const struct hs_parcel *parcel)
+{
+	if (put_number(batch, NUMBER, parcel->number) < 0 || put_number(batch, EPOCH, parcel->epoch) < 0 ||
+	    put_number(batch, POSITION, parcel->at) < 0 || put_number(batch, ROWS, parcel->rows) < 0)
+		return -1;
+	return PyObject_SetAttr(batch, attributes[COPIED], parcel->copied ? Py_True : Py_False);
+}
+
+static int tell_of_copies(struct stream *self)
+{
+	PyObject *f = self->on_copies;
+	self->on_copies = NULL;
+	PyObject *said = PyObject_CallFunctionObjArgs(f, NULL);
+	Py_DECREF(f);
+	Py_XDECREF(said);
+	return said ? 0 : -1;
+}
+
+static PyObject *make_batch(struct stream *self, struct hs_parcel *parcel)
+{
+	PyObject *batch_type = Py_NewRef(self->batch_type), *from_dlpack = Py_NewRef(self->from_dlpack);
+	PyObject *batch = PyObject_CallNoArgs(batch_type);
+	if (batch && (put_tensors(self, from_dlpack, batch, parcel) < 0 || put_attributes(batch, parcel) < 0 ||
+		      (parcel->copied && self->on_copies && tell_of_copies(self) < 0)))
+		Py_CLEAR(batch);
+	hs_parcel_unpack(parcel, 0); // what no tensor took
+	Py_DECREF(batch_type);
+	Py_DECREF(from_dlpack);
+	if (!batch)
+		self->lost = true;
+	return batch;
+}
+
+// ---- next ----
+
+static int check_ready(const struct stream *self)
+{
+	if (!self->batch_type)
+		hs_py_raise_code(HSFEED_EBADARG, "the stream was not configured");
+	else if (self->lost)
+		hs_py_raise_code(HSFEED_EBADARG, "the batch before was lost when it was made into tensors: seek first");
+	else
+		return 0;
+	return -1;
+}
+
+static int lock_open(struct stream *self)
+{
+	if (hs_py_lock(self->feed->core) < 0)
+		return -1;
+	if (self->feed->stream)
+		return 0;
+	hs_core_unlock(self->feed->core);
+	hs_py_raise_code(HSFEED_EBADARG, "the stream was closed");
+	return -1;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+// Waits without the GIL, in slices: between them signals are looked at and slots given back whose tensors have died.
+static int wait_for(struct hs_feed *feed, int timeout_ms, const struct hsfeed_batch **ret, struct hsfeed_error *reterr)
+{
+	int64_t deadline = timeout_ms < 0 ? INT64_MAX : now_ms() + timeout_ms;
+	for (;;) {
+		int64_t left = deadline == INT64_MAX ? WAIT_SLICE_MS : deadline - now_ms();
+		int slice = left > WAIT_SLICE_MS ? WAIT_SLICE_MS : left < 0 ? 0 : (int)left, rc;
+		Py_BEGIN_ALLOW_THREADS
+		hs_core_drain(feed->core);
+		rc = hsfeed_stream_next(feed->stream, slice, ret, reterr);
+		Py_END_ALLOW_THREADS
+		if (rc != HSFEED_ETIMEOUT)
+			return rc;
+		if (PyErr_CheckSignals() < 0)
+			return -1;
+		if (left <= slice) {
+			snprintf(reterr->message, sizeof(reterr->message), "no batch came within %d ms", timeout_ms);
+			return rc;
+		}
+	}
+}
+
+// What is here already is taken at once, with the GIL: letting go of it and asking for it again may take longer.
+static int take(struct stream *self, int timeout_ms, struct hs_parcel *ret, struct hsfeed_error *reterr)
+{
+	struct hs_feed *feed = self->feed;
+	const struct hsfeed_batch *batch = NULL;
+	hs_core_drain(feed->core);
+	int rc = hsfeed_stream_next(feed->stream, 0, &batch, reterr);
+	if (rc == HSFEED_ETIMEOUT && timeout_ms != 0)
+		rc = wait_for(feed, timeout_ms, &batch, reterr);
+	if (rc != 1)
+		return rc;
+	rc = hs_parcel_pack(feed, batch, self->copied, ret);
+	if (rc == 0)
+		return 1;
+	self->lost = true;
+	PyErr_NoMemory();
+	return rc;
+}
+
+static int next_timeout(PyObject *const *args, Py_ssize_t nargs, PyObject *names, int *ret)
+{
+	Py_ssize_t n = nargs + (names ? PyTuple_Size(names) : 0);
+	if (n == 0)
+		return 0;
+	if (n > 1 || (names && nargs == 0 &&
+		      PyUnicode_CompareWithASCIIString(PyTuple_GetItem(names, 0), "timeout_ms") != 0)) {
+		PyErr_SetString(PyExc_TypeError, "next() takes timeout_ms alone");
+		return -1;
+	}
+	long ms = PyLong_AsLong(args[0]);
+	if (ms == -1 && PyErr_Occurred())
+		return -1;
+	*ret = ms < 0 ? -1 : ms > INT32_MAX ? INT32_MAX : (int)ms;
+	return 0;
+}
+
+static PyObject *stream_next(PyObject *object, PyObject *const *args, Py_ssize_t nargs, PyObject *names)
+{
+	struct stream *self = (struct stream *)object;
+	struct hs_parcel parcel;
+	struct hsfeed_error error;
+	int timeout_ms = -1;
+	if (next_timeout(args, nargs, names, &timeout_ms) < 0 || check_ready(self) < 0 || lock_open(self) < 0)
+		return NULL;
+	int rc = take(self, timeout_ms, &parcel, &error);
+	hs_core_unlock(self->feed->core);
+	if (rc == 1)
+		return make_batch(self, &parcel);
+	if (rc < 0)
+		return hs_py_raise(&error);
+	Py_RETURN_NONE;
+}
+
+// ---- seek, close ----
+
+static int optional_uint64(PyObject *value, const char *name, int *ret_has, uint64_t *ret)
+{
+	if (value == Py_None)
+		return 0;
+	PyObject *number = PyNumber_Index(value);
+	if (!number)
+		return -1;
+	*ret = PyLong_AsUnsignedLongLong(number);
+	*ret_has = 1;
+	Py_DECREF(number);
+	if (!PyErr_Occurred())
+		return 0;
+	PyErr_Format(PyExc_OverflowError, "%s must be from 0 to 2^64 - 1, not %R", name, value);
+	return -1;
+}
+
+static PyObject *stream_seek(PyObject *object, PyObject *args, PyObject *kwargs)
+{
+	static char *names[] = {"epoch", "at", "seed", NULL};
+	struct stream *self = (struct stream *)object;
+	PyObject *epoch, *at = Py_None, *seed = Py_None;
+	struct hsfeed_seek_options options = {.size = sizeof(options)};
+	int has;
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|OO:seek", names, &epoch, &at, &seed) ||
+	    optional_uint64(epoch, "epoch", &has, &options.epoch) < 0 ||
+	    optional_uint64(at, "at", &has, &options.at) < 0 ||
+	    optional_uint64(seed, "seed", &options.has_seed, &options.seed) < 0 || lock_open(self) < 0)
+		return NULL;
+	hsfeed_value *value = NULL;
+	struct hsfeed_error error;
+	int rc;
+	Py_BEGIN_ALLOW_THREADS
+	hs_core_drain(self->feed->core);
+	rc = hsfeed_stream_seek(self->feed->stream, &options, &value, &error);
+	Py_END_ALLOW_THREADS
+	hs_core_unlock(self->feed->core);
+	if (rc == 0)
+		self->lost = false;
+	return hs_py_answer(rc, value, &error);
+}
+
+static PyObject *stream_close(PyObject *object, PyObject *unused)
+{
+	(void)unused;
+	struct hs_feed *feed = ((struct stream *)object)->feed;
+	if (atomic_load(&feed->closed))
+		Py_RETURN_NONE;
+	if (!hs_core_forked(feed->core)) {
+		if (hs_py_lock(feed->core) < 0)
+			return NULL;
+	} else if (!hs_core_try_lock(feed->core)) {
+		Py_RETURN_NONE;
+	}
+	hs_feed_close(feed);
+	hs_core_unlock(feed->core);
+	Py_RETURN_NONE;
+}
+
+// ---- slots that are given back by hand ----
+
+static PyObject *stream_set_auto_release(PyObject *object, PyObject *value)
+{
+	struct stream *self = (struct stream *)object;
+	int on = PyObject_IsTrue(value);
+	if (on < 0 || lock_open(self) < 0)
+		return NULL;
+	hs_core_drain(self->feed->core);
+	self->feed->auto_release = on;
+	while (on && self->feed->waiting)
+		hs_feed_give_back(self->feed, self->feed->waiting->number);
+	hs_core_unlock(self->feed->core);
+	Py_RETURN_NONE;
+}
+
+static PyObject *stream_take_returned(PyObject *object, PyObject *unused)
+{
+	(void)unused;
+	struct hs_feed *feed = ((struct stream *)object)->feed;
+	unsigned numbers[HS_EXT_MAX_SLOTS], n = 0;
+	if (lock_open((struct stream *)object) < 0)
+		return NULL;
+	hs_core_drain(feed->core);
+	for (struct hs_hold *hold = feed->waiting; hold && n < HS_EXT_MAX_SLOTS; hold = hold->next) {
+		if (!hold->told)
+			numbers[n++] = hold->number;
+		hold->told = true;
+	}
+	hs_core_unlock(feed->core);
+	PyObject *list = PyList_New((Py_ssize_t)n);
+	for (unsigned i = 0; list && i < n; i++) {
+		PyObject *number = PyLong_FromUnsignedLong(numbers[i]);
+		if (!number || PyList_SetItem(list, (Py_ssize_t)i, number) < 0)
+			Py_CLEAR(list);
+	}
+	return list;
+}
+
+static int read_numbers(PyObject *slots, unsigned *ret, Py_ssize_t *ret_n)
+{
+	PyObject *list = PySequence_List(slots);
+	Py_ssize_t n = list ? PyList_Size(list) : 0;
+	if (n > HS_EXT_MAX_SLOTS)
+		PyErr_SetString(PyExc_ValueError, "give_back: more slots than a stream has");
+	for (Py_ssize_t i = 0; i < n && !PyErr_Occurred(); i++) {
+		unsigned long number = PyLong_AsUnsignedLong(PyList_GetItem(list, i));
+		ret[i] = number > UINT32_MAX ? UINT32_MAX : (unsigned)number;
+	}
+	*ret_n = n;
+	Py_XDECREF(list);
+	return PyErr_Occurred() ? -1 : 0;
+}
+
+static PyObject *stream_give_back(PyObject *object, PyObject *slots)
+{
+	struct stream *self = (struct stream *)object;
+	unsigned numbers[HS_EXT_MAX_SLOTS], wrong = 0;
+	Py_ssize_t n;
+	if (read_numbers(slots, numbers, &n) < 0 || lock_open(self) < 0)
+		return NULL;
+	hs_core_drain(self->feed->core);
+	for (Py_ssize_t i = 0; i < n; i++)
+		wrong += !hs_feed_give_back(self->feed, numbers[i]);
+	hs_core_unlock(self->feed->core);
+	if (wrong)
+		return PyErr_Format(PyExc_ValueError, "give_back: %u of these slots wait for nothing", wrong);
+	Py_RETURN_NONE;
+}
+
+// ---- configure ----
+
+static int array_bits(struct stream *self, PyObject *names, uint64_t *ret)
+{
+	PyObject *list = PySequence_List(names);
+	uint64_t bits = 0;
+	for (Py_ssize_t i = 0; list && i < PyList_Size(list); i++) {
+		for (size_t k = 0; k < self->narrays; k++) {
+			int same = PyObject_RichCompareBool(PyList_GetItem(list, i), self->names[k], Py_EQ);
+			bits |= (uint64_t)(same > 0) << k;
+		}
+	}
+	Py_XDECREF(list);
+	*ret = bits;
+	return list && !PyErr_Occurred() ? 0 : -1;
+}
+
+static void replace(PyObject **to, PyObject *by)
+{
+	PyObject *old = *to;
+	*to = by == Py_None || !by ? NULL : Py_NewRef(by);
+	Py_XDECREF(old);
+}
+
+static int check_makers(PyObject *batch_type, PyObject *from_dlpack, PyObject *on_copies)
+{
+	if (!PyType_Check(batch_type) || !PyType_IsSubtype((PyTypeObject *)batch_type, &PyDict_Type) ||
+	    batch_type == (PyObject *)&PyDict_Type)
+		PyErr_SetString(PyExc_TypeError, "batch_type must be a subclass of dict");
+	else if (!PyCallable_Check(from_dlpack))
+		PyErr_SetString(PyExc_TypeError, "from_dlpack must be callable");
+	else if (on_copies != Py_None && !PyCallable_Check(on_copies))
+		PyErr_SetString(PyExc_TypeError, "on_copies must be callable or None");
+	else
+		return 0;
+	return -1;
+}
+
+static PyObject *stream_configure(PyObject *object, PyObject *args, PyObject *kwargs)
+{
+	static char *names[] = {"batch_type", "from_dlpack",  "copied", "unkeyed",
+				"auto_release", "on_copies", NULL};
+	struct stream *self = (struct stream *)object;
+	PyObject *batch_type, *from_dlpack, *copied = NULL, *unkeyed = NULL, *on_copies = Py_None, *automatic = Py_True;
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|OOOO:configure", names, &batch_type, &from_dlpack, &copied,
+					 &unkeyed, &automatic, &on_copies) ||
+	    check_makers(batch_type, from_dlpack, on_copies) < 0)
+		return NULL;
+	PyObject *labels = Py_BuildValue("(s)", "labels"), *index = Py_BuildValue("(s)", "index");
+	int rc = labels && index ? 0 : -1;
+	if (rc == 0)
+		rc = array_bits(self, copied ? copied : labels, &self->copied);
+	if (rc == 0)
+		rc = array_bits(self, unkeyed ? unkeyed : index, &self->unkeyed);
+	Py_XDECREF(labels);
+	Py_XDECREF(index);
+	if (rc < 0)
+		return NULL;
+	replace(&self->batch_type, batch_type);
+	replace(&self->from_dlpack, from_dlpack);
+	replace(&self->on_copies, on_copies);
+	return stream_set_auto_release(object, automatic);
+}
+
+// ---- life ----
+
+static int read_names(struct stream *self)
+{
+	PyObject *arrays = PyDict_GetItemString(self->info, "arrays"); // borrowed, and a list: the library has checked
+	for (size_t i = 0; i < self->feed->narrays; i++) {
+		PyObject *name = PyDict_GetItemString(PyList_GetItem(arrays, (Py_ssize_t)i), "name");
+		if (!name)
+			return -1;
+		self->names[i] = Py_NewRef(name);
+		PyUnicode_InternInPlace(&self->names[i]);
+		self->narrays++;
+	}
+	return 0;
+}
+
 PyObject *hs_py_stream_new(PyObject *client, struct hs_feed *feed, PyObject *info)
 {
-	(void)client; (void)info; hs_feed_drop(feed);
-	return PyErr_Format(PyExc_NotImplementedError, "soon");
+	struct stream *self = (struct stream *)PyType_GenericAlloc(stream_type, 0);
+	if (!self) {
+		hs_feed_drop(feed);
+		return NULL;
+	}
+	self->client = Py_NewRef(client);
+	self->feed = feed;
+	self->info = Py_NewRef(info);
+	if (read_names(self) == 0)
+		return (PyObject *)self;
+	Py_DECREF(self);
+	return hs_py_raise_code(HSFEED_EBADFRAME, "the daemon opened a stream whose arrays have no names");
+}
+
+static int stream_clear(PyObject *object)
+{
+	struct stream *self = (struct stream *)object;
+	Py_CLEAR(self->client);
+	Py_CLEAR(self->batch_type);
+	Py_CLEAR(self->from_dlpack);
+	Py_CLEAR(self->on_copies);
+	return 0;
+}
+
+static void stream_dealloc(PyObject *object)
+{
+	struct stream *self = (struct stream *)object;
+	PyTypeObject *type = Py_TYPE(object);
+	PyObject_GC_UnTrack(object);
+	if (self->feed)
+		hs_feed_drop(self->feed);
+	stream_clear(object);
+	Py_CLEAR(self->info);
+	for (size_t i = 0; i < self->narrays; i++)
+		Py_CLEAR(self->names[i]);
+	PyObject_GC_Del(object);
+	Py_DECREF(type);
+}
+
+static int stream_traverse(PyObject *object, visitproc visit, void *arg)
+{
+	struct stream *self = (struct stream *)object;
+	Py_VISIT(Py_TYPE(object));
+	Py_VISIT(self->client);
+	Py_VISIT(self->info);
+	Py_VISIT(self->batch_type);
+	Py_VISIT(self->from_dlpack);
+	Py_VISIT(self->on_copies);
+	return 0;
+}
+
+// ---- the type ----
+
+static PyObject *stream_info(PyObject *object, void *unused)
+{
+	(void)unused;
+	return Py_NewRef(((struct stream *)object)->info);
+}
+
+static PyObject *stream_transport(PyObject *object, void *unused)
+{
+	(void)unused;
+	PyObject *transport = PyDict_GetItemString(((struct stream *)object)->info, "transport");
+	return Py_NewRef(transport ? transport : Py_None);
+}
+
+static PyObject *stream_slots(PyObject *object, void *unused)
+{
+	(void)unused;
+	return PyLong_FromUnsignedLong(((struct stream *)object)->feed->nslots);
+}
+
+static PyObject *stream_held(PyObject *object, void *unused)
+{
+	(void)unused;
+	return PyLong_FromUnsignedLong(atomic_load(&((struct stream *)object)->feed->out));
+}
+
+static PyObject *stream_memory(PyObject *object, void *unused)
+{
+	(void)object;
+	(void)unused;
+	Py_RETURN_NONE;
+}
+
+#define KEYWORDS(f) ((PyCFunction)(void (*)(void))(f)), METH_VARARGS | METH_KEYWORDS
+
+static PyMethodDef methods[] = {
+	{"configure", KEYWORDS(stream_configure),
+	 "configure(batch_type, from_dlpack, copied=('labels',), unkeyed=('index',), auto_release=True, "
+	 "on_copies=None)"},
+	{"next", (PyCFunction)(void (*)(void))stream_next, METH_FASTCALL | METH_KEYWORDS,
+	 "next(timeout_ms=-1) -> batch, or None at the end of the epoch"},
+	{"seek", KEYWORDS(stream_seek), "seek(epoch, at=0, seed=None) -> dict"},
+	{"close", stream_close, METH_NOARGS, "close(): tensors stay."},
+	{"set_auto_release", stream_set_auto_release, METH_O, "set_auto_release(bool)"},
+	{"take_returned", stream_take_returned, METH_NOARGS,
+	 "take_returned() -> list of int: slots whose last tensor died, each told once"},
+	{"give_back", stream_give_back, METH_O, "give_back(slots): they may be filled again."},
+	{0},
+};
+
+static PyGetSetDef getters[] = {
+	{"info", stream_info, NULL, "the daemon's answer to the opening", NULL},
+	{"transport", stream_transport, NULL, "\"ring\" or \"inline\"", NULL},
+	{"slots", stream_slots, NULL, "how many batches may be ahead or held", NULL},
+	{"held", stream_held, NULL, "slots that tensors are over now", NULL},
+	{"memory", stream_memory, NULL, "(address, bytes) of the mapped ring, or None", NULL},
+	{0},
+};
+
+static PyType_Slot slots[] = {
+	{Py_tp_doc, "One client's window on the batches of an epoch; Client.open makes it."},
+	{Py_tp_dealloc, stream_dealloc},
+	{Py_tp_traverse, stream_traverse},
+	{Py_tp_clear, stream_clear},
+	{Py_tp_methods, methods},
+	{Py_tp_getset, getters},
+	{0, NULL},
+};
+
+static PyType_Spec spec = {"hsfeed._hsfeed.Stream", sizeof(struct stream), 0,
+			   Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE |
+				   Py_TPFLAGS_DISALLOW_INSTANTIATION,
+			   slots};
+
+int hs_py_stream_init(PyObject *module)
+{
+	for (int i = 0; i < NATTRIBUTES; i++) {
+		attributes[i] = PyUnicode_InternFromString(attribute_names[i]);
+		if (!attributes[i])
+			return -1;
+	}
+	stream_type = (PyTypeObject *)PyType_FromSpec(&spec);
+	return stream_type ? PyModule_AddObjectRef(module, "Stream", (PyObject *)stream_type) : -1;
 }
