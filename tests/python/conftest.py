@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of the Python package's tests: the package of the build under test, the real daemon, data of our own.
+
+HSFEED_BUILD_DIR names the build (default build/release). HSFEED_TEST_INSTALLED=1 tests the installed package instead of
+the build's; daemon and command are the build's in any case.
+"""
+
+import importlib.util
+import os
+import pathlib
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+os.environ.setdefault("HSFEED_BUILD_DIR", str(ROOT / "build" / "release"))
+BUILD = pathlib.Path(os.environ["HSFEED_BUILD_DIR"])
+EXAMPLES = ROOT / "client" / "python" / "examples"
+
+
+def blackbox():
+    """The daemon of the black-box tests."""
+    spec = importlib.util.spec_from_file_location("blackbox", ROOT / "tests" / "blackbox" / "conftest.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+_blackbox = blackbox()
+Daemon, HSFEED, HSFEEDD, SHARED = _blackbox.Daemon, _blackbox.HSFEED, _blackbox.HSFEEDD, _blackbox.SHARED
+daemon, shared_daemon, shared, demo = (
+    _blackbox.daemon, _blackbox.shared_daemon, _blackbox.shared, _blackbox.demo
+)  # fmt: skip
+
+PACKAGE = BUILD / "python"
+if os.environ.get("HSFEED_TEST_INSTALLED") != "1":
+    sys.path.insert(0, str(PACKAGE))
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PACKAGE), os.environ.get("PYTHONPATH")]))
+
+try:
+    import hsfeed
+except ImportError as error:
+    collect_ignore_glob = ["test_*.py"]
+    print(f"tests/python: hsfeed cannot be imported ({error}): its tests are left out", file=sys.stderr)
+
+
+@pytest.fixture
+def db(daemon):
+    """A connection to a daemon of this test's own."""
+    with hsfeed.connect(daemon.socket) as database:
+        yield database
+
+
+@pytest.fixture(scope="module")
+def shared_db(shared_daemon):
+    """A connection to the daemon of all tests of a file."""
+    with hsfeed.connect(shared_daemon.socket) as database:
+        yield database
+
+
+@pytest.fixture(scope="module")
+def demo_set(shared_db, demo):
+    """The demo dataset, ingested once per file."""
+    return ingest_demo(shared_db, demo)
+
+
+def ingest_demo(database, demo, name="demo"):
+    tokenizer = demo / "tokenizer"
+    return database.ingest(name, demo / "comments.csv", labels=["Question"], tokenizers=tokenizer, quiet=True)
