@@ -9,6 +9,7 @@ import importlib.util
 import os
 import pathlib
 import sys
+import time
 
 import pytest
 
@@ -67,3 +68,16 @@ def demo_set(shared_db, demo):
 def ingest_demo(database, demo, name="demo"):
     tokenizer = demo / "tokenizer"
     return database.ingest(name, demo / "comments.csv", labels=["Question"], tokenizers=tokenizer, quiet=True)
+
+
+def restart(daemon):
+    """Starts a daemon again, and returns when it answers: a socket of the killed one may still lie there."""
+    daemon.start()
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            hsfeed.connect(daemon.socket).close()
+            return
+        except hsfeed.NoDaemon:
+            assert daemon.process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.01)

@@ -58,7 +58,10 @@ def from_frame(
     for name in labels or ():
         if name not in names:
             raise BadColumn(f'the DataFrame has no label column "{name}"', f"its columns: {', '.join(names)}")
-    columns = {name: _cells(name, frame.iloc[:, i]) for i, name in enumerate(names)}
+    columns = {
+        name: _cells(name, frame.iloc[:, i]) if name in (labels or ()) and name != text else _words(frame.iloc[:, i])
+        for i, name in enumerate(names)
+    }
     label_type = _type_of_labels([frame.iloc[:, names.index(name)].to_numpy() for name in labels or ()])
     texts = columns.pop(text)
     kept = None if labels is None else list(labels)
@@ -147,6 +150,11 @@ def _type_of_labels(arrays: list[np.ndarray]) -> str | None:
         if values.dtype.kind == "f" and bool(np.any(values[np.isfinite(values)] % 1 != 0)):
             return "float"
     return None
+
+
+def _words(column: Any) -> Cells:
+    """As astype(str) has them, but for what is missing."""
+    return [None if _is_missing(v) else str(v) for v in column.tolist()]
 
 
 def _cells(name: str, values: Any) -> Cells:

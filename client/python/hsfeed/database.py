@@ -27,16 +27,16 @@ FOR_FILES = ("delimiter", "header", "charset", "bad_rows")  # options that only 
 class Database:
     """A connection to a daemon; `hsfeed.connect()` makes one. Threads may share it: calls wait for each other.
 
-    A context manager: leaving it closes the connection. Datasets and loaders have connections of their own where they
-    need them, and go on working after this one is closed... as long as they were opened before.
+    A context manager: leaving it closes the connection. Loaders have connections of their own and go on.
 
     socket  path of the daemon's socket        pid  its process (0 where that cannot be seen)
     """
 
     def __init__(self, socket: str | None = None, *, timeout: float = 60.0) -> None:
         self._timeout_ms = max(1, int(timeout * 1000))
+        self.socket: str = socket or "the default places"
         self._client = self._connect(socket)
-        self.socket: str = self._client.peer[0]
+        self.socket = self._client.peer[0]
 
     def _connect(self, socket: str | None) -> _hsfeed.Client:
         return _hsfeed.Client(
@@ -173,7 +173,7 @@ class Database:
             "na": na, "bad_rows": bad_rows, "drop_empty": drop_empty, "positive": positive, "label_type": label_type,
         }  # fmt: skip
         given = {"file": file, "texts": texts, "data": data}
-        empty = self._put_source(options, given, labels, clean, progress)
+        empty = self._put_source(options, given, labels, clean, tokenizers, progress)
         answer = self._with_tokenizers("ingest", options, tokenizers, normalize, progress)
         if not quiet:
             _report.say(*_report.ingest_lines(answer, empty))
@@ -220,7 +220,7 @@ class Database:
         if unknown:
             raise TypeError(f"why() got an unexpected keyword argument {sorted(unknown)[0]!r}")
         asked = {"name": name, **options}
-        self._put_source(asked, {"file": file, "texts": texts, "data": data}, labels, clean, progress)
+        self._put_source(asked, {"file": file, "texts": texts, "data": data}, labels, clean, tokenizers, progress)
         return self._with_tokenizers("why", asked, tokenizers, normalize, progress)
 
     def _with_tokenizers(
@@ -249,7 +249,13 @@ class Database:
     # ---- sources
 
     def _put_source(
-        self, options: dict[str, Any], given: dict[str, Any], labels: Any, clean: Clean | None, progress: Progress
+        self,
+        options: dict[str, Any],
+        given: dict[str, Any],
+        labels: Any,
+        clean: Clean | None,
+        tokenizers: Any,
+        progress: Progress,
     ) -> int:
         """Completes ingest's options by its source; how many empty texts were written as a space."""
         if _sources.is_frame(given["file"]):
@@ -261,7 +267,9 @@ class Database:
             options["clean"] = [clean] if isinstance(clean, str) else list(clean or []) or None
         function = clean if callable(clean) else None
         if kinds == ["file"]:
-            return self._put_file(options, given["file"], labels, function, progress)
+            options["path"] = os.path.expanduser(os.fspath(given["file"]))
+            options["labels"] = _column_names(labels)
+            return 0 if function is None else self._put_cleaned(options, function, tokenizers, progress)
         for key in FOR_FILES:
             if options.get(key) is not None:
                 raise BadArgument(f"{key} is for files; what is in memory needs none")
@@ -276,15 +284,11 @@ class Database:
             )
         return _put(options, source)
 
-    def _put_file(
-        self, options: dict[str, Any], file: Any, labels: Any, function: Callable[[str], str] | None, progress: Progress
+    def _put_cleaned(
+        self, options: dict[str, Any], function: Callable[[str], str], tokenizers: Any, progress: Progress
     ) -> int:
-        options["path"] = os.path.expanduser(os.fspath(file))
-        if labels is not _UNSET:
-            options["labels"] = _column_names(labels)
-        if function is None:
-            return 0
-        raw = self._store_uncleaned(options, progress)
+        """The file's rows as the daemon reads them, cleaned here."""
+        raw = self._store_uncleaned(options, tokenizers, progress)
         try:
             source = _cleaned_source(raw, str(options["path"]), function)
         finally:
@@ -292,11 +296,14 @@ class Database:
         options.update(na="empty", positive=None)  # what these decide is decided
         return _put(options, source)
 
-    def _store_uncleaned(self, options: dict[str, Any], progress: Progress) -> Dataset:
-        """The source's rows as the daemon reads them, under a name of its own for a moment, without tokenizers."""
+    def _store_uncleaned(self, options: dict[str, Any], tokenizers: Any, progress: Progress) -> Dataset:
+        """The source under a name of its own for a moment, with one of the tokenizers, since rows come with ids."""
+        first = next(iter(tokenizers.values()), None) if isinstance(tokenizers, Mapping) else tokenizers
+        if first is None:
+            raise BadArgument("clean by a function needs tokenizers too")
         name = f"{str(options['name'])[:80]}.uncleaned-{uuid.uuid4().hex[:12]}"
         asked = {**options, "name": name, "drop_empty": None}
-        answer = self._with_tokenizers("ingest", asked, {}, None, progress)
+        answer = self._with_tokenizers("ingest", asked, first, None, progress)
         return Dataset(self, self.call("show", {"name": f"{name}@{answer['version']}"}))
 
 
@@ -332,7 +339,7 @@ def _cleaned_source(raw: Dataset, path: str, function: Callable[[str], str]) -> 
         texts += page["texts"]
         for name, cells in zip(raw.labels, raw.label_cells(page)):
             columns[name] += cells
-    kind = raw.info["version_info"]["options"]["label_type"]
+    kind = raw.info["version_info"]["options"]["label_type"] if columns else None
     return _sources.from_stored(texts, columns, kind, f"{path}, cleaned by {_name_of(function)}", function)
 
 

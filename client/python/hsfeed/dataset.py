@@ -115,6 +115,7 @@ class Dataset:
         Each is {start, count, rows, lines, labels, label_dtype, label_columns, offsets, ids, texts?} with numpy arrays:
         lines uint32 [count], labels float32 [count, C] or int64 [count], offsets uint32 [count + 1], ids uint32.
         """
+        role = role or self.default_role
         end = self.rows if count is None else min(self.rows, start + count)
         while start < end:
             asked = {"name": self.ref, "role": role, "start": start, "count": min(PAGE_ROWS, end - start)}
@@ -142,13 +143,13 @@ class Dataset:
         row = i + self.rows if i < 0 else i
         if not 0 <= row < self.rows:
             raise IndexError(f"{self.name}@{self.version[:6]} has {self.rows} rows; there is no row {i}")
-        pages = {role: next(self.pages(role, start=row, count=1, text=True)) for role in self.roles or (None,)}
+        pages = {role: next(self.pages(role, start=row, count=1, text=True)) for role in self.roles or (self.default_role,)}
         first = next(iter(pages.values()))
         return {
             "text": first["texts"][0],
             "labels": _label_of(first, 0),
             "line": int(first["lines"][0]),
-            "ids": {role: page["ids"].astype(np.int64) for role, page in pages.items() if role is not None},
+            "ids": {role: page["ids"].astype(np.int64) for role, page in pages.items()},
         }
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
