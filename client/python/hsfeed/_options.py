@@ -15,6 +15,7 @@ SPLITS = ("train", "val", "all")
 DTYPES = ("int64", "int32")
 TRANSPORTS = ("ring", "inline")
 FORMAT = 1  # of state_dict
+LEAST_SLOTS = 4  # two to fill, the batch in use, and the one that takes its place
 
 # What a batch depends on beside rank, world and position; the names in the answer to stream.open.
 IDENTITY = (
@@ -69,7 +70,7 @@ def check(**given: Any) -> Options:
         max_length=max_length,
         padding=_padding(o.padding),
         roles=_role_names(o.roles, max_length),
-        slots=None if o.slots is None else _number("slots", o.slots, 1),
+        slots=None if o.slots is None else _number("slots", o.slots, LEAST_SLOTS),
     )
 
 
@@ -182,6 +183,17 @@ def check_state(state: Any) -> None:
     for key in ("epoch", "at"):
         if isinstance(state[key], bool) or not isinstance(state[key], int) or state[key] < 0:
             raise StateMismatch(f"the state's {key} is {state[key]!r}, which is no position")
+
+
+def with_encodings_of(saved: Mapping[str, Any], present: Mapping[str, Any]) -> dict[str, Any]:
+    """`present` with a state's encodings, where they are of the same roles: saved states keep their encodings."""
+    pairs = saved.get("encodings")
+    try:
+        wanted = [[str(role), str(encoding)] for role, encoding in pairs or ()]
+    except (TypeError, ValueError):
+        return dict(present)
+    same = [role for role, _ in wanted] == [role for role, _ in present["encodings"]]
+    return {**present, "encodings": wanted} if same else dict(present)
 
 
 def refuse_other(saved: Mapping[str, Any], present: Mapping[str, Any], name: str) -> None:

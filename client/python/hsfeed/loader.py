@@ -26,7 +26,7 @@ from ._link import AWAY, PATIENCE_S, STEP_MS, Link
 from ._pin import Pinned
 from ._torch import Batch
 from .dataset import Dataset, check_plan
-from .errors import BadArgument, Error, PassEnded, StateMismatch, Timeout
+from .errors import BadArgument, Error, PassEnded, Timeout
 
 if TYPE_CHECKING:
     import torch
@@ -88,8 +88,8 @@ class Loader:
     time; loaders in different threads do not disturb each other. In a forked child a loader that was opened before
     raises Forked. A new iter() ends the pass before it: the older iterator raises PassEnded.
 
-    Raises BadArgument for options that cannot be; at the first use NotFound (version, role), BadPlan (no such fold, a
-    plan that cannot be made), LimitExceeded (batches too large for the daemon), Corrupt.
+    Raises BadArgument for options that cannot be; at the first use BadRequest (no such fold, order or shard), NotFound
+    (version, role), BadPlan (the plan cannot be made), LimitExceeded (batches too large for the daemon), Corrupt.
     """
 
     def __init__(
@@ -391,29 +391,25 @@ class Loader:
         another version, or was saved with other options; the sentence names them.
         """
         _options.check_state(state)
-        present = _options.identity_of(self._opened())
-        saved = dict(state["options"])
-        self._pin_encodings(saved.get("encodings"), present["encodings"])
-        try:
-            _options.refuse_other(saved, _options.identity_of(self._opened()), self._data.name)
-        except StateMismatch:
-            self._pin_encodings(present["encodings"], None)
-            raise
+        saved, present = dict(state["options"]), _options.identity_of(self._opened())
+        served = _options.with_encodings_of(saved, present)
+        _options.refuse_other(saved, served, self._data.name)
+        if served["encodings"] != present["encodings"]:
+            self._serve(served["encodings"])
         self._pass = None
         self._epoch, self._at, self._begun, self._next_epoch = state["epoch"], state["at"], False, None
 
-    def _pin_encodings(self, wanted: Any, present: Any) -> None:
-        """Serves these encodings of the same roles from now on."""
-        if wanted == present or not isinstance(wanted, list):
-            return
-        pins = {str(role): str(encoding) for role, encoding in wanted}
-        if present is not None and list(pins) != [role for role, _ in present]:
-            return  # refused by its name
-        if present is not None:
-            log.warning("the state's encodings are served, which are not those that its roles have now")
-        self._encodings = {**self._encodings, **pins}
-        self._info = None
+    def _serve(self, encodings: list[list[str]]) -> None:
+        """These encodings of the same roles from now on, or an error and those from before."""
+        before = self._encodings, self._info
+        self._encodings, self._info = {**self._encodings, **dict(encodings)}, None
         self._link.drop()
+        try:
+            self._opened()
+        except Error:
+            self._encodings, self._info = before
+            raise
+        log.warning("%s: the state's encodings are served; its roles have others now", self._data.name)
 
 
 class _Warning:
