@@ -50,8 +50,8 @@ class Batch(_Tensors):
     index    int64 [B], the row numbers; on the CPU, and never a key
     number   of the batch in its epoch, from 0       epoch   which epoch it is of
     rows     B                                       at      the position after it: samples dealt to all ranks
-    copied   whether its tensors are private copies; else all but labels and index are views of memory that is filled
-             again once the last of them is gone. Keep them as long as you like: they never change.
+    copied   whether all its tensors are private copies. labels and index always are; the others are views of memory
+             that is filled again once the last of them is gone. Keep what you like: it never changes
     """
 
     __slots__ = ("number", "epoch", "at", "rows", "index", "copied", "__weakref__")

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("hsfeed")
 
+_KEPT = ("labels", "index")  # what trainers gather: always copies, which keep no slot
+
 
 class Split:
     """The rows that a loader deals, all ranks' together: `loader.dataset`."""
@@ -160,7 +162,8 @@ class Loader:
         asked.update(epoch=epoch, at=at, rank=self._ranks.rank, world=self._ranks.world)
         stream = self._link.open(asked)
         self._standing = (epoch, at)
-        stream.configure(Batch, _torch.from_dlpack(torch), on_copies=_Warning(self, "copies", _COPIES))
+        make = _torch.from_dlpack(torch)
+        stream.configure(Batch, make, copied=_KEPT, on_copies=_Warning(self, "copies", _COPIES))
         info = stream.info
         if self._info is None:
             self._info = info
