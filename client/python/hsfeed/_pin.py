@@ -15,6 +15,9 @@ import threading
 from collections import deque
 from typing import Any
 
+from .errors import SystemFailure
+
+PORTABLE = 1  # cudaHostRegisterPortable: pinned for every GPU, not only the current one
 SPARE = 2  # the daemon must always have something to fill, and views need a slot beyond these
 
 
@@ -29,11 +32,14 @@ class Pinned:
         self.idle: list[Any] = []  # events to be used again
         self.closing = threading.Lock()
         self.open = True
-        cuda.check_error(int(cuda.cudart().cudaHostRegister(address, size, 0)))
+        code = int(cuda.cudart().cudaHostRegister(address, size, PORTABLE))
+        if code != 0:
+            raise SystemFailure(f"CUDA could not pin the {size:,} bytes of a stream's slots: error {code}",
+                                "pin_memory=False goes without")
         stream.set_auto_release(False)
 
     def settle(self) -> None:
-        """Before each next(): what was let go gets an event; what is copied goes back; never fewer than SPARE + 1 free."""
+        """Before each next(): what was let go gets an event, what is copied goes back; waits when few slots are left."""
         returned = self.stream.take_returned()
         if returned:
             event = self.idle.pop() if self.idle else self.cuda.Event()
