@@ -140,7 +140,7 @@ static int wait_for(struct hs_feed *feed, int timeout_ms, const struct hsfeed_ba
 {
 	int64_t deadline = timeout_ms < 0 ? INT64_MAX : now_ms() + timeout_ms;
 	for (;;) {
-		int64_t left = deadline == INT64_MAX ? WAIT_SLICE_MS : deadline - now_ms();
+		int64_t left = deadline == INT64_MAX ? INT64_MAX : deadline - now_ms();
 		int slice = left > WAIT_SLICE_MS ? WAIT_SLICE_MS : left < 0 ? 0 : (int)left, rc;
 		Py_BEGIN_ALLOW_THREADS
 		hs_core_drain(feed->core);

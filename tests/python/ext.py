@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tests of the extension module share: the demo dataset through hsfeed._hsfeed alone, arrays as numpy's."""
+
+import contextlib
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from hsfeed import _hsfeed
+
+
+class Shown:
+    """A capsule, as numpy wants to be shown one."""
+
+    def __init__(self, capsule):
+        self.capsule = capsule
+
+    def __dlpack__(self, **options):
+        return self.capsule
+
+    def __dlpack_device__(self):
+        return (1, 0)
+
+
+def as_numpy(capsule):
+    return np.from_dlpack(Shown(capsule))
+
+
+class Batch(dict):
+    __slots__ = ("number", "epoch", "at", "rows", "index", "copied")
+
+
+def connect(daemon, **options):
+    return _hsfeed.Client(str(daemon.socket), **options)
+
+
+def ingest_options(demo, name="demo"):
+    tokenizer = {"name": str(demo / "tokenizer")}
+    return {
+        "name": name, "path": demo / "comments.csv", "labels": ["Question"], "text_column": "Comments",
+        "tokenizers": [tokenizer],
+    }  # fmt: skip
+
+
+def open_stream(client, configure=None, **options):
+    stream = client.open({"name": "demo", "fold": 0, **options})
+    stream.configure(Batch, as_numpy, **(configure or {}))
+    return stream
+
+
+def batches(stream):
+    while (batch := stream.next(10_000)) is not None:
+        yield batch
+
+
+def copy_of(batch):
+    """All that a batch says, in memory of its own."""
+    arrays = {name: np.array(array) for name, array in batch.items()}
+    return batch.number, batch.epoch, batch.at, batch.rows, np.array(batch.index), arrays
+
+
+def same(a, b):
+    return a[:4] == b[:4] and np.array_equal(a[4], b[4]) and list(a[5]) == list(b[5]) and all(
+        a[5][name].dtype == b[5][name].dtype and np.array_equal(a[5][name], b[5][name]) for name in a[5]
+    )
+
+
+@contextlib.contextmanager
+def stopped(daemon):
+    """The daemon does nothing meanwhile."""
+    daemon.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        daemon.process.send_signal(signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def refused(code):
+    """The one error of libhsfeed's, by its symbol."""
+    with pytest.raises(Exception) as caught:
+        yield caught
+    assert getattr(caught.value, "code", None) == code, repr(caught.value)
+
+
+def wait_until(true, seconds=10):
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.005)
+
+
+def in_child(work):
+    """What `work` returns in a forked child: True is exit status 0, which is returned."""
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            status = 0 if work() else 2
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def resident_bytes():
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,316 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The extension's Stream: batches in order, seeks, waits, signals, threads, forks."""
+
+import gc
+import os
+import signal
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import ext
+from ext import Batch, as_numpy, batches, connect, copy_of, open_stream, refused, same, stopped
+
+
+@pytest.fixture(scope="module")
+def client(shared_daemon, demo):
+    c = connect(shared_daemon)
+    c.ingest(ext.ingest_options(demo))
+    yield c
+    c.close()
+
+
+@pytest.fixture(scope="module")
+def epoch(client):
+    """Epoch 1 of the training rows of fold 0, as private copies."""
+    return [copy_of(batch) for batch in batches(open_stream(client, epoch=1))]
+
+
+def test_an_epoch(client, epoch, shared_daemon):
+    lines = shared_daemon.lines("stream", "demo", "--fold", "0", "--epoch", "1", "--format", "jsonl")
+    assert len(epoch) == len(lines) == client.open({"name": "demo", "fold": 0}).info["batches"]
+    for (number, of, at, rows, index, arrays), line in zip(epoch, lines):
+        assert (number, of, rows, list(index)) == (line["batch"], 1, len(index), line["index"])
+        assert list(arrays) == ["input_ids", "attention_mask", "labels"]
+        for name, array in arrays.items():
+            assert np.array_equal(array, line[name])
+        assert at == sum(len(batch[4]) for batch in epoch[: number + 1])
+    assert epoch[0][5]["input_ids"].dtype == np.int64 and epoch[0][5]["labels"].dtype == np.float32
+
+
+def test_after_the_end_comes_the_end_until_a_seek(client, epoch):
+    stream = open_stream(client, epoch=1)
+    assert len(list(batches(stream))) == len(epoch)
+    assert stream.next() is None and stream.next(0) is None and stream.next(timeout_ms=5) is None
+    assert stream.seek(1, at=epoch[9][2])["epoch"] == 1
+    assert all(same(copy_of(batch), wanted) for batch, wanted in zip(batches(stream), epoch[10:], strict=True))
+
+
+def test_a_seek_with_another_seed(client, epoch):
+    stream = open_stream(client)
+    assert stream.seek(0, seed=43)["seed"] == 43
+    first = next(batches(stream))
+    assert np.array_equal(first.index, epoch[0][4])  # epoch e is made of seed + e
+    with refused("bad_plan"):
+        stream.seek(0, 10**9)
+    with pytest.raises(OverflowError):
+        stream.seek(-1)
+    with pytest.raises(TypeError):
+        stream.seek("1")
+    assert len(list(batches(stream))) == len(epoch) - 1
+
+
+def test_a_stream_says_what_it_is(client):
+    stream = open_stream(client, slots=5)
+    assert (stream.slots, stream.held, stream.info["name"]) == (5, 0, "demo")
+    assert stream.transport == stream.info["transport"]
+    assert stream.memory is None or stream.transport == "ring"
+
+
+def test_what_configure_refuses(client):
+    stream = client.open({"name": "demo", "fold": 0})
+    with refused("bad_argument"):
+        stream.next()
+    for wrong in ((dict, as_numpy), (list, as_numpy), (Batch, 5), (Batch, as_numpy, ("labels",), ("index",), True, 5)):
+        with pytest.raises(TypeError):
+            stream.configure(*wrong)
+
+
+def test_what_next_refuses(client):
+    stream = open_stream(client)
+    for args, kwargs in (((1, 2), {}), ((), {"timeout": 1}), (("1",), {}), ((1,), {"timeout_ms": 1})):
+        with pytest.raises(TypeError):
+            stream.next(*args, **kwargs)
+
+
+def test_a_closed_stream_says_so(client):
+    stream = open_stream(client)
+    stream.close()
+    stream.close()
+    for call in (stream.next, stream.take_returned, lambda: stream.seek(0), lambda: stream.give_back([])):
+        with refused("bad_argument"):
+            call()
+
+
+def test_a_stream_ends_with_its_connection(shared_daemon):
+    c = connect(shared_daemon)
+    stream = open_stream(c)
+    first = stream.next()
+    kept = copy_of(first)
+    c.close()
+    with refused("connection_lost"):
+        stream.next()
+    stream.close()
+    assert same(copy_of(first), kept)
+
+
+def test_a_stream_keeps_its_connection(shared_daemon, epoch):
+    stream = open_stream(connect(shared_daemon), epoch=1)
+    gc.collect()
+    assert len(list(batches(stream))) == len(epoch)
+
+
+def test_a_wait_ends_in_time(daemon, demo):
+    c = connect(daemon)
+    c.ingest(ext.ingest_options(demo))
+    stream = open_stream(c, slots=4)
+    with stopped(daemon), refused("timeout") as caught:
+        began = time.monotonic()
+        while stream.next(450):
+            began = time.monotonic()
+    assert 0.4 < time.monotonic() - began < 3
+    assert "450 ms" in str(caught.value)
+    assert stream.next(10_000) is not None
+
+
+def test_ctrl_c_ends_a_wait_and_loses_nothing(daemon, demo):
+    c = connect(daemon)
+    c.ingest(ext.ingest_options(demo))
+    stream = open_stream(c, slots=4)
+    got = []
+    with stopped(daemon), pytest.raises(KeyboardInterrupt):
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+        while batch := stream.next():
+            got.append(batch.number)
+    got += [batch.number for batch in batches(stream)]
+    assert got == list(range(stream.info["batches"]))
+
+
+def test_a_daemon_that_goes_away(daemon, demo):
+    c = connect(daemon)
+    c.ingest(ext.ingest_options(demo))
+    stream = open_stream(c)
+    first = stream.next()
+    kept = copy_of(first)
+    daemon.stop(signal.SIGKILL)
+    with refused("connection_lost"):
+        while stream.next(10_000):
+            pass
+    with refused("connection_lost"):
+        c.call("ping")
+    del stream, c
+    assert same(copy_of(first), kept)
+
+
+def test_other_threads_run_while_one_waits(daemon, demo):
+    c = connect(daemon)
+    c.ingest(ext.ingest_options(demo))
+    stream = open_stream(c)
+    counted = [0]
+    done = threading.Event()
+
+    def count():
+        while not done.is_set():
+            counted[0] += 1
+
+    thread = threading.Thread(target=count)
+    thread.start()
+    with stopped(daemon), refused("timeout"):
+        while stream.next(300):
+            pass
+    done.set()
+    thread.join()
+    assert counted[0] > 1000
+
+
+def test_threads_share_a_stream(client, epoch):
+    stream = open_stream(client, epoch=1)
+    seen = []
+
+    def take():
+        while (batch := stream.next(10_000)) is not None:
+            seen.append(copy_of(batch))
+
+    threads = [threading.Thread(target=take) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(same(a, b) for a, b in zip(sorted(seen, key=lambda s: s[0]), epoch, strict=True))
+
+
+def test_streams_of_one_connection_do_not_mix(client, epoch):
+    streams = [open_stream(client, epoch=1, slots=4 + i) for i in range(3)]
+    for several in zip(*map(batches, streams), strict=True):
+        for batch in several:
+            assert same(copy_of(batch), epoch[batch.number])
+
+
+def test_a_fork_is_told_so_and_harms_nothing(client, epoch):
+    stream = open_stream(client, epoch=1)
+    first = stream.next()
+
+    def child():
+        codes = []
+        for call in (stream.next, lambda: stream.seek(0), lambda: client.call("ping"), stream.take_returned):
+            try:
+                call()
+            except Exception as error:
+                codes.append(error.code)
+        fine = codes == ["forked"] * 4 and same(copy_of(first), epoch[0])
+        first.clear()
+        first.index = None
+        stream.close()
+        client.close()
+        return fine
+
+    assert ext.in_child(child) == 0
+    rest = [copy_of(first)] + [copy_of(batch) for batch in batches(stream)]
+    assert all(same(a, b) for a, b in zip(rest, epoch, strict=True))
+
+
+def test_a_fork_while_another_thread_waits(daemon, demo):
+    c = connect(daemon)
+    c.ingest(ext.ingest_options(demo))
+    holder = {"stream": open_stream(c, slots=3)}
+    with stopped(daemon):
+        def wait():
+            with refused("timeout"):
+                while holder["stream"].next(1000):
+                    pass
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        time.sleep(0.4)
+
+        def child():
+            holder["stream"].close()
+            c.close()
+            try:
+                holder["stream"].next()
+            except Exception as error:
+                return error.code == "forked" and not holder.clear()
+
+        assert ext.in_child(child) == 0
+        thread.join()
+
+
+def test_a_batch_that_cannot_be_made_is_not_skipped_in_silence(client, epoch):
+    faults = [None, None, ZeroDivisionError()]
+
+    def from_dlpack(capsule):
+        if faults and (fault := faults.pop()):
+            raise fault
+        return as_numpy(capsule)
+
+    stream = client.open({"name": "demo", "fold": 0, "epoch": 1})
+    stream.configure(Batch, from_dlpack)
+    with pytest.raises(ZeroDivisionError):
+        stream.next()
+    with refused("bad_argument") as caught:
+        stream.next()
+    assert "seek" in str(caught.value)
+    gc.collect()  # the fault and the capsule know each other by a traceback
+    assert stream.held == 0
+    stream.seek(1)
+    assert all(same(copy_of(batch), wanted) for batch, wanted in zip(batches(stream), epoch, strict=True))
+
+
+def test_a_batch_type_without_room_for_attributes(client):
+    class Bare(dict):
+        __slots__ = ()
+
+    stream = client.open({"name": "demo", "fold": 0})
+    stream.configure(Bare, as_numpy)
+    with pytest.raises(AttributeError):
+        stream.next()
+    assert stream.held == 0
+
+
+def test_nothing_leaks(client):
+    stream = open_stream(client, batch_size=64, max_length=32)
+
+    def passes(n):
+        for epoch in range(n):
+            stream.seek(epoch)
+            for batch in batches(stream):
+                batch.index
+        gc.collect()
+
+    passes(3)
+    counts = [sys.getrefcount(x) for x in (Batch, as_numpy, "input_ids", "copied", True, None)]
+    resident, objects = ext.resident_bytes(), len(gc.get_objects())
+    passes(12)
+    assert [sys.getrefcount(x) for x in (Batch, as_numpy, "input_ids", "copied")] == counts[:4]
+    assert len(gc.get_objects()) <= objects + 20
+    assert ext.resident_bytes() - resident < 4 << 20
+
+
+def test_opening_and_closing_leaks_nothing(client, shared_daemon):
+    def rounds(n):
+        for i in range(n):
+            c = client if i % 2 else connect(shared_daemon)
+            stream = open_stream(c, slots=4)
+            stream.next(10_000)
+            if i % 3:
+                stream.close()
+        gc.collect()
+
+    rounds(10)
+    resident, files = ext.resident_bytes(), len(os.listdir("/proc/self/fd"))
+    rounds(60)
+    assert len(os.listdir("/proc/self/fd")) <= files
+    assert ext.resident_bytes() - resident < 8 << 20
