@@ -14,8 +14,8 @@ import time
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-os.environ.setdefault("HSFEED_BUILD_DIR", str(ROOT / "build" / "release"))
-BUILD = pathlib.Path(os.environ["HSFEED_BUILD_DIR"])
+BUILD = pathlib.Path(os.environ.get("HSFEED_BUILD_DIR", ROOT / "build" / "release")).absolute()
+os.environ["HSFEED_BUILD_DIR"] = str(BUILD)
 EXAMPLES = ROOT / "client" / "python" / "examples"
 
 

@@ -29,7 +29,6 @@ class Pinned:
         self.stream, self.cuda, self.address = stream, cuda, address
         self.device: Any = None  # whose current stream copies; None: the current device
         self.pending: deque[tuple[Any, list[int]]] = deque()
-        self.idle: list[Any] = []  # events to be used again
         self.closing = threading.Lock()
         self.open = True
         code = int(cuda.cudart().cudaHostRegister(address, size, PORTABLE))
@@ -42,7 +41,7 @@ class Pinned:
         """Before each next(): what was let go gets an event, what is copied goes back; waits when few slots are left."""
         returned = self.stream.take_returned()
         if returned:
-            event = self.idle.pop() if self.idle else self.cuda.Event()
+            event = self.cuda.Event()  # a new one each time: an event belongs to one device for ever
             event.record(self.cuda.current_stream(self.device))
             self.pending.append((event, returned))
         while self.pending and self.pending[0][0].query():
@@ -55,8 +54,7 @@ class Pinned:
         return int(self.stream.slots - self.stream.held - sum(len(slots) for _, slots in self.pending))
 
     def give_back_oldest(self) -> None:
-        event, slots = self.pending.popleft()
-        self.idle.append(event)
+        _, slots = self.pending.popleft()
         self.stream.give_back(slots)
 
     def close(self) -> None:

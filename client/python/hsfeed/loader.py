@@ -81,7 +81,9 @@ class Loader:
                   many), "drop" (cut), "exact" (val's and all's: nothing padded or dropped, ranks may differ by one)
     slots         batches that may be ahead or held: more memory, more tensors that may be kept before copies are made
     transport     "ring" (shared memory) or "inline" (through the socket); None: the best there is
-    pin_memory    registers the slots with CUDA, so that copies to a GPU are asynchronous; see to()
+    pin_memory    registers the slots with CUDA, so that copies to a GPU (non_blocking=True, or the loader's own, see to())
+                  are asynchronous. A slot is filled again when the stream that was current at the next batch is done
+                  with them: copies queued on other streams need their batch kept until they are done
     timeout       seconds to wait for a daemon that went away. After 2 s a warning is logged; when it is back, batches go
                   on exactly where they were; after `timeout`, ConnectionLost
     quiet         do not print the line that says what was chosen (rank 0 prints it on stderr at the first use)
