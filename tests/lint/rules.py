@@ -18,6 +18,7 @@ LAYERS = {
     "include": [],
     "client/lib": ["wire"],
     "client/cli": ["lib", "wire"],
+    "client/python": [],  # the extension module: libhsfeed's public interface alone
 }
 
 # The one third-party header family of a layer; the command line digests what it streams.
@@ -30,6 +31,7 @@ LIBRARIES = {
     "daemon/app": r"ini\.h$",
     "proto/decode": r"msgpack(\.h$|/)",
     "client/cli": r"openssl/",
+    "client/python": r"Python\.h$",
 }
 
 # Bytes in, values out: no files, no sockets, no clock.
@@ -38,7 +40,7 @@ IO_HEADERS = r"(unistd|fcntl|time|poll|spawn|signal|syslog|sys/(socket|stat|mman
 
 # Only ingest, server, app and the command line may print or end the process.
 SILENT = ("daemon/base", "daemon/text", "daemon/plan", "daemon/tok", "daemon/store", "daemon/feed",
-          "proto/wire", "proto/decode", "client/lib")
+          "proto/wire", "proto/decode", "client/lib", "client/python")
 PRINTING = r"\b(printf|vprintf|fprintf|vfprintf|puts|fputs|putchar|perror|syslog|exit|_exit|abort)\s*\("
 
 # The C library and the kernel: what every layer may use.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The type Client: a connection. Every call of the library goes through `begin` and `end`, which hold the connection for
-// one thread and let go of the GIL.
+// The type Client: a connection. Every call of the library goes through `begin` and `end`, which hold the connection
+// for one thread and let go of the GIL.
 #include "ext.h"
 
 #define LOCK_SLICE_MS 100 // how long a signal may wait while another thread has the connection

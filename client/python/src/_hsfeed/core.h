@@ -8,8 +8,9 @@
 //
 // libhsfeed takes one thread at a time, so core.mutex is around every call of it. The end of a tensor comes in any
 // thread, with or without the GIL, in a forked child, at exit; it must neither wait nor call the library. It counts the
-// hold down and, at zero, pushes it onto core.returned; whoever uses the connection next gives the slot back. Nobody may
-// use it any more once it is closed: then the pusher does it. Three rules keep that free of deadlocks and losses:
+// hold down and, at zero, pushes it onto core.returned; whoever uses the connection next gives the slot back. Once the
+// stream is closed nobody may come any more: then the pusher does it. Three rules keep that free of deadlocks and
+// losses:
 //
 //   1. Nobody waits for the mutex while holding the GIL (the other way round is allowed).
 //   2. Ends of tensors and of objects only try the mutex.

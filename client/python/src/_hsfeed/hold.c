@@ -21,7 +21,8 @@ static void push_returned(struct hs_hold *hold)
 	struct hs_feed *feed = hold->feed;
 	struct hs_core *core = feed->core;
 	atomic_fetch_sub_explicit(&feed->out, 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&feed->refs, 1, memory_order_relaxed); // once pushed, somebody else may end the hold's
+	// A claim of this function's own: once the hold is pushed, somebody else may end it and the one it has.
+	atomic_fetch_add_explicit(&feed->refs, 1, memory_order_relaxed);
 	hold->next = atomic_load(&core->returned);
 	while (!atomic_compare_exchange_weak(&core->returned, &hold->next, hold))
 		;

@@ -35,7 +35,7 @@ static PyMethodDef methods[] = {
 	{"version", version, METH_NOARGS, "version() -> str: libhsfeed's."},
 	{"errors", errors, METH_NOARGS, "errors() -> dict: the number of each error's name."},
 	{"set_error_factory", hs_py_set_error_factory, METH_O,
-	 "set_error_factory(f): f(number, name, message, hint) makes the exception of every error; None: RuntimeError."},
+	 "set_error_factory(f): f(number, name, message, hint) makes every error's exception; None: RuntimeError."},
 	{0},
 };
 

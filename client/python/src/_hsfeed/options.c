@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Dicts as libhsfeed's option structs: one table per struct. What a struct borrows from is kept in a list, so that nobody
-// can take it away while the GIL is free.
+// Dicts as libhsfeed's option structs: one table per struct. What a struct borrows from is kept in a list, so that
+// nobody can take it away while the GIL is free.
 #include <limits.h>
 
 #include "ext.h"
