@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures of the Python package's tests: the package of the build under test, the real daemon, data of our own.
+"""Fixtures of the Python package's tests: the package of the build under test, the real daemon, data of our
+own.
 
-HSFEED_BUILD_DIR names the build (default build/release). HSFEED_TEST_INSTALLED=1 tests the installed package instead of
-the build's; daemon and command are the build's in any case.
+HSFEED_BUILD_DIR names the build (default build/release). HSFEED_TEST_INSTALLED=1 tests the installed package
+instead of the build's; daemon and command are the build's in any case.
 """
 
 import importlib.util
@@ -30,8 +31,11 @@ def blackbox():
 _blackbox = blackbox()
 Daemon, HSFEED, HSFEEDD, SHARED = _blackbox.Daemon, _blackbox.HSFEED, _blackbox.HSFEEDD, _blackbox.SHARED
 daemon, shared_daemon, shared, demo = (
-    _blackbox.daemon, _blackbox.shared_daemon, _blackbox.shared, _blackbox.demo
-)  # fmt: skip
+    _blackbox.daemon,
+    _blackbox.shared_daemon,
+    _blackbox.shared,
+    _blackbox.demo,
+)
 
 PACKAGE = BUILD / "python"
 if os.environ.get("HSFEED_TEST_INSTALLED") != "1":

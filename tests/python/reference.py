@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a loader must deal, in numpy, written from the protocol's words alone: nothing here is fast or clever."""
+"""What a loader must deal, in numpy, written from the protocol's words alone: nothing here is fast or
+clever.
+"""
 
 import numpy as np
 
@@ -41,7 +43,21 @@ class Reference:
             rest = rest[: len(rest) // world * world]
         return rest[rank::world]
 
-    def batches(self, rows, *, order, seed=42, epoch=0, at=0, rank=0, world=1, shard, batch_size, drop_last=False, **shape):
+    def batches(
+        self,
+        rows,
+        *,
+        order,
+        seed=42,
+        epoch=0,
+        at=0,
+        rank=0,
+        world=1,
+        shard,
+        batch_size,
+        drop_last=False,
+        **shape,
+    ):
         """The batches of one rank from a position on, as dicts of arrays with "index"."""
         mine = self.share(self.order(rows, order, seed, epoch), at, rank, world, shard)
         cut = [mine[i : i + batch_size] for i in range(0, len(mine), batch_size)]
@@ -49,15 +65,28 @@ class Reference:
             cut.pop()
         return [self.batch(index, **shape) for index in cut]
 
-    def batch(self, index, *, roles=("text",), max_length=128, padding="max_length", dtype="int64", token_type_ids=False):
+    def batch(
+        self,
+        index,
+        *,
+        roles=("text",),
+        max_length=128,
+        padding="max_length",
+        dtype="int64",
+        token_type_ids=False,
+    ):
         made = {}
         for i, role in enumerate(roles):
             prefix = f"{role}_" if i else ""
             length = max_length[role] if isinstance(max_length, dict) else max_length
             rows = [[CLS, *self.ids[role][r][: length - 2], SEP] for r in index]
             width = self.width(rows, length, padding)
-            made[f"{prefix}input_ids"] = np.array([row + [PAD] * (width - len(row)) for row in rows], dtype=dtype)
-            made[f"{prefix}{MASK}"] = np.array([[1] * len(row) + [0] * (width - len(row)) for row in rows], dtype=dtype)
+            made[f"{prefix}input_ids"] = np.array(
+                [row + [PAD] * (width - len(row)) for row in rows], dtype=dtype
+            )
+            made[f"{prefix}{MASK}"] = np.array(
+                [[1] * len(row) + [0] * (width - len(row)) for row in rows], dtype=dtype
+            )
             if token_type_ids:
                 made[f"{prefix}token_type_ids"] = np.zeros_like(made[f"{prefix}input_ids"])
         if self.labels is not None:

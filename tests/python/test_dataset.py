@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Database and Dataset: ingests, versions, rows, folds, weights, whole tensors, beside the libraries they replace."""
+"""Database and Dataset: ingests, versions, rows, folds, weights, whole tensors, beside the libraries they
+replace.
+"""
 
 import csv
 import os
@@ -28,10 +30,18 @@ def texts_of(ds):
 
 
 def test_a_dataset_tells_what_it_is(demo_set, demo):
-    assert (demo_set.name, demo_set.labels, demo_set.roles, demo_set.default_role) == ("demo", ("Question",), ("text",), "text")
+    assert (demo_set.name, demo_set.labels, demo_set.roles, demo_set.default_role) == (
+        "demo",
+        ("Question",),
+        ("text",),
+        "text",
+    )
     assert demo_set.rows == len(demo_set) == 3970
     assert re.fullmatch("[0-9a-f]{64}", demo_set.version) and demo_set.ref == f"demo@{demo_set.version}"
-    assert repr(demo_set) == f"<hsfeed.Dataset demo@{demo_set.version[:6]}: 3,970 rows; labels Question; roles text>"
+    assert (
+        repr(demo_set)
+        == f"<hsfeed.Dataset demo@{demo_set.version[:6]}: 3,970 rows; labels Question; roles text>"
+    )
     assert demo_set.label_info[0]["counts"] == [2583, 1387]
     assert sum(d["rows"] for d in demo_set.report["dropped"]) == 30
 
@@ -65,7 +75,9 @@ def test_ids_are_the_tokenizers(demo_set, demo):
 
 
 def test_iterating_gives_every_row(shared_db, demo):
-    ds = shared_db.ingest("few", texts=["a", "b"], labels=["x", "y"], tokenizers=demo / "tokenizer", quiet=True)
+    ds = shared_db.ingest(
+        "few", texts=["a", "b"], labels=["x", "y"], tokenizers=demo / "tokenizer", quiet=True
+    )
     assert [(r["text"], r["labels"], r["line"]) for r in ds] == [("a", 0, 2), ("b", 1, 3)]
 
 
@@ -73,35 +85,62 @@ def test_iterating_gives_every_row(shared_db, demo):
 
 
 def test_the_same_again_does_nothing_and_says_so(shared_db, demo_set, demo, capsys):
-    again = shared_db.ingest("demo", demo / "comments.csv", labels="Question", tokenizers={"text": str(demo / "tokenizer")})
+    again = shared_db.ingest(
+        "demo", demo / "comments.csv", labels="Question", tokenizers={"text": str(demo / "tokenizer")}
+    )
     assert again.version == demo_set.version
     assert "known already, nothing was done" in capsys.readouterr().err
 
 
 def test_the_report_names_every_row_that_was_dropped(shared_db, demo, tmp_path, capsys):
     path = tmp_path / "r.csv"
-    path.write_text('text,y\na,1\n,0\nNA,1\nb,\nc,0\n' + "d,1\n" * 200)
+    path.write_text("text,y\na,1\n,0\nNA,1\nb,\nc,0\n" + "d,1\n" * 200)
     ds = shared_db.ingest("report", path, labels=["y"], tokenizers=demo / "tokenizer")
     said = capsys.readouterr().err
     assert "205 rows read, 202 kept, 3 dropped" in said
     assert "dropped 2 without text: lines 3, 4" in said and "dropped 1 without a label: line 5" in said
     assert '"NA" counts as missing: line 4 (na="empty" keeps it)' in said
     assert "label y (float) 0: 1, 1: 201" in said and "role text: " in said
-    assert shared_db.ingest("report", path, labels=["y"], tokenizers=demo / "tokenizer", na="empty", quiet=True).rows == 203
+    assert (
+        shared_db.ingest(
+            "report", path, labels=["y"], tokenizers=demo / "tokenizer", na="empty", quiet=True
+        ).rows
+        == 203
+    )
     assert capsys.readouterr().err == "" and ds.rows == 202
 
 
 def test_options_of_a_file(shared_db, demo, tmp_path):
     path = tmp_path / "o.txt"
     path.write_bytes("1;hate;caf\xe9 http://x.y\n2;ok;b\n3;ok;c;d\n4;hate;e\n".encode("latin-1"))
-    ds = shared_db.ingest("options", path, labels=["1"], text_column="2", tokenizers=demo / "tokenizer", header=False,
-                          delimiter="semicolon", charset="latin1", bad_rows="skip", clean=["urls", "whitespace"],
-                          positive="hate", normalize="nfc", quiet=True)  # fmt: skip
+    ds = shared_db.ingest(
+        "options",
+        path,
+        labels=["1"],
+        text_column="2",
+        tokenizers=demo / "tokenizer",
+        header=False,
+        delimiter="semicolon",
+        charset="latin1",
+        bad_rows="skip",
+        clean=["urls", "whitespace"],
+        positive="hate",
+        normalize="nfc",
+        quiet=True,
+    )
     assert texts_of(ds) == ["café", "b", "e"] and ds.label_values().tolist() == [[1], [0], [1]]
     assert ds.info["roles"][0]["normalize"] == "nfc"
     with pytest.raises(hsfeed.BadCsv, match="line 3"):
-        shared_db.ingest("options", path, labels=["1"], text_column="2", tokenizers=demo / "tokenizer", header=False,
-                         delimiter="semicolon", charset="latin1")  # fmt: skip
+        shared_db.ingest(
+            "options",
+            path,
+            labels=["1"],
+            text_column="2",
+            tokenizers=demo / "tokenizer",
+            header=False,
+            delimiter="semicolon",
+            charset="latin1",
+        )
     with pytest.raises(hsfeed.BadRequest, match="bad_rows"):
         shared_db.ingest("options", path, labels=["1"], tokenizers=demo / "tokenizer", bad_rows="skipp")
 
@@ -151,7 +190,9 @@ def shout(text):
 def test_a_function_cleans_and_its_output_is_the_identity(shared_db, demo, tmp_path):
     path = tmp_path / "c.csv"
     path.write_text('text,y\n"a, ""b""",yes\n,no\nNA,no\nnobody,no\nc,yes\n' + "d,no\n" * 100)
-    made = shared_db.ingest("cleaned", path, labels=["y"], tokenizers=demo / "tokenizer", clean=shout, quiet=True)
+    made = shared_db.ingest(
+        "cleaned", path, labels=["y"], tokenizers=demo / "tokenizer", clean=shout, quiet=True
+    )
     assert texts_of(made)[:4] == ['A, "B"', "NA", "C", "D"]
     assert made.label_info[0]["values"] == ["no", "yes"] and made.label_values()[:4].tolist() == [1, 0, 1, 0]
     assert "cleaned by shout" in made.info["version_info"]["file_name"]
@@ -160,11 +201,17 @@ def test_a_function_cleans_and_its_output_is_the_identity(shared_db, demo, tmp_p
     def other_code(text):
         return "".join(c.upper() for c in text).replace("NOBODY", "NA")
 
-    again = shared_db.ingest("cleaned", path, labels=["y"], tokenizers=demo / "tokenizer", clean=other_code, quiet=True)
+    again = shared_db.ingest(
+        "cleaned", path, labels=["y"], tokenizers=demo / "tokenizer", clean=other_code, quiet=True
+    )
     assert again.version == made.version
-    other = shared_db.ingest("cleaned", path, labels=["y"], tokenizers=demo / "tokenizer", clean=str.lower, quiet=True)
+    other = shared_db.ingest(
+        "cleaned", path, labels=["y"], tokenizers=demo / "tokenizer", clean=str.lower, quiet=True
+    )
     assert other.version != made.version
-    in_memory = shared_db.ingest("cleaned2", texts=["x", "y"], tokenizers=demo / "tokenizer", clean=shout, quiet=True)
+    in_memory = shared_db.ingest(
+        "cleaned2", texts=["x", "y"], tokenizers=demo / "tokenizer", clean=shout, quiet=True
+    )
     assert texts_of(in_memory) == ["X", "Y"]
 
 
@@ -172,13 +219,18 @@ def test_a_function_cleans_numbers_positives_and_several_labels(shared_db, demo,
     path = tmp_path / "m.csv"
     path.write_text("text,p,q\na,0.1,1\nb,0,0\nc,1,1\n")
     plain = shared_db.ingest("plain", path, labels=["p", "q"], tokenizers=demo / "tokenizer", quiet=True)
-    made = shared_db.ingest("multi", path, labels=["p", "q"], tokenizers=demo / "tokenizer", clean=str.upper, quiet=True)
+    made = shared_db.ingest(
+        "multi", path, labels=["p", "q"], tokenizers=demo / "tokenizer", clean=str.upper, quiet=True
+    )
     assert made.labels == ("p", "q") and made.label_values().tolist() == plain.label_values().tolist()
     path.write_text("text,y\na,hate\nb,ok\n")
-    made = shared_db.ingest("multi", path, labels="y", positive="hate", tokenizers=demo / "tokenizer", clean=str.upper,
-                            quiet=True)  # fmt: skip
+    made = shared_db.ingest(
+        "multi", path, labels="y", positive="hate", tokenizers=demo / "tokenizer", clean=str.upper, quiet=True
+    )
     assert made.label_values().tolist() == [[1], [0]]
-    bare = shared_db.ingest("multi", path, labels=None, tokenizers=demo / "tokenizer", clean=str.upper, quiet=True)
+    bare = shared_db.ingest(
+        "multi", path, labels=None, tokenizers=demo / "tokenizer", clean=str.upper, quiet=True
+    )
     assert bare.labels == () and texts_of(bare) == ["A", "B"]
 
 
@@ -226,7 +278,10 @@ def test_names_move_and_datasets_do_not(db, demo, tmp_path, capsys):
     new = db.ingest("moves", texts=["a", "b", "c"], labels=[1, 0, 1], tokenizers=demo / "tokenizer")
     assert f"the name moved; it was {old.version[:6]}" in capsys.readouterr().err
     assert (len(old), len(new), len(texts_of(old)), len(texts_of(new))) == (2, 3, 2, 3)
-    assert [(v["version"], v["current"]) for v in new.versions()] == [(old.version, False), (new.version, True)]
+    assert [(v["version"], v["current"]) for v in new.versions()] == [
+        (old.version, False),
+        (new.version, True),
+    ]
     assert db.dataset("moves").version == new.version
     assert db.dataset(f"moves@{old.version[:8]}").version == old.version
     assert db.remove(old)["removed"] == [old.version]
@@ -259,12 +314,16 @@ def test_why_names_what_would_change(shared_db, demo_set, demo):
 # ---- folds and weights
 
 
-@pytest.mark.parametrize("k, kind, seed, shuffle", [(5, None, 42, True), (3, "plain", 7, True), (4, "stratified", 0, False)])
+@pytest.mark.parametrize(
+    "k, kind, seed, shuffle", [(5, None, 42, True), (3, "plain", 7, True), (4, "stratified", 0, False)]
+)
 def test_folds_are_scikit_learns(demo_set, demo, k, kind, seed, shuffle):
     selection = pytest.importorskip("sklearn.model_selection")
     cls = selection.KFold if kind == "plain" else selection.StratifiedKFold
     labels = demo_set.label_values().ravel()
-    wanted = cls(k, shuffle=shuffle, random_state=seed if shuffle else None).split(np.zeros(len(labels)), labels)
+    wanted = cls(k, shuffle=shuffle, random_state=seed if shuffle else None).split(
+        np.zeros(len(labels)), labels
+    )
     made = demo_set.folds(k, kind, seed, shuffle)
     assert len(made) == k
     for (train, val), (train_wanted, val_wanted) in zip(made, wanted):
@@ -299,7 +358,9 @@ def test_pos_weight_is_the_ratio_of_the_training_rows(shared_db, demo_set, demo)
     rng = np.random.default_rng(1)
     several = (rng.random((300, 3)) < [0.5, 0.1, 0.0]).astype(np.int64)
     several[0, 2] = 1
-    ds = shared_db.ingest("weights", texts=["a"] * 300, labels=several, tokenizers=demo / "tokenizer", quiet=True)
+    ds = shared_db.ingest(
+        "weights", texts=["a"] * 300, labels=several, tokenizers=demo / "tokenizer", quiet=True
+    )
     plan = {"kind": "plain", "folds": 3, "fold_seed": 9}
     for fold, (train, _) in enumerate(ds.folds(3, "plain", 9)):
         part = several[train]
@@ -309,8 +370,14 @@ def test_pos_weight_is_the_ratio_of_the_training_rows(shared_db, demo_set, demo)
 
 
 def test_pos_weight_needs_zeros_and_ones(shared_db, demo):
-    for labels, sentence in (([0, 1, 2, 0, 1, 2], "0 and 1"), (None, "has no labels"), ([0.5, 1, 0, 0, 1, 1], "0 and 1")):
-        ds = shared_db.ingest("noweight", texts=["a"] * 6, labels=labels, tokenizers=demo / "tokenizer", quiet=True)
+    for labels, sentence in (
+        ([0, 1, 2, 0, 1, 2], "0 and 1"),
+        (None, "has no labels"),
+        ([0.5, 1, 0, 0, 1, 1], "0 and 1"),
+    ):
+        ds = shared_db.ingest(
+            "noweight", texts=["a"] * 6, labels=labels, tokenizers=demo / "tokenizer", quiet=True
+        )
         with pytest.raises(hsfeed.BadLabel, match=sentence):
             ds.pos_weight(0, plan={"folds": 2, "kind": "plain"})
 
@@ -342,7 +409,10 @@ def test_tensors_are_what_the_tokenizer_gives(shared_db, demo_set, demo):
 def test_a_database_lists_and_tells(shared_db, demo_set, shared_daemon):
     assert "demo" in [d["name"] for d in shared_db.datasets()]
     assert shared_db.status()["pid"] == shared_db.pid == shared_daemon.process.pid
-    assert shared_db.socket == str(shared_daemon.socket) and repr(shared_db) == f"<hsfeed.Database at {shared_daemon.socket}>"
+    assert (
+        shared_db.socket == str(shared_daemon.socket)
+        and repr(shared_db) == f"<hsfeed.Database at {shared_daemon.socket}>"
+    )
     assert shared_db.verify("demo")["ok"]
     with pytest.raises(hsfeed.UnknownMethod):
         shared_db.call("nothing.of.the.kind")
@@ -423,6 +493,8 @@ def test_real_data_loses_no_row_from_memory(shared_db, shared, demo):
     pandas = pytest.importorskip("pandas")
     frame = pandas.read_csv(shared / "data" / "csv" / "bn_hatespeech.csv", keep_default_na=False)
     banglabert = shared / "data" / "tokenizers" / "banglabert"
-    ds = shared_db.ingest("real", texts=frame["Comments"], labels=frame["HateSpeech"], tokenizers=banglabert, quiet=True)
+    ds = shared_db.ingest(
+        "real", texts=frame["Comments"], labels=frame["HateSpeech"], tokenizers=banglabert, quiet=True
+    )
     assert ds.rows == len(frame) and texts_of(ds) == [text or " " for text in frame["Comments"]]
     assert (ds.label_values().ravel() == frame["HateSpeech"].to_numpy()).all()

@@ -19,15 +19,30 @@ def test_every_code_of_the_library_has_a_class_of_its_own():
     assert len(named) == len(set(named))
 
 
-@pytest.mark.parametrize("number, name, builtin", [
-    (-2, "io_error", FileNotFoundError), (-13, "io_error", PermissionError), (-28, "no_space", OSError),
-    (-12, "out_of_memory", MemoryError), (-1002, "bad_request", ValueError), (-1006, "not_found", LookupError),
-    (-1030, "connection_lost", ConnectionError), (-1031, "timeout", TimeoutError), (-1007, "denied", PermissionError),
-])
+@pytest.mark.parametrize(
+    "number, name, builtin",
+    [
+        (-2, "io_error", FileNotFoundError),
+        (-13, "io_error", PermissionError),
+        (-28, "no_space", OSError),
+        (-12, "out_of_memory", MemoryError),
+        (-1002, "bad_request", ValueError),
+        (-1006, "not_found", LookupError),
+        (-1030, "connection_lost", ConnectionError),
+        (-1031, "timeout", TimeoutError),
+        (-1007, "denied", PermissionError),
+    ],
+)
 def test_errors_are_the_builtin_ones_too(number, name, builtin):
     error = error_from(number, name, "what", "how")
     assert isinstance(error, hsfeed.Error) and isinstance(error, builtin)
-    assert (error.number, error.code, error.message, error.hint, str(error)) == (number, name, "what", "how", "what\n  how")
+    assert (error.number, error.code, error.message, error.hint, str(error)) == (
+        number,
+        name,
+        "what",
+        "how",
+        "what\n  how",
+    )
     if isinstance(error, OSError):
         assert error.errno == (-number if number > -1000 else None)
 

@@ -15,14 +15,27 @@ pytest.importorskip("torch")
 
 
 def run(command, **environment):
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=300,
-                          env={**os.environ, "OMP_NUM_THREADS": "1", **environment})  # fmt: skip
+    done = subprocess.run(
+        [str(c) for c in command],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
 def arguments(daemon, demo):
-    return [demo / "comments.csv", "--labels", "Question", "--tokenizer", demo / "tokenizer", "--socket", daemon.socket]
+    return [
+        demo / "comments.csv",
+        "--labels",
+        "Question",
+        "--tokenizer",
+        demo / "tokenizer",
+        "--socket",
+        daemon.socket,
+    ]
 
 
 def test_kfold_learns_and_tells_mean_and_deviation(shared_daemon, demo):
@@ -34,9 +47,25 @@ def test_kfold_learns_and_tells_mean_and_deviation(shared_daemon, demo):
 
 def test_ddp_sees_exactly_the_split_and_resumes_with_other_ranks(shared_daemon, demo, tmp_path):
     def torchrun(processes, epochs):
-        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", processes]
-        return run([*command, EXAMPLES / "ddp.py", *arguments(shared_daemon, demo), "--state", tmp_path / "state.json",
-                    "--epochs", epochs])  # fmt: skip
+        command = [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc_per_node",
+            processes,
+        ]
+        return run(
+            [
+                *command,
+                EXAMPLES / "ddp.py",
+                *arguments(shared_daemon, demo),
+                "--state",
+                tmp_path / "state.json",
+                "--epochs",
+                epochs,
+            ]
+        )
 
     assert "epoch 0: 2 processes saw 3176 rows, 0 of them twice" in torchrun(2, 1)
     out = torchrun(3, 2)
@@ -49,7 +78,9 @@ def code_of(path, language="python"):
 
 def test_the_code_of_the_introduction_works_as_written(tmp_path, demo):
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "HateSpeech.csv").write_text((demo / "comments.csv").read_text().replace("Question", "HateSpeech", 1))
+    (tmp_path / "data" / "HateSpeech.csv").write_text(
+        (demo / "comments.csv").read_text().replace("Question", "HateSpeech", 1)
+    )
     hub = tmp_path / "hub"
     for name in ("csebuetnlp--banglabert", "distilbert-base-multilingual-cased"):
         snapshot = hub / f"models--{name}" / "snapshots" / ("0" * 40)
@@ -74,12 +105,25 @@ def test_the_code_of_the_introduction_works_as_written(tmp_path, demo):
     end = "import os, signal; os.kill(db.pid, signal.SIGTERM)\n"
     script = tmp_path / "script.py"
     script.write_text("import os\n" + model + "\n".join(blocks) + end)
-    done = subprocess.run([sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, timeout=300,
-                          env=environment(tmp_path, hub))  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=environment(tmp_path, hub),
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def environment(tmp_path, hub):
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("HSFEED_", "XDG_", "STATE_", "HF_"))}
-    return {**kept, "HSFEED_HSFEED": str(HSFEED), "HSFEED_HSFEEDD": str(HSFEEDD), "HF_HUB_CACHE": str(hub),
-            "HSFEED_SOCKET": str(tmp_path / "s"), "STATE_DIRECTORY": str(tmp_path / "state"), "HOME": str(tmp_path)}  # fmt: skip
+    return {
+        **kept,
+        "HSFEED_HSFEED": str(HSFEED),
+        "HSFEED_HSFEEDD": str(HSFEEDD),
+        "HF_HUB_CACHE": str(hub),
+        "HSFEED_SOCKET": str(tmp_path / "s"),
+        "STATE_DIRECTORY": str(tmp_path / "state"),
+        "HOME": str(tmp_path),
+    }

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Loader: the batches of a numpy reference for any request, torch's own order, and passes as a trainer makes them."""
+"""Loader: the batches of a numpy reference for any request, torch's own order, and passes as a trainer makes
+them.
+"""
 
 import json
 import logging
@@ -21,9 +23,14 @@ def world_of_rows(shared_db, demo):
     rng = np.random.default_rng(3)
     words = "rain sky the mushrooms last night I paid for 120 dish school কাঁচা মরিচ".split()
     texts = [" ".join(rng.choice(words, rng.integers(0, 30))) for _ in range(211)]
-    ds = shared_db.ingest("small", texts=texts, labels=np.arange(211) % 3 == 0, quiet=True,
-                          tokenizers={"text": demo / "tokenizer", "student": demo / "tokenizer"},
-                          normalize={"student": "nfc"})  # fmt: skip
+    ds = shared_db.ingest(
+        "small",
+        texts=texts,
+        labels=np.arange(211) % 3 == 0,
+        quiet=True,
+        tokenizers={"text": demo / "tokenizer", "student": demo / "tokenizer"},
+        normalize={"student": "nfc"},
+    )
     return ds, Reference(ds)
 
 
@@ -36,26 +43,30 @@ def deal(loader):
 
 
 def quiet(ds, split="train", fold=0, **options):
-    return ds.loader(split, None if split == "all" else fold, **{"quiet": True, "rank": 0, "world_size": 1, **options})
+    return ds.loader(
+        split, None if split == "all" else fold, **{"quiet": True, "rank": 0, "world_size": 1, **options}
+    )
 
 
-requests = st.fixed_dictionaries({
-    "split": st.sampled_from(["train", "val", "all"]),
-    "fold": st.integers(0, 4),
-    "order": st.sampled_from(["shuffle", "sequential"]),
-    "seed": st.integers(0, 2**40),
-    "epoch": st.integers(0, 2**20),
-    "batch_size": st.integers(1, 80),
-    "drop_last": st.booleans(),
-    "roles": st.sampled_from([("text",), ("student",), ("text", "student"), ("student", "text")]),
-    "max_length": st.integers(3, 40),
-    "padding": st.sampled_from(["max_length", "longest", 1, 7, 8, 64]),
-    "dtype": st.sampled_from(["int64", "int32"]),
-    "token_type_ids": st.booleans(),
-    "world": st.integers(1, 5),
-    "shard": st.sampled_from(["pad", "drop", "exact"]),
-    "slots": st.integers(4, 12),
-})  # fmt: skip
+requests = st.fixed_dictionaries(
+    {
+        "split": st.sampled_from(["train", "val", "all"]),
+        "fold": st.integers(0, 4),
+        "order": st.sampled_from(["shuffle", "sequential"]),
+        "seed": st.integers(0, 2**40),
+        "epoch": st.integers(0, 2**20),
+        "batch_size": st.integers(1, 80),
+        "drop_last": st.booleans(),
+        "roles": st.sampled_from([("text",), ("student",), ("text", "student"), ("student", "text")]),
+        "max_length": st.integers(3, 40),
+        "padding": st.sampled_from(["max_length", "longest", 1, 7, 8, 64]),
+        "dtype": st.sampled_from(["int64", "int32"]),
+        "token_type_ids": st.booleans(),
+        "world": st.integers(1, 5),
+        "shard": st.sampled_from(["pad", "drop", "exact"]),
+        "slots": st.integers(4, 12),
+    }
+)
 
 
 @settings(max_examples=150, deadline=None)
@@ -80,7 +91,9 @@ def check_request(world_of_rows, r, data):
 
 
 def check_resume(ds, reference, loader, where, stop, r):
-    """From the state after `stop` batches another loader deals the rest, and with another world what is left."""
+    """From the state after `stop` batches another loader deals the rest, and with another world what is
+    left.
+    """
     split, fold, epoch, rank, world = where
     loader.set_epoch(epoch)
     batches = iter(loader)
@@ -90,11 +103,15 @@ def check_resume(ds, reference, loader, where, stop, r):
     with quiet(ds, split, fold, rank=rank, world_size=world, **r) as other:
         other.load_state_dict(state)
         rest = deal(other)
-    wanted = reference.batches(rows_of(ds, split, fold), epoch=epoch, at=state["at"], rank=rank, world=world, **r)
+    wanted = reference.batches(
+        rows_of(ds, split, fold), epoch=epoch, at=state["at"], rank=rank, world=world, **r
+    )
     assert_all_same(rest, wanted)
     with quiet(ds, split, fold, rank=0, world_size=world + 1, **r) as wider:
         wider.load_state_dict(state)
-        wanted = reference.batches(rows_of(ds, split, fold), epoch=epoch, at=state["at"], rank=0, world=world + 1, **r)
+        wanted = reference.batches(
+            rows_of(ds, split, fold), epoch=epoch, at=state["at"], rank=0, world=world + 1, **r
+        )
         assert_all_same(deal(wider), wanted)
     return len(rest)
 
@@ -102,8 +119,14 @@ def check_resume(ds, reference, loader, where, stop, r):
 def test_each_role_may_have_a_length_of_its_own(world_of_rows):
     ds, reference = world_of_rows
     lengths = {"student": 5, "text": 30}
-    wanted = reference.batches(rows_of(ds, "val", 1), order="sequential", shard="exact", batch_size=32, roles=("student", "text"),
-                               max_length=lengths)  # fmt: skip
+    wanted = reference.batches(
+        rows_of(ds, "val", 1),
+        order="sequential",
+        shard="exact",
+        batch_size=32,
+        roles=("student", "text"),
+        max_length=lengths,
+    )
     assert_all_same(deal(quiet(ds, "val", 1, max_length=lengths)), wanted)
     assert_all_same(deal(quiet(ds, "val", 1, max_length=lengths, roles=["student", "text"])), wanted)
 
@@ -113,7 +136,9 @@ def test_defaults_are_as_documented(world_of_rows):
     train, val = ds.loaders(fold=2, quiet=True)
     wanted = reference.batches(rows_of(ds, "train", 2), order="shuffle", shard="pad", batch_size=32)
     assert_all_same(deal(train), wanted)
-    assert_all_same(deal(val), reference.batches(rows_of(ds, "val", 2), order="sequential", shard="exact", batch_size=32))
+    assert_all_same(
+        deal(val), reference.batches(rows_of(ds, "val", 2), order="sequential", shard="exact", batch_size=32)
+    )
     every = deal(ds.loader("all", quiet=True))
     assert_all_same(every, reference.batches(range(211), order="sequential", shard="exact", batch_size=32))
 
@@ -124,12 +149,18 @@ def test_plans_other_than_the_default(world_of_rows):
     for fold, (train, val) in enumerate(ds.folds(3, "plain", 7, False)):
         loaders = ds.loaders(fold=fold, plan=plan, quiet=True)
         assert (loaders[0].dataset.indices == train).all() and (loaders[1].dataset.indices == val).all()
-        assert_all_same(deal(loaders[1]), reference.batches(val, order="sequential", shard="exact", batch_size=32))
+        assert_all_same(
+            deal(loaders[1]), reference.batches(val, order="sequential", shard="exact", batch_size=32)
+        )
 
 
-@pytest.mark.parametrize("labels, dtype", [(["x", "y", "z"] * 5, "int64"), (None, None), (np.eye(15)[:, :4], "float32")])
+@pytest.mark.parametrize(
+    "labels, dtype", [(["x", "y", "z"] * 5, "int64"), (None, None), (np.eye(15)[:, :4], "float32")]
+)
 def test_labels_are_classes_numbers_or_none(shared_db, demo, labels, dtype):
-    ds = shared_db.ingest("kinds", texts=["a b"] * 15, labels=labels, tokenizers=demo / "tokenizer", quiet=True)
+    ds = shared_db.ingest(
+        "kinds", texts=["a b"] * 15, labels=labels, tokenizers=demo / "tokenizer", quiet=True
+    )
     reference = Reference(ds)
     wanted = reference.batches(range(15), order="sequential", shard="exact", batch_size=4, max_length=8)
     assert_all_same(deal(quiet(ds, "all", batch_size=4, max_length=8)), wanted)
@@ -221,10 +252,18 @@ def test_losses_are_those_over_torchs_own_dataloader(demo_set):
 
 def test_losses_over_real_data_are_those_of_torchs_own_dataloader(shared_db, shared):
     banglabert = shared / "data" / "tokenizers" / "banglabert"
-    ds = shared_db.ingest("real", shared / "data" / "csv" / "bn_hatespeech.csv", labels="HateSpeech", quiet=True,
-                          tokenizers=banglabert)  # fmt: skip
+    ds = shared_db.ingest(
+        "real",
+        shared / "data" / "csv" / "bn_hatespeech.csv",
+        labels="HateSpeech",
+        quiet=True,
+        tokenizers=banglabert,
+    )
     rows = ds.split_rows("train", 0)
-    tensors = {name: t[rows] % 1000 if name == "input_ids" else t[rows] for name, t in ds.tensors(max_length=32).items()}
+    tensors = {
+        name: t[rows] % 1000 if name == "input_ids" else t[rows]
+        for name, t in ds.tensors(max_length=32).items()
+    }
     order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(42)).tolist()
     wanted = train(torch.utils.data.DataLoader(Rows(tensors), batch_size=32, sampler=order))
     got = train({**b, "input_ids": b["input_ids"] % 1000} for b in quiet(ds, max_length=32))
@@ -259,6 +298,7 @@ def test_each_pass_is_the_next_epoch_and_set_epoch_says_else(world_of_rows):
     assert loader.epoch == 7 and epochs_of(loader, 2) == [7, 8]
     loader.set_epoch(np.int64(0))
     assert epochs_of(loader, 1) == [0]
+
 
 def test_set_epoch_within_a_pass_is_for_the_next(world_of_rows):
     ds, _ = world_of_rows
@@ -332,19 +372,34 @@ def test_a_loader_tells_what_it_chose_once(world_of_rows, capsys):
     deal(loader)
     said = capsys.readouterr().err
     assert said.count("\n") == 1
-    for part in (f"small@{ds.version[:6]}: train of fold 3 (stratified, 5 folds, fold seed 42), 169 rows", "shuffle seed 42 + epoch",
-                 "6 batches of 32", "max_length text 128", "padding max_length", "int64", "rank 0 of 1, shard pad", "slots"):
-        assert part in said and part in repr(loader)  # fmt: skip
+    for part in (
+        f"small@{ds.version[:6]}: train of fold 3 (stratified, 5 folds, fold seed 42), 169 rows",
+        "shuffle seed 42 + epoch",
+        "6 batches of 32",
+        "max_length text 128",
+        "padding max_length",
+        "int64",
+        "rank 0 of 1, shard pad",
+        "slots",
+    ):
+        assert part in said and part in repr(loader)
     told = loader.describe()
     assert told["plan"] == {"kind": "stratified", "folds": 5, "fold_seed": 42, "shuffle": True}
-    assert (told["batch_size"], told["order"], told["device"], told["timeout"]) == (32, "shuffle", "cpu", 300.0)
+    assert (told["batch_size"], told["order"], told["device"], told["timeout"]) == (
+        32,
+        "shuffle",
+        "cpu",
+        300.0,
+    )
     deal(ds.loader("train", 3, quiet=True))
     deal(ds.loader("train", 3, rank=1, world_size=2))  # rank 0 speaks for all
     assert capsys.readouterr().err == ""
 
 
 def test_warnings_of_a_plan_are_logged(shared_db, demo, caplog):
-    ds = shared_db.ingest("rare", texts=["a"] * 12, labels=["x"] * 9 + ["y"] * 3, tokenizers=demo / "tokenizer", quiet=True)
+    ds = shared_db.ingest(
+        "rare", texts=["a"] * 12, labels=["x"] * 9 + ["y"] * 3, tokenizers=demo / "tokenizer", quiet=True
+    )
     with caplog.at_level(logging.WARNING, "hsfeed"):
         deal(quiet(ds))
     assert any("least populated class" in record.getMessage() for record in caplog.records)
@@ -369,15 +424,30 @@ def test_a_loader_cannot_be_pickled(world_of_rows):
 # ---- options
 
 
-@pytest.mark.parametrize("options, sentence", [
-    ({"split": "test"}, "split is one of train, val, all"), ({"fold": None}, 'split "train" is of a fold'),
-    ({"split": "all", "fold": 0}, "takes no fold"), ({"fold": -1}, "fold is a number from 0 on"),
-    ({"fold": True}, "fold is a number"), ({"fold": 1.0}, "fold is a number"), ({"batch_size": 0}, "batch_size"),
-    ({"max_length": 0}, "max_length"), ({"max_length": {"a": 5}, "roles": ["text"]}, "the role 'a', which roles does not"),
-    ({"padding": "left"}, "padding"), ({"padding": 0}, "padding"), ({"dtype": "float"}, "dtype"), ({"seed": -1}, "seed"),
-    ({"rank": 0}, "go together"), ({"world_size": 2}, "go together"), ({"rank": 2, "world_size": 2}, "rank 2 is not one of 2"),
-    ({"slots": 3}, "slots is a number from 4 on"), ({"transport": "tcp"}, "transport"), ({"plan": {"k": 5}}, "a plan has no 'k'"),
-])
+@pytest.mark.parametrize(
+    "options, sentence",
+    [
+        ({"split": "test"}, "split is one of train, val, all"),
+        ({"fold": None}, 'split "train" is of a fold'),
+        ({"split": "all", "fold": 0}, "takes no fold"),
+        ({"fold": -1}, "fold is a number from 0 on"),
+        ({"fold": True}, "fold is a number"),
+        ({"fold": 1.0}, "fold is a number"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"max_length": 0}, "max_length"),
+        ({"max_length": {"a": 5}, "roles": ["text"]}, "the role 'a', which roles does not"),
+        ({"padding": "left"}, "padding"),
+        ({"padding": 0}, "padding"),
+        ({"dtype": "float"}, "dtype"),
+        ({"seed": -1}, "seed"),
+        ({"rank": 0}, "go together"),
+        ({"world_size": 2}, "go together"),
+        ({"rank": 2, "world_size": 2}, "rank 2 is not one of 2"),
+        ({"slots": 3}, "slots is a number from 4 on"),
+        ({"transport": "tcp"}, "transport"),
+        ({"plan": {"k": 5}}, "a plan has no 'k'"),
+    ],
+)
 def test_options_that_cannot_be_are_refused_at_once(world_of_rows, options, sentence):
     ds, _ = world_of_rows
     with pytest.raises(hsfeed.BadArgument, match=sentence):
@@ -390,11 +460,19 @@ def test_an_unknown_option_is_an_error(world_of_rows):
         ds.loader("train", 0, num_workers=2)
 
 
-@pytest.mark.parametrize("options, error", [
-    ({"fold": 5}, hsfeed.BadRequest), ({"order": "random"}, hsfeed.BadRequest), ({"shard": "even"}, hsfeed.BadRequest),
-    ({"roles": "teacher"}, hsfeed.NotFound), ({"max_length": 2}, None), ({"max_length": 1}, hsfeed.BadRequest),
-    ({"plan": {"folds": 500}}, hsfeed.BadPlan), ({"plan": {"kind": "odd"}}, hsfeed.BadRequest),
-])
+@pytest.mark.parametrize(
+    "options, error",
+    [
+        ({"fold": 5}, hsfeed.BadRequest),
+        ({"order": "random"}, hsfeed.BadRequest),
+        ({"shard": "even"}, hsfeed.BadRequest),
+        ({"roles": "teacher"}, hsfeed.NotFound),
+        ({"max_length": 2}, None),
+        ({"max_length": 1}, hsfeed.BadRequest),
+        ({"plan": {"folds": 500}}, hsfeed.BadPlan),
+        ({"plan": {"kind": "odd"}}, hsfeed.BadRequest),
+    ],
+)
 def test_what_only_the_daemon_knows_is_refused_at_the_first_use(world_of_rows, options, error):
     ds, _ = world_of_rows
     loader = ds.loader(**{"split": "train", "fold": 0, "quiet": True, **options})

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Texts and labels in memory: every text arrives as it is and keeps its row; labels of any kind arrive by value."""
+"""Texts and labels in memory: every text arrives as it is and keeps its row; labels of any kind arrive by
+value.
+"""
 
 import numpy as np
 import pytest
@@ -9,8 +11,27 @@ from hypothesis import strategies as st
 import hsfeed
 from hsfeed import _sources
 
-NA_WORDS = ["", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA",
-            "NULL", "NaN", "n/a", "nan", "null", "None"]  # fmt: skip
+NA_WORDS = [
+    "",
+    "#N/A",
+    "#N/A N/A",
+    "#NA",
+    "-1.#IND",
+    "-1.#QNAN",
+    "-NaN",
+    "-nan",
+    "1.#IND",
+    "1.#QNAN",
+    "<NA>",
+    "N/A",
+    "NA",
+    "NULL",
+    "NaN",
+    "n/a",
+    "nan",
+    "null",
+    "None",
+]
 
 
 @pytest.fixture
@@ -42,33 +63,65 @@ def test_empty_texts_keep_their_rows_and_are_told(shared_db, demo, capsys):
     ds = shared_db.ingest("empty", texts=["", "a", ""], tokenizers=demo / "tokenizer")
     assert texts_of(ds) == [" ", "a", " "] and ds.labels == () and ds.label_values() is None
     assert "2 empty texts are stored as one space" in capsys.readouterr().err
-    cleaned = shared_db.ingest("empty", texts=["", "a", ""], tokenizers=demo / "tokenizer", clean="whitespace", quiet=True)
+    cleaned = shared_db.ingest(
+        "empty", texts=["", "a", ""], tokenizers=demo / "tokenizer", clean="whitespace", quiet=True
+    )
     assert texts_of(cleaned) == ["", "a", ""]
-    dropped = shared_db.ingest("empty", texts=["", "a", ""], tokenizers=demo / "tokenizer", drop_empty=True, quiet=True)
+    dropped = shared_db.ingest(
+        "empty", texts=["", "a", ""], tokenizers=demo / "tokenizer", drop_empty=True, quiet=True
+    )
     assert texts_of(dropped) == ["a"] and dropped.report["rows_read"] == 3
     shared_db.remove("empty")
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")), min_size=1, max_size=12))
+@given(
+    st.lists(
+        st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")), min_size=1, max_size=12
+    )
+)
 def test_any_text_arrives_as_it_is(shared_db, demo, texts):
     ds = shared_db.ingest("any", texts=texts, tokenizers=demo / "tokenizer", quiet=True)
     assert texts_of(ds) == [text or " " for text in texts]
 
 
-@pytest.mark.parametrize("text", [
-    "a\nb", "a\r\nb", "\r", "\n", '"', '""', 'say "so", please', ",", "a,b\n", " lead", "trail ", "\ufeffmark", "\x1a", "\t",
-    "=1+1", "'", "\\", "\u2028", "x" * 100_000,
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a\nb",
+        "a\r\nb",
+        "\r",
+        "\n",
+        '"',
+        '""',
+        'say "so", please',
+        ",",
+        "a,b\n",
+        " lead",
+        "trail ",
+        "\ufeffmark",
+        "\x1a",
+        "\t",
+        "=1+1",
+        "'",
+        "\\",
+        "\u2028",
+        "x" * 100_000,
+    ],
+)
 def test_quoting_corners(put, text):
     assert texts_of(put(texts=[text, "b"], labels=[1, 0])) == [text, "b"]
     assert texts_of(put(texts=["b", text])) == ["b", text]
 
 
 def test_a_nul_and_half_a_pair_are_refused_with_a_sentence(put):
-    with pytest.raises(hsfeed.BadText, match=r"column 'text', row 1: the text has a NUL character \(U\+0000\) at character 2"):
+    with pytest.raises(
+        hsfeed.BadText, match=r"column 'text', row 1: the text has a NUL character \(U\+0000\) at character 2"
+    ):
         put(texts=["a", "bc\0d"])
-    with pytest.raises(hsfeed.BadText, match=r"row 0: the text has half of a surrogate pair.* \(U\+D83D\) at character 1"):
+    with pytest.raises(
+        hsfeed.BadText, match=r"row 0: the text has half of a surrogate pair.* \(U\+D83D\) at character 1"
+    ):
         put(texts=["a\ud83d", "b"])
     with pytest.raises(hsfeed.BadText, match="column 'label', row 1"):
         put(texts=["a", "b"], labels=["x", "y\0"])
@@ -92,27 +145,30 @@ def test_missing_texts_and_labels_are_refused_not_dropped(put):
 TEXTS = ["a", "b", "c"]
 
 
-@pytest.mark.parametrize("labels, want", [
-    ([1, 0, 1], [[1], [0], [1]]),
-    ([True, False, True], [[1], [0], [1]]),
-    ([1.0, 0.0, 1.0], [[1], [0], [1]]),
-    ((1, 0, 1), [[1], [0], [1]]),
-    (np.array([1, 0, 1], dtype=np.int8), [[1], [0], [1]]),
-    (np.array([True, False, True]), [[1], [0], [1]]),
-    (np.array([[1], [0], [1]]), [[1], [0], [1]]),
-    (np.array([1, 0, 1], dtype=np.float16), [[1], [0], [1]]),
-    ([2, 0, 7], [1, 0, 2]),
-    ([2.0, 0.0, 7.0], [1, 0, 2]),
-    (["no", "yes", "no"], [0, 1, 0]),
-    (["None", "NA", "nan"], [1, 0, 2]),
-    (np.array(["b", "a", "b"]), [1, 0, 1]),
-    (np.array(["b", "a", "b"], dtype=object), [1, 0, 1]),
-    ([0.25, 0.1, 1], [[0.25], [np.float32(0.1)], [1]]),
-    (np.array([0.1, 0.2, 0.3], dtype=np.float32), [[np.float32(v)] for v in (0.1, 0.2, 0.3)]),
-    ([[1, 0], [0, 1], [1, 1]], [[1, 0], [0, 1], [1, 1]]),
-    (np.array([[1.0, 0.5], [0.0, 1.0], [1.0, 1.0]]), [[1, 0.5], [0, 1], [1, 1]]),
-    ({"toxic": [1, 0, 0], "spam": np.array([0, 1, 0])}, [[1, 0], [0, 1], [0, 0]]),
-])
+@pytest.mark.parametrize(
+    "labels, want",
+    [
+        ([1, 0, 1], [[1], [0], [1]]),
+        ([True, False, True], [[1], [0], [1]]),
+        ([1.0, 0.0, 1.0], [[1], [0], [1]]),
+        ((1, 0, 1), [[1], [0], [1]]),
+        (np.array([1, 0, 1], dtype=np.int8), [[1], [0], [1]]),
+        (np.array([True, False, True]), [[1], [0], [1]]),
+        (np.array([[1], [0], [1]]), [[1], [0], [1]]),
+        (np.array([1, 0, 1], dtype=np.float16), [[1], [0], [1]]),
+        ([2, 0, 7], [1, 0, 2]),
+        ([2.0, 0.0, 7.0], [1, 0, 2]),
+        (["no", "yes", "no"], [0, 1, 0]),
+        (["None", "NA", "nan"], [1, 0, 2]),
+        (np.array(["b", "a", "b"]), [1, 0, 1]),
+        (np.array(["b", "a", "b"], dtype=object), [1, 0, 1]),
+        ([0.25, 0.1, 1], [[0.25], [np.float32(0.1)], [1]]),
+        (np.array([0.1, 0.2, 0.3], dtype=np.float32), [[np.float32(v)] for v in (0.1, 0.2, 0.3)]),
+        ([[1, 0], [0, 1], [1, 1]], [[1, 0], [0, 1], [1, 1]]),
+        (np.array([[1.0, 0.5], [0.0, 1.0], [1.0, 1.0]]), [[1, 0.5], [0, 1], [1, 1]]),
+        ({"toxic": [1, 0, 0], "spam": np.array([0, 1, 0])}, [[1, 0], [0, 1], [0, 0]]),
+    ],
+)
 def test_labels_of_any_kind_arrive_by_value(put, labels, want):
     values = put(texts=TEXTS, labels=labels).label_values()
     assert values.tolist() == np.asarray(want, dtype=values.dtype).tolist()
@@ -131,8 +187,14 @@ def test_labels_have_names(put):
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=30))
 def test_float_labels_keep_every_bit(shared_db, demo, values):
     labels = np.array(values, dtype=np.float32)
-    ds = shared_db.ingest("bits", texts=["a"] * len(values), labels=labels, label_type="float",
-                          tokenizers=demo / "tokenizer", quiet=True)  # fmt: skip
+    ds = shared_db.ingest(
+        "bits",
+        texts=["a"] * len(values),
+        labels=labels,
+        label_type="float",
+        tokenizers=demo / "tokenizer",
+        quiet=True,
+    )
     assert (ds.label_values().ravel() == labels).all()
 
 
@@ -141,7 +203,9 @@ def test_labels_of_torch(put):
     for dtype in (torch.int64, torch.uint8, torch.bool, torch.float32, torch.bfloat16, torch.float16):
         values = put(texts=TEXTS, labels=torch.tensor([1, 0, 1]).to(dtype)).label_values()
         assert values.tolist() == [[1], [0], [1]]
-    values = put(texts=TEXTS, labels=torch.tensor([[0.5, 1], [0, 0], [1, 0.25]], requires_grad=True)).label_values()
+    values = put(
+        texts=TEXTS, labels=torch.tensor([[0.5, 1], [0, 0], [1, 0.25]], requires_grad=True)
+    ).label_values()
     assert values.tolist() == [[0.5, 1], [0, 0], [1, 0.25]]
     assert put(texts=TEXTS, labels=list(torch.tensor([1, 0, 1]))).label_values().tolist() == [[1], [0], [1]]
 
@@ -151,8 +215,14 @@ def test_labels_of_torch(put):
 
 def test_a_dataframe_as_pandas_would_use_it(put):
     pandas = pytest.importorskip("pandas")
-    frame = pandas.DataFrame({"id": [7, 8, 9, 10, 11], "comment": ["a", None, "NA", "", "q\n"], "y": [1, 0, np.nan, 1, 0],
-                              "group": ["x", "y", None, "z", "x,y"]})  # fmt: skip
+    frame = pandas.DataFrame(
+        {
+            "id": [7, 8, 9, 10, 11],
+            "comment": ["a", None, "NA", "", "q\n"],
+            "y": [1, 0, np.nan, 1, 0],
+            "group": ["x", "y", None, "z", "x,y"],
+        }
+    )
     ds = put(frame, labels="y")
     kept = frame.dropna(subset=["comment", "y"])
     assert texts_of(ds) == [text or " " for text in kept["comment"].astype(str)]
@@ -179,13 +249,15 @@ def test_a_dataframes_columns_are_found_or_named(put):
 
 def test_a_dataframe_of_every_dtype(put):
     pandas = pytest.importorskip("pandas")
-    frame = pandas.DataFrame({
-        "text": pandas.Series(["a", "b", pandas.NA], dtype="string"),
-        "y": pandas.Series([1, 0, 1], dtype="Int64"),
-        "when": pandas.to_datetime(["2020-01-01", None, "2021-01-01"]),
-        "kind": pandas.Series(["p", None, "q"], dtype="category"),
-        "list": [[1], [2, 3], None],
-    })  # fmt: skip
+    frame = pandas.DataFrame(
+        {
+            "text": pandas.Series(["a", "b", pandas.NA], dtype="string"),
+            "y": pandas.Series([1, 0, 1], dtype="Int64"),
+            "when": pandas.to_datetime(["2020-01-01", None, "2021-01-01"]),
+            "kind": pandas.Series(["p", None, "q"], dtype="category"),
+            "list": [[1], [2, 3], None],
+        }
+    )
     ds = put(frame, labels="y")
     assert texts_of(ds) == ["a", "b"] and ds.label_values().tolist() == [[1], [0]]
 
@@ -215,12 +287,18 @@ def test_na_words_may_be_asked_for(put):
 
 
 def test_positive_and_label_type(put):
-    assert put(texts=TEXTS, labels=["hate", "ok", "hate"], positive="hate").label_values().tolist() == [[1], [0], [1]]
+    assert put(texts=TEXTS, labels=["hate", "ok", "hate"], positive="hate").label_values().tolist() == [
+        [1],
+        [0],
+        [1],
+    ]
     assert put(texts=TEXTS, labels=[2, 0, 2], label_type="float").label_values().tolist() == [[2], [0], [2]]
     assert put(texts=TEXTS, labels=[1, 0, 1], label_type="class").label_values().tolist() == [1, 0, 1]
 
 
 def test_the_bytes_do_not_depend_on_how_labels_are_held():
-    made = {_sources.from_texts(TEXTS, labels).data
-            for labels in ([1, 0, 1], np.array([1, 0, 1]), [True, False, True], np.array([1.0, 0.0, 1.0]))}  # fmt: skip
+    made = {
+        _sources.from_texts(TEXTS, labels).data
+        for labels in ([1, 0, 1], np.array([1, 0, 1]), [True, False, True], np.array([1.0, 0.0, 1.0]))
+    }
     assert len(made) == 1

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pinned slots without a GPU: real batches, and a stand-in for torch.cuda whose stream is as busy as we like.
 
-A copy that a consumer queues keeps nothing alive, just as CUDA's do not: it reads the slot's memory when its turn comes.
-A slot that was given back too early holds another batch by then.
+A copy that a consumer queues keeps nothing alive, just as CUDA's do not: it reads the slot's memory when its
+turn comes. A slot that was given back too early holds another batch by then.
 """
 
 import ctypes
@@ -82,7 +82,9 @@ class Cuda:
         return 0
 
     def unregister(self, address):
-        assert all(stream.done == len(stream.queue) for stream in self.streams.values()), "copies are under way"
+        assert all(
+            stream.done == len(stream.queue) for stream in self.streams.values()
+        ), "copies are under way"
         del self.registered[address]
         self.log.append("unregister")
         return 0
@@ -127,7 +129,9 @@ def wanted(ds, reference, epochs=1):
     rows = ds.split_rows("train", 0)
     made = []
     for epoch in range(epochs):
-        made += reference.batches(rows, order="shuffle", shard="pad", batch_size=32, max_length=24, epoch=epoch)
+        made += reference.batches(
+            rows, order="shuffle", shard="pad", batch_size=32, max_length=24, epoch=epoch
+        )
     return [batch["input_ids"].tobytes() for batch in made]
 
 
@@ -156,7 +160,9 @@ def test_no_slot_is_filled_before_the_copies_out_of_it_are_done(cuda, demo_set, 
 
 def test_a_slot_given_back_too_early_would_be_seen(cuda, demo_set, reference, monkeypatch):
     """The test above can fail: with slots given back at once, a busy stream copies other batches."""
-    monkeypatch.setattr(_pin.Pinned, "settle", lambda self: self.stream.give_back(self.stream.take_returned()))
+    monkeypatch.setattr(
+        _pin.Pinned, "settle", lambda self: self.stream.give_back(self.stream.take_returned())
+    )
     copied = train(demo_set.loader("train", 0, slots=4, **OPTIONS), cuda.current_stream(), 1, 0.0)
     assert len(copied) == 100 and copied != wanted(demo_set, reference)
 
@@ -265,7 +271,9 @@ def test_without_cuda_it_says_so_once_and_goes_on(demo_set, reference, caplog):
         made = [arrays_of(batch) for batch in loader]
         loader.close()
         assert sum(1 for batch in loader) == len(made)
-    assert [r.getMessage() for r in caplog.records] == ["pin_memory=True, but CUDA is not available: batches are not pinned"]
+    assert [r.getMessage() for r in caplog.records] == [
+        "pin_memory=True, but CUDA is not available: batches are not pinned"
+    ]
     assert_all_same(made, reference.batches(rows, order="shuffle", shard="pad", batch_size=32, max_length=24))
 
 

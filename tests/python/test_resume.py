@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""States: the exact place, again and again, in other processes, after kills, with other ranks; refused when it is not
-the same stream. Daemons that go away and come back under a running pass."""
+"""States: the exact place, again and again, in other processes, after kills, with other ranks; refused when
+it is not the same stream. Daemons that go away and come back under a running pass."""
 
 import json
 import logging
@@ -28,7 +28,9 @@ def few(database, demo, rows=150, name="few"):
     rng = np.random.default_rng(rows)
     words = "rain sky the mushrooms last night I paid for 120 dish school".split()
     texts = [" ".join(rng.choice(words, rng.integers(0, 12))) for _ in range(rows)]
-    return database.ingest(name, texts=texts, labels=[i % 2 for i in range(rows)], tokenizers=demo / "tokenizer", quiet=True)
+    return database.ingest(
+        name, texts=texts, labels=[i % 2 for i in range(rows)], tokenizers=demo / "tokenizer", quiet=True
+    )
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +45,17 @@ def reference(ds):
 
 def expected(ds, reference, epoch, at=0, batch_size=7, rank=0, world=1):
     rows = ds.split_rows("train", 0)
-    return reference.batches(rows, order="shuffle", shard="pad", batch_size=batch_size, max_length=16, epoch=epoch, at=at,
-                             rank=rank, world=world)  # fmt: skip
+    return reference.batches(
+        rows,
+        order="shuffle",
+        shard="pad",
+        batch_size=batch_size,
+        max_length=16,
+        epoch=epoch,
+        at=at,
+        rank=rank,
+        world=world,
+    )
 
 
 def deal(batches, most=None):
@@ -181,12 +192,23 @@ def test_the_end_of_a_padded_epoch_stays_the_end_for_fewer_ranks(ds):
 # ---- refusals
 
 
-@pytest.mark.parametrize("options, named", [
-    ({"seed": 43}, "seed: the state has 42, this loader 43"), ({"batch_size": 8}, "batch_size"), ({"drop_last": True}, "drop_last"),
-    ({"max_length": 17}, "max_length"), ({"padding": "longest"}, "padding"), ({"dtype": "int32"}, "dtype"),
-    ({"token_type_ids": True}, "token_type_ids"), ({"order": "sequential"}, "order"), ({"shard": "exact"}, "shard"),
-    ({"plan": {"fold_seed": 1}}, "plan"), ({"fold": 1}, "fold"), ({"split": "val"}, "split"),
-])
+@pytest.mark.parametrize(
+    "options, named",
+    [
+        ({"seed": 43}, "seed: the state has 42, this loader 43"),
+        ({"batch_size": 8}, "batch_size"),
+        ({"drop_last": True}, "drop_last"),
+        ({"max_length": 17}, "max_length"),
+        ({"padding": "longest"}, "padding"),
+        ({"dtype": "int32"}, "dtype"),
+        ({"token_type_ids": True}, "token_type_ids"),
+        ({"order": "sequential"}, "order"),
+        ({"shard": "exact"}, "shard"),
+        ({"plan": {"fold_seed": 1}}, "plan"),
+        ({"fold": 1}, "fold"),
+        ({"split": "val"}, "split"),
+    ],
+)
 def test_other_options_are_refused_by_name(ds, options, named):
     state = ds.loader("train", 0, **OPTIONS).state_dict()
     other = ds.loader(**{"split": "train", "fold": 0, **OPTIONS, **options})
@@ -199,15 +221,24 @@ def test_other_options_are_refused_by_name(ds, options, named):
 
 def test_what_batches_do_not_depend_on_may_differ(ds):
     state = ds.loader("train", 0, **OPTIONS).state_dict()
-    other = ds.loader("train", 0, **{**OPTIONS, "slots": 5, "transport": "inline", "timeout": 5, "rank": 1, "world_size": 3})
+    other = ds.loader(
+        "train", 0, **{**OPTIONS, "slots": 5, "transport": "inline", "timeout": 5, "rank": 1, "world_size": 3}
+    )
     other.load_state_dict(state)
     assert len(deal(other)) == len(other)
 
 
-@pytest.mark.parametrize("state, sentence", [
-    ({}, "no loader's state"), ([], "no loader's state"), ({"format": 2}, "format 2"), ({"at": -1}, "at is -1"),
-    ({"epoch": 1.5}, "epoch is 1.5"), ({"epoch": None}, "epoch is None"),
-])
+@pytest.mark.parametrize(
+    "state, sentence",
+    [
+        ({}, "no loader's state"),
+        ([], "no loader's state"),
+        ({"format": 2}, "format 2"),
+        ({"at": -1}, "at is -1"),
+        ({"epoch": 1.5}, "epoch is 1.5"),
+        ({"epoch": None}, "epoch is None"),
+    ],
+)
 def test_what_is_no_state_is_told(ds, state, sentence):
     loader = ds.loader("train", 0, **OPTIONS)
     full = {**loader.state_dict(), **state} if state else state
@@ -407,7 +438,9 @@ class Trainer:
 
     def __init__(self, daemon, ds, path, **options):
         arguments = [str(daemon.socket), ds.ref, json.dumps({**OPTIONS, **options}), str(path)]
-        self.process = subprocess.Popen([sys.executable, "-c", TRAINER, *arguments], stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", TRAINER, *arguments], stdout=subprocess.PIPE, text=True
+        )
 
     def take(self, most):
         """The batches it saved, at most so many."""
@@ -450,14 +483,19 @@ def test_a_killed_client_resumes_from_its_last_saved_state(daemon, db, demo, tmp
 
 
 def test_the_place_after_two_hundred_random_kills(daemon, db, demo, tmp_path):
-    """Loaders and the daemon are dropped and killed at random places, ranks change, and what is dealt is one stream."""
+    """Loaders and the daemon are dropped and killed at random places, ranks change, and what is dealt is one
+    stream.
+    """
     rng = np.random.default_rng(int(os.environ.get("HSFEED_TEST_SEED", "5")))
     ds = few(db, demo, 97, "kills")
     reference = Reference(ds)
     state, deadline = None, time.monotonic() + 240
     for cycle in range(200):
         world = int(rng.integers(1, 5))
-        ranks = [ds.loader("train", 0, **{**OPTIONS, "batch_size": 3, "rank": r, "world_size": world}) for r in range(world)]
+        ranks = [
+            ds.loader("train", 0, **{**OPTIONS, "batch_size": 3, "rank": r, "world_size": world})
+            for r in range(world)
+        ]
         epoch, at = (state["epoch"], state["at"]) if state else (0, 0)
         wanted = [expected(ds, reference, epoch, at, 3, r, world) for r in range(world)]
         passes = []

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Views that cannot hurt: whatever a trainer keeps, nothing hangs and nothing changes. Forks, threads, stopped clients."""
+"""Views that cannot hurt: whatever a trainer keeps, nothing hangs and nothing changes. Forks, threads,
+stopped clients.
+"""
 
 import gc
 import logging
@@ -40,7 +42,10 @@ def reference(ds):
 
 
 def same(batch, wanted):
-    return all((batch[name].numpy() == wanted[name]).all() for name in batch) and (batch.index.numpy() == wanted["index"]).all()
+    return (
+        all((batch[name].numpy() == wanted[name]).all() for name in batch)
+        and (batch.index.numpy() == wanted["index"]).all()
+    )
 
 
 # ---- keeping
@@ -91,11 +96,19 @@ def bytes_of(view):
     return bytes(view) if isinstance(view, memoryview) else np.ascontiguousarray(view).tobytes()
 
 
-@pytest.mark.parametrize("leak", [
-    lambda batch: batch["input_ids"][0, 0:1], lambda batch: batch["input_ids"].numpy(), lambda batch: batch["input_ids"].T,
-    lambda batch: memoryview(batch["attention_mask"].numpy()), lambda batch: batch["input_ids"].untyped_storage(),
-    lambda batch: np.asarray(batch["input_ids"])[3:5], lambda batch: batch["input_ids"].detach().view(-1)[7],
-], ids=["slice", "numpy", "transposed", "memoryview", "storage", "numpy slice", "element"])
+@pytest.mark.parametrize(
+    "leak",
+    [
+        lambda batch: batch["input_ids"][0, 0:1],
+        lambda batch: batch["input_ids"].numpy(),
+        lambda batch: batch["input_ids"].T,
+        lambda batch: memoryview(batch["attention_mask"].numpy()),
+        lambda batch: batch["input_ids"].untyped_storage(),
+        lambda batch: np.asarray(batch["input_ids"])[3:5],
+        lambda batch: batch["input_ids"].detach().view(-1)[7],
+    ],
+    ids=["slice", "numpy", "transposed", "memoryview", "storage", "numpy slice", "element"],
+)
 def test_any_view_of_a_batch_keeps_its_memory(ds, leak):
     """Not the batch and not the tensor, but what was made of them."""
     loader = ds.loader("train", 0, **OPTIONS, slots=6)
@@ -200,8 +213,12 @@ STOPPED = textwrap.dedent("""
 
 
 def test_a_stopped_client_disturbs_nobody(shared_daemon, ds, reference):
-    client = subprocess.Popen([sys.executable, "-c", STOPPED, str(shared_daemon.socket), ds.ref], text=True,
-                              stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
+    client = subprocess.Popen(
+        [sys.executable, "-c", STOPPED, str(shared_daemon.socket), ds.ref],
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
     assert client.stdout.readline() == "held\n"
     client.send_signal(signal.SIGSTOP)
     began = time.monotonic()
@@ -282,7 +299,9 @@ EXIT = textwrap.dedent("""
 
 
 def test_a_process_ends_with_batches_in_its_hands(shared_daemon, ds):
-    done = subprocess.run([sys.executable, "-c", EXIT, str(shared_daemon.socket), ds.ref], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", EXIT, str(shared_daemon.socket), ds.ref], capture_output=True, text=True
+    )
     assert done.returncode == 0 and "Error" not in done.stderr and "kept" in done.stderr
 
 

@@ -4,8 +4,8 @@
 
     torchrun --nproc_per_node 2 ddp.py comments.csv --labels Question --tokenizer path/to/tokenizer
 
-Saves its place after every epoch with --state FILE, and goes on from there when it is started again, with any number of
-processes. The model is a bag of embeddings; put a transformer in its place.
+Saves its place after every epoch with --state FILE, and goes on from there when it is started again, with any
+number of processes. The model is a bag of embeddings; put a transformer in its place.
 """
 
 import argparse
@@ -48,8 +48,14 @@ def parse_arguments():
 def open_dataset(arguments):
     """Every process may ingest: the work is done once, and is nothing when it was done before."""
     db = hsfeed.connect(arguments.socket, start=arguments.socket is None)
-    return db.ingest(arguments.name, arguments.file, labels=arguments.labels.split(","), text_column=arguments.text,
-                     tokenizers=arguments.tokenizer, quiet=dist.get_rank() > 0)  # fmt: skip
+    return db.ingest(
+        arguments.name,
+        arguments.file,
+        labels=arguments.labels.split(","),
+        text_column=arguments.text,
+        tokenizers=arguments.tokenizer,
+        quiet=dist.get_rank() > 0,
+    )
 
 
 def load_place(loader, path):
@@ -87,17 +93,23 @@ def train_epoch(model, train, optimizer, loss_of):
 
 def tell(epoch, seen, wanted):
     """The union of what all processes saw is exactly the split; only padding repeats a few rows."""
-    assert (seen > 0).nonzero().flatten().tolist() == wanted.tolist(), "the processes did not see exactly the split"
+    assert (
+        seen > 0
+    ).nonzero().flatten().tolist() == wanted.tolist(), "the processes did not see exactly the split"
     if dist.get_rank() == 0:
         again = int(seen.sum()) - len(wanted)
-        print(f"epoch {epoch}: {dist.get_world_size()} processes saw {len(wanted)} rows, {again} of them twice")
+        print(
+            f"epoch {epoch}: {dist.get_world_size()} processes saw {len(wanted)} rows, {again} of them twice"
+        )
 
 
 def main():
     arguments = parse_arguments()
     dist.init_process_group("gloo")
     ds = open_dataset(arguments)
-    train = ds.loader("train", arguments.fold, max_length=arguments.max_length)  # rank and world are torch.distributed's
+    train = ds.loader(
+        "train", arguments.fold, max_length=arguments.max_length
+    )  # rank and world are torch.distributed's
     torch.manual_seed(0)
     model = DistributedDataParallel(BagOfTokens(ds.info["roles"][0]["vocab_size"], len(ds.labels)))
     loss_of = torch.nn.BCEWithLogitsLoss(pos_weight=ds.pos_weight(arguments.fold))

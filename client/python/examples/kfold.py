@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""k-fold cross-validation of a text classifier: BCEWithLogitsLoss(pos_weight), gradient accumulation, mean +- std.
+"""k-fold cross-validation of a text classifier: BCEWithLogitsLoss(pos_weight), gradient accumulation, mean +-
+std.
 
     python kfold.py comments.csv --labels Question --tokenizer path/to/tokenizer
     python kfold.py data.csv --labels HateSpeech --tokenizer csebuetnlp/banglabert --epochs 5 --device cuda
 
-The model is a bag of embeddings, so that it runs anywhere in seconds; put a transformer in its place: a batch goes
-straight into `model(**batch)`.
+The model is a bag of embeddings, so that it runs anywhere in seconds; put a transformer in its place: a batch
+goes straight into `model(**batch)`.
 """
 
 import argparse
@@ -84,8 +85,12 @@ def macro_f1(predictions, labels):
 def run_fold(ds, fold, arguments, vocabulary):
     torch.manual_seed(arguments.seed)
     plan = {"folds": arguments.folds, "fold_seed": arguments.seed}
-    options = {"plan": plan, "batch_size": arguments.batch_size, "max_length": arguments.max_length,
-               "pin_memory": arguments.device != "cpu"}  # fmt: skip
+    options = {
+        "plan": plan,
+        "batch_size": arguments.batch_size,
+        "max_length": arguments.max_length,
+        "pin_memory": arguments.device != "cpu",
+    }
     train, val = (loader.to(arguments.device) for loader in ds.loaders(fold=fold, **options))
     model = BagOfTokens(vocabulary, len(ds.labels)).to(arguments.device)
     loss_of = torch.nn.BCEWithLogitsLoss(pos_weight=ds.pos_weight(fold=fold, plan=plan).to(arguments.device))
@@ -101,8 +106,13 @@ def main():
     arguments = parse_arguments()
     random.seed(arguments.seed)
     db = hsfeed.connect(arguments.socket, start=arguments.socket is None)
-    ds = db.ingest(arguments.name, arguments.file, labels=arguments.labels.split(","), text_column=arguments.text,
-                   tokenizers=arguments.tokenizer)  # fmt: skip
+    ds = db.ingest(
+        arguments.name,
+        arguments.file,
+        labels=arguments.labels.split(","),
+        text_column=arguments.text,
+        tokenizers=arguments.tokenizer,
+    )
     vocabulary = ds.info["roles"][0]["vocab_size"]
     scores = [run_fold(ds, fold, arguments, vocabulary) for fold in range(arguments.folds)]
     print(f"macro F1 over {arguments.folds} folds: {np.mean(scores):.4f} +- {np.std(scores):.4f}")

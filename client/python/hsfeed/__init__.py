@@ -4,16 +4,16 @@
     import hsfeed
 
     db = hsfeed.connect(start=True)
-    ds = db.ingest("hate", "data/HateSpeech.csv", labels=["HateSpeech"], tokenizers={"teacher": "csebuetnlp/banglabert"})
+    ds = db.ingest("hate", "data/HateSpeech.csv", labels=["HateSpeech"], tokenizers="csebuetnlp/banglabert")
     for fold in range(5):
         train, val = ds.loaders(fold=fold, batch_size=32)
         for epoch in range(3):
             for batch in train:
                 loss = model(**batch).loss
 
-connect() gives a Database, which ingests and finds Datasets, whose Loaders yield Batches. All errors are hsfeed.Error.
-Messages go to the logger "hsfeed"; what was ingested and which defaults were chosen is printed on stderr, unless
-quiet=True.
+connect() gives a Database, which ingests and finds Datasets, whose Loaders yield Batches. All errors are
+hsfeed.Error. Messages go to the logger "hsfeed"; what was ingested and which defaults were chosen is printed
+on stderr, unless quiet=True.
 """
 
 from . import _hsfeed, errors

@@ -22,13 +22,16 @@ def connect(
 ) -> Database:
     """Connects to hsfeedd.
 
-    socket   where it listens; default: $HSFEED_SOCKET, else each of $XDG_RUNTIME_DIR/hsfeed.sock, the default state
-             folder's hsfeed.sock and /run/hsfeed/hsfeed.sock until one answers
-    start    start a private daemon where none answers: no root, no systemd. It goes on running; `hsfeed stop` ends it
-    state    the folder of a daemon of one's own: looked for, and started, at state/hsfeed.sock unless socket is given
+    socket   where it listens; default: $HSFEED_SOCKET, else each of $XDG_RUNTIME_DIR/hsfeed.sock, the default
+             state folder's hsfeed.sock and /run/hsfeed/hsfeed.sock until one answers
+    start    start a private daemon where none answers: no root, no systemd. It goes on running; `hsfeed stop`
+             ends it
+    state    the folder of a daemon of one's own: looked for, and started, at state/hsfeed.sock unless socket
+             is given
     timeout  seconds for connecting, and for every call that does not say otherwise
 
-    NoDaemon: nothing answers; the sentence says where it was looked for. SystemFailure: the socket cannot be used.
+    NoDaemon: nothing answers; the sentence says where it was looked for. SystemFailure: the socket cannot be
+    used.
     """
     path = os.fspath(socket) if socket is not None else None
     if path is None and state is not None:
@@ -48,7 +51,9 @@ def _start(socket: str | None, state: str | os.PathLike[str] | None) -> str:
     command += ["--state", os.fspath(state)] if state is not None else []
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
     if done.returncode != 0:
-        raise NoDaemon(f"the daemon could not be started: {_last_words(done.stderr)}", f"tried: {' '.join(command)}")
+        raise NoDaemon(
+            f"the daemon could not be started: {_last_words(done.stderr)}", f"tried: {' '.join(command)}"
+        )
     return str(json.loads(done.stdout)["socket"])
 
 
@@ -64,8 +69,10 @@ def find_program() -> str:
     packaged = _packaged("hsfeed")
     found = packaged or shutil.which("hsfeed")
     if not found:
-        raise NoDaemon("no daemon answers, and there is no hsfeed command to start one",
-                       "set HSFEED_HSFEED to the command, or put it into PATH")
+        raise NoDaemon(
+            "no daemon answers, and there is no hsfeed command to start one",
+            "set HSFEED_HSFEED to the command, or put it into PATH",
+        )
     return found
 
 

@@ -37,7 +37,7 @@ class Patience:
         if away >= self.timeout:
             raise ConnectionLost(
                 f"the daemon at {self.socket} did not answer for {self.timeout:g} s: {error.message}",
-                "start it again (hsfeed start); a loader continues with load_state_dict where state_dict was taken",
+                "start it again (hsfeed start); load_state_dict continues where state_dict was taken",
             ) from error
         if away >= PATIENCE_S and not self.told:
             self.told = True
@@ -61,7 +61,7 @@ class Link:
     def __init__(self, socket: str, timeout: float) -> None:
         self.socket, self.timeout = socket, timeout
         self.client: _hsfeed.Client | None = None
-        self.stream: _hsfeed.Stream | None = None
+        self.stream: _hsfeed.Stream[Any] | None = None
         self.pin: Pinned | None = None
         self.pid = os.getpid()
 
@@ -75,7 +75,7 @@ class Link:
                 "make the loader in the child, or start processes with the method 'spawn' or 'forkserver'",
             )
 
-    def open(self, options: dict[str, Any]) -> _hsfeed.Stream:
+    def open(self, options: dict[str, Any]) -> _hsfeed.Stream[Any]:
         """Connects and opens a stream. Raises as they come."""
         self.drop()
         self.pid = os.getpid()

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A loader's options: checked when it is made, resolved when its stream is opened, compared when a state is loaded."""
+"""A loader's options: checked when it is made, resolved when its stream is opened, compared when a state is
+loaded.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,8 @@ LEAST_SLOTS = 4  # two to fill, the batch in use, and the one that takes its pla
 
 # What a batch depends on beside rank, world and position; the names in the answer to stream.open.
 IDENTITY = (
-    "version", "encodings", "plan", "fold", "split", "order", "order_algorithm", "seed", "shard", "batch_size",
-    "drop_last", "max_length", "padding", "dtype", "token_type_ids",
+    "version", "encodings", "plan", "fold", "split", "order", "order_algorithm", "seed", "shard",
+    "batch_size", "drop_last", "max_length", "padding", "dtype", "token_type_ids",
 )  # fmt: skip
 
 
@@ -52,7 +54,9 @@ def check(**given: Any) -> Options:
     if o.transport is not None:
         _choice("transport", o.transport, TRANSPORTS)
     if o.split != "all" and o.fold is None:
-        raise BadArgument(f'split "{o.split}" is of a fold: say which', "fold=0, or split='all' for every row")
+        raise BadArgument(
+            f'split "{o.split}" is of a fold: say which', "fold=0, or split='all' for every row"
+        )
     if o.split == "all" and o.fold is not None:
         raise BadArgument('split "all" is every row of every fold; it takes no fold')
     fold = None if o.fold is None else _number("fold", o.fold, 0)
@@ -138,7 +142,9 @@ class Ranks(NamedTuple):
 
 
 def find_ranks(rank: int | None, world: int | None) -> Ranks:
-    """Given; else torch.distributed's where it is initialised; else those of torchrun's environment; else 0 of 1."""
+    """Given; else torch.distributed's where it is initialised; else those of torchrun's environment; else 0
+    of 1.
+    """
     if (rank is None) != (world is None):
         raise BadArgument("rank and world_size go together: give both or none")
     if rank is not None and world is not None:
@@ -153,7 +159,9 @@ def find_ranks(rank: int | None, world: int | None) -> Ranks:
 
 
 def _ranks_of_environment() -> Ranks | None:
-    """RANK and WORLD_SIZE, where torchrun or accelerate launched this process: its process group just comes later."""
+    """RANK and WORLD_SIZE, where torchrun or accelerate launched this process: its process group just comes
+    later.
+    """
     rank, world = os.environ.get("RANK", ""), os.environ.get("WORLD_SIZE", "")
     if not (rank.isdecimal() and world.isdecimal() and int(rank) < int(world)):
         return None
@@ -186,7 +194,9 @@ def check_state(state: Any) -> None:
 
 
 def with_encodings_of(saved: Mapping[str, Any], present: Mapping[str, Any]) -> dict[str, Any]:
-    """`present` with a state's encodings, where they are of the same roles: saved states keep their encodings."""
+    """`present` with a state's encodings, where they are of the same roles: saved states keep their
+    encodings.
+    """
     pairs = saved.get("encodings")
     try:
         wanted = [[str(role), str(encoding)] for role, encoding in pairs or ()]
@@ -201,13 +211,16 @@ def refuse_other(saved: Mapping[str, Any], present: Mapping[str, Any], name: str
     if saved.get("version") != present["version"]:
         ref = f"{name}@{str(saved.get('version'))[:12]}"
         raise StateMismatch(
-            f"the state is of version {str(saved.get('version'))[:12]}, this loader serves {present['version'][:12]}",
+            f"the state is of version {str(saved.get('version'))[:12]}, "
+            f"this loader serves {present['version'][:12]}",
             f"db.dataset({ref!r}) is the state's version: a loader of that continues it",
         )
     wrong = [key for key in IDENTITY if saved.get(key) != present[key]]
     if wrong:
-        differences = "; ".join(f"{key}: the state has {saved.get(key)!r}, this loader {present[key]!r}" for key in wrong)
+        differences = "; ".join(
+            f"{key}: the state has {saved.get(key)!r}, this loader {present[key]!r}" for key in wrong
+        )
         raise StateMismatch(
             f"the state was saved with other options: {differences}",
-            "make the loader with the options of the state; only rank, world_size, slots and the like may change",
+            "make the loader with the state's options; only rank, world_size, slots and the like may change",
         )

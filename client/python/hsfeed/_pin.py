@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pinned slots: the ring registered with CUDA, and slots given back only when the copies out of them are done.
+"""Pinned slots: the ring registered with CUDA, and slots given back when the copies out of them are done.
 
     next() -> views over a slot -> copies queued on the consumer's stream -> the views die -> [returned]
                                                                                                  |
-    the slot is filled again <- given back <- the event has completed <- event recorded on that stream, behind the copies
+    the slot is filled again <- given back <- the event has completed <- event recorded behind the copies
 
-Host memory that is registered is copied asynchronously: when the views die, a copy may still have to read the slot. An
-event recorded after that moment on the stream of the copies completes after them.
+Host memory that is registered is copied asynchronously: when the views die, a copy may still have to read the
+slot. An event recorded after that moment on the stream of the copies completes after them.
 """
 
 from __future__ import annotations
@@ -33,12 +33,14 @@ class Pinned:
         self.open = True
         code = int(cuda.cudart().cudaHostRegister(address, size, PORTABLE))
         if code != 0:
-            raise SystemFailure(f"CUDA could not pin the {size:,} bytes of a stream's slots: error {code}",
-                                "pin_memory=False goes without")
+            raise SystemFailure(
+                f"CUDA could not pin the {size:,} bytes of a stream's slots: error {code}",
+                "pin_memory=False goes without",
+            )
         stream.set_auto_release(False)
 
     def settle(self) -> None:
-        """Before each next(): what was let go gets an event, what is copied goes back; waits when few slots are left."""
+        """Before each next(): events for what was let go, back with what is copied; waits if few are left."""
         returned = self.stream.take_returned()
         if returned:
             event = self.cuda.Event()  # a new one each time: an event belongs to one device for ever

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Progress of ingests: tqdm's bars where it is installed and stderr is a terminal, else plain lines or nothing."""
+"""Progress of ingests: tqdm's bars where it is installed and stderr is a terminal, else plain lines or
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,9 @@ import sys
 from collections.abc import Callable
 from typing import Any, Union
 
-Progress = Union[bool, None, Callable[[str, int, int], Any]]  # True, False, None: only on a terminal; or a function
+Progress = Union[
+    bool, None, Callable[[str, int, int], Any]
+]  # True, False, None: only on a terminal; or a function
 
 _UNITS = {"read": "B", "parse": "B", "tokenize": " texts", "write": "B", "publish": "B", "verify": "B"}
 
@@ -37,7 +41,12 @@ class Meter:
             return
         unit = _UNITS.get(stage, "")
         self.bar = self.bars(
-            desc=f"{self.title}: {stage}", total=total or None, unit=unit, unit_scale=True, leave=False, file=sys.stderr
+            desc=f"{self.title}: {stage}",
+            total=total or None,
+            unit=unit,
+            unit_scale=True,
+            leave=False,
+            file=sys.stderr,
         )
 
     def close(self) -> None:
@@ -62,7 +71,7 @@ def finish(callback: Any) -> None:
 
 def _tqdm() -> Any:
     try:
-        from tqdm import tqdm
+        from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
     except ImportError:
         return None
     return tqdm

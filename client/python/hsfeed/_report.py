@@ -13,7 +13,11 @@ _REASONS = {
     "too_many_fields": "with too many fields",
     "empty_text": "whose cleaned text is empty",
 }
-_STATES = {"known": "known already, nothing was done", "added": "new encodings were added", "new": "a new version"}
+_STATES = {
+    "known": "known already, nothing was done",
+    "added": "new encodings were added",
+    "new": "a new version",
+}
 
 
 def say(*lines: str) -> None:
@@ -39,12 +43,16 @@ def ingest_lines(answer: Mapping[str, Any], empty_texts: int = 0) -> list[str]:
     ref = f"{answer['dataset']}@{short(answer['version'])}"
     lines = [f"{ref}: {_STATES.get(answer['state'], answer['state'])}"]
     if answer.get("previous"):
-        lines.append(f"  the name moved; it was {short(answer['previous'])}, which open loaders and saved states keep")
+        lines.append(
+            f"  the name moved; it was {short(answer['previous'])}, which open loaders and saved states keep"
+        )
     if answer["state"] == "new":
         lines += _version_lines(answer["version_info"])
     if empty_texts:
-        lines.append(f"  {empty_texts:,} empty {'text is' if empty_texts == 1 else 'texts are'} stored as one space, "
-                     "which has no tokens")
+        lines.append(
+            f"  {empty_texts:,} empty {'text is' if empty_texts == 1 else 'texts are'} stored as one space, "
+            "which has no tokens"
+        )
     if answer["state"] != "known":
         lines += [_role_line(role) for role in answer["roles"]]
     lines += [_moved_line(role) for role in answer["roles"] if role.get("previous")]
@@ -67,9 +75,12 @@ def _version_lines(info: Mapping[str, Any]) -> list[str]:
     same = report["duplicates"]
     if same["rows"]:
         lines.append(
-            f"  {same['rows']:,} duplicate texts; {same['conflicting_groups']:,} groups of them have different labels"
+            f"  {same['rows']:,} duplicate texts; "
+            f"{same['conflicting_groups']:,} groups of them have different labels"
         )
-    lines.append("  options: " + ", ".join(f"{key} {_option(value)}" for key, value in info["options"].items()))
+    lines.append(
+        "  options: " + ", ".join(f"{key} {_option(value)}" for key, value in info["options"].items())
+    )
     return lines
 
 
@@ -91,8 +102,10 @@ def _label_line(label: Mapping[str, Any]) -> str:
 def _role_line(role: Mapping[str, Any]) -> str:
     tokens = max(role["tokens"], 1)
     over = ", ".join(f"{n:,} over {length}" for length, n in role["over"])
-    line = (f"  role {role['role']}: {role['tokenizer']}, {role['tokens']:,} tokens, "
-            f"{100 * role['unknown'] / tokens:.2f} % unknown; longest {role['max_tokens']:,}; {over}")
+    line = (
+        f"  role {role['role']}: {role['tokenizer']}, {role['tokens']:,} tokens, "
+        f"{100 * role['unknown'] / tokens:.2f} % unknown; longest {role['max_tokens']:,}; {over}"
+    )
     advice = role.get("advice")
     if advice:
         line += f"; with normalize=\"{advice['normalize']}\" {100 * advice['with']:.2f} % would be unknown"
@@ -100,8 +113,10 @@ def _role_line(role: Mapping[str, Any]) -> str:
 
 
 def _moved_line(role: Mapping[str, Any]) -> str:
-    return (f"  role {role['role']} moved to {short(role['encoding'])}; it was {short(role['previous'])}, "
-            "which open loaders and saved states keep")
+    return (
+        f"  role {role['role']} moved to {short(role['encoding'])}; it was {short(role['previous'])}, "
+        "which open loaders and saved states keep"
+    )
 
 
 # ---- loaders

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Texts and labels in memory, written as the CSV that the daemon reads: quoted so that every text arrives as it is.
+"""Texts and labels in memory, written as the CSV that the daemon reads: quoted so that every text arrives as
+it is.
 
-The daemon drops a row only for an empty cell (na="empty"), never for a word such as "None" or "NA". A text that is
-empty is therefore written as one space, which tokenizes to nothing just as well and keeps its row.
+The daemon drops a row only for an empty cell (na="empty"), never for a word such as "None" or "NA". A text
+that is empty is therefore written as one space, which tokenizes to nothing just as well and keeps its row.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ class Source(NamedTuple):
     empty_texts: int  # how many were written as a space
 
 
-def from_texts(texts: Any, labels: Any, *, clean: Callable[[str], str] | None = None, drop_empty: bool = False) -> Source:
+def from_texts(
+    texts: Any, labels: Any, *, clean: Callable[[str], str] | None = None, drop_empty: bool = False
+) -> Source:
     """The source of `texts` (a sequence of str, length N) and `labels` (None, [N], [N, C] or {name: [N]})."""
     cells = _texts(texts)
     columns, label_type = _label_columns(labels, len(cells))
@@ -49,8 +52,8 @@ def from_frame(
     clean: Callable[[str], str] | None = None,
     drop_empty: bool = False,
 ) -> Source:
-    """The source of a DataFrame: all its columns. Rows whose text or label is missing (NaN, None) are dropped as
-    dropna does, and reported."""
+    """The source of a DataFrame: all its columns. Rows whose text or label is missing (NaN, None) are dropped
+    as dropna does, and reported."""
     names = [str(name) for name in frame.columns]
     if len(set(names)) != len(names):
         raise BadColumn(f"two columns of the DataFrame have one name: {', '.join(names)}")
@@ -59,7 +62,11 @@ def from_frame(
         if name not in names:
             raise BadColumn(f'the DataFrame has no label column "{name}"', f"its columns: {', '.join(names)}")
     columns = {
-        name: _cells(name, frame.iloc[:, i]) if name in (labels or ()) and name != text else _words(frame.iloc[:, i])
+        name: (
+            _cells(name, frame.iloc[:, i])
+            if name in (labels or ()) and name != text
+            else _words(frame.iloc[:, i])
+        )
         for i, name in enumerate(names)
     }
     label_type = _type_of_labels([frame.iloc[:, names.index(name)].to_numpy() for name in labels or ()])
@@ -69,7 +76,11 @@ def from_frame(
 
 
 def from_stored(
-    texts: list[str], labels: Mapping[str, Cells], label_type: str | None, file_name: str, clean: Callable[[str], str]
+    texts: list[str],
+    labels: Mapping[str, Cells],
+    label_type: str | None,
+    file_name: str,
+    clean: Callable[[str], str],
 ) -> Source:
     """The source of stored texts after `clean`."""
     return _source(list(texts), labels, list(labels) or None, label_type, file_name, clean, False)
@@ -121,7 +132,9 @@ def _label_columns(labels: Any, rows: int) -> tuple[dict[str, Cells], str | None
     for name, values in arrays.items():
         if values.ndim != 1 or len(values) != rows:
             raise BadArgument(f"{rows:,} texts but labels {name!r} of shape {list(values.shape)}")
-    return {name: _cells(name, values) for name, values in arrays.items()}, _type_of_labels(list(arrays.values()))
+    return {name: _cells(name, values) for name, values in arrays.items()}, _type_of_labels(
+        list(arrays.values())
+    )
 
 
 def _split(array: np.ndarray, name: Any) -> dict[str, np.ndarray]:
@@ -129,7 +142,9 @@ def _split(array: np.ndarray, name: Any) -> dict[str, np.ndarray]:
         return {name if isinstance(name, str) and name else "label": array}
     if array.ndim == 2 and array.shape[1] > 0:
         return {f"label_{i}" if array.shape[1] > 1 else "label": array[:, i] for i in range(array.shape[1])}
-    raise BadArgument(f"labels of shape {list(array.shape)}: one value per text, or one row of values per text")
+    raise BadArgument(
+        f"labels of shape {list(array.shape)}: one value per text, or one row of values per text"
+    )
 
 
 def _array(values: Any) -> np.ndarray:
@@ -145,7 +160,9 @@ def _array(values: Any) -> np.ndarray:
 
 
 def _type_of_labels(arrays: list[np.ndarray]) -> str | None:
-    """Fractions are numbers to learn, not names of classes: "float"; for all else the daemon decides by value."""
+    """Fractions are numbers to learn, not names of classes: "float"; for all else the daemon decides by
+    value.
+    """
     for values in arrays:
         if values.dtype.kind == "f" and bool(np.any(values[np.isfinite(values)] % 1 != 0)):
             return "float"
@@ -235,7 +252,9 @@ def _cleaned(clean: Callable[[str], str], text: str, i: int) -> str:
 
 def _csv(columns: Mapping[str, Cells]) -> bytes:
     """All cells quoted: a quoted cell is taken as it is, whatever is in it."""
-    quoted = [['"' + cell.replace('"', '""') + '"' if cell else "" for cell in cells] for cells in columns.values()]
+    quoted = [
+        ['"' + cell.replace('"', '""') + '"' if cell else "" for cell in cells] for cells in columns.values()
+    ]
     if len(quoted) == 1:  # an empty line would be no row
         quoted[0] = [cell or '""' for cell in quoted[0]]
     head = ",".join('"' + name.replace('"', '""') + '"' for name in columns)
@@ -257,8 +276,8 @@ def _refuse(columns: Mapping[str, Cells], pattern: str, what: str) -> None:
             found = re.search(pattern, cell) if cell else None
             if found:
                 raise BadText(
-                    f"column {name!r}, row {i}: the text has {what} (U+{ord(found.group()):04X}) at character "
-                    f"{found.start()}",
+                    f"column {name!r}, row {i}: the text has {what} "
+                    f"(U+{ord(found.group()):04X}) at character {found.start()}",
                     "take it out first: text.replace('\\0', ''), or "
                     "text.encode('utf-8', 'replace').decode() for halves of pairs",
                 )

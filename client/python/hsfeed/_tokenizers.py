@@ -17,7 +17,9 @@ DEFAULT_ROLE = "text"
 
 @contextmanager
 def resolved(tokenizers: Any, normalize: str | Mapping[str, str] | None) -> Iterator[list[dict[str, str]]]:
-    """Yields one dict(role, name, folder?, normalize?) per tokenizer; objects lie in temporary folders meanwhile."""
+    """Yields one dict(role, name, folder?, normalize?) per tokenizer; objects lie in temporary folders
+    meanwhile.
+    """
     by_role = tokenizers if isinstance(tokenizers, Mapping) else {DEFAULT_ROLE: tokenizers}
     if isinstance(tokenizers, (list, tuple)):
         raise BadArgument("several tokenizers need roles", "tokenizers={'teacher': ..., 'student': ...}")

@@ -22,7 +22,9 @@ def require(what: str) -> Any:
     try:
         return importlib.import_module("torch")
     except ImportError as error:
-        raise MissingLibrary(f"{what} needs torch, which cannot be imported: {error}", "pip install torch") from error
+        raise MissingLibrary(
+            f"{what} needs torch, which cannot be imported: {error}", "pip install torch"
+        ) from error
 
 
 def optional() -> Any:
@@ -34,7 +36,9 @@ def optional() -> Any:
 
 
 def from_dlpack(torch_module: Any) -> Callable[[Any], Any]:
-    """What makes a tensor of a DLPack capsule, in one call of C where torch has it under a name of its own."""
+    """What makes a tensor of a DLPack capsule, in one call of C where torch has it under a name of its
+    own.
+    """
     direct = getattr(torch_module._C, "_from_dlpack", None)
     if callable(direct):
         return direct  # type: ignore[no-any-return]
@@ -44,14 +48,15 @@ def from_dlpack(torch_module: Any) -> Callable[[Any], Any]:
 class Batch(_Tensors):
     """One batch: a dict of tensors that goes straight into `model(**batch)`.
 
-    Its keys are input_ids and attention_mask [B, L] int64 (int32 on request), token_type_ids on request, the same with
-    `ROLE_` before for further roles, and labels float32 [B, C] or int64 [B] where the dataset has them. Attributes:
+    Its keys are input_ids and attention_mask [B, L] int64 (int32 on request), token_type_ids on request, the
+    same with `ROLE_` before for further roles, and labels float32 [B, C] or int64 [B] where the dataset has
+    them. Attributes:
 
     index    int64 [B], the row numbers; on the CPU, and never a key
     number   of the batch in its epoch, from 0       epoch   which epoch it is of
     rows     B                                       at      the position after it: samples dealt to all ranks
-    copied   whether all its tensors are private copies. labels and index always are; the others are views of memory
-             that is filled again once the last of them is gone. Keep what you like: it never changes
+    copied   whether all its tensors are private copies. labels and index always are; the others are views of
+             memory that is filled again once the last of them is gone. Keep what you like: it never changes
     """
 
     __slots__ = ("number", "epoch", "at", "rows", "index", "copied", "__weakref__")

@@ -15,7 +15,7 @@ from .dataset import Dataset
 from .errors import BadArgument, ConnectionLost
 
 if TYPE_CHECKING:
-    import pandas
+    import pandas  # type: ignore[import-untyped, unused-ignore]
 
 log = logging.getLogger("hsfeed")
 
@@ -25,7 +25,8 @@ FOR_FILES = ("delimiter", "header", "charset", "bad_rows")  # options that only 
 
 
 class Database:
-    """A connection to a daemon; `hsfeed.connect()` makes one. Threads may share it: calls wait for each other.
+    """A connection to a daemon; `hsfeed.connect()` makes one. Threads may share it: calls wait for each
+    other.
 
     A context manager: leaving it closes the connection. Loaders have connections of their own and go on.
 
@@ -81,11 +82,14 @@ class Database:
     # ---- what is stored
 
     def datasets(self) -> list[dict[str, Any]]:
-        """What is stored: a list of {name, owner, version, versions, rows, labels, roles, bytes, created_ms}."""
+        """What is stored: a list of {name, owner, version, versions, rows, labels, roles, bytes,
+        created_ms}.
+        """
         return list(self.call("datasets")["datasets"])
 
     def dataset(self, name: str) -> Dataset:
-        """A stored dataset: `name`, or `name@VERSION` by at least 4 hex digits. Its version is pinned from here on.
+        """A stored dataset: `name`, or `name@VERSION` by at least 4 hex digits. Its version is pinned from
+        here on.
 
         NotFound: there is none; the sentence names what there is.
         """
@@ -100,8 +104,9 @@ class Database:
         return self.call("status")
 
     def remove(self, name: str | Dataset) -> dict[str, Any]:
-        """Removes one version (`name@VERSION`, or a Dataset: its version) or a whole dataset: {removed, pending, bytes}.
+        """Removes one version (`name@VERSION`, or a Dataset: its version) or a whole dataset.
 
+        {removed: [version], pending: files in use, bytes}.
         Files that a loader has open go when it closes. NotFound, Denied.
         """
         self.call("ping")  # a connection that was lost is found so, since rm is never asked twice
@@ -112,7 +117,9 @@ class Database:
 
         Damage is an answer, not an exception: look at `ok`.
         """
-        return self._with_progress(progress, "verify", lambda client, told: client.verify(name, progress=told))
+        return self._with_progress(
+            progress, "verify", lambda client, told: client.verify(name, progress=told)
+        )
 
     # ---- ingest, add, why
 
@@ -139,38 +146,41 @@ class Database:
         progress: Progress = None,
         quiet: bool = False,
     ) -> Dataset:
-        """Makes a version of dataset `name` from a source and tokenizers, and returns it. The same again does nothing.
+        """Makes a version of dataset `name` from a source and tokenizers. The same again does nothing.
 
         The source is one of
           file          a CSV or TSV
           data          a DataFrame (also as `file`); rows without text or label are dropped, as dropna does
-          texts         a sequence of N str, with labels=: N values, an array [N] or [N, C], {name: values}, or None.
-                        Every text keeps its row, whatever it says; an empty one is stored as one space
-        labels          for file and data: the names of the label columns (one may be a str); None: unlabelled.
-                        Arrays may be numpy's, torch's, pandas' or lists; of numbers, bools or strings
+          texts         a sequence of N str, with labels=: N values, an array [N] or [N, C], {name: values},
+                        or None. Every text keeps its row, whatever it says; an empty one is stored as one
+                        space
+        labels          for file and data: the names of the label columns (one may be a str); None:
+                        unlabelled. Arrays may be numpy's, torch's, pandas' or lists; of numbers, bools or
+                        strings
         tokenizers      {role: tokenizer}, or one (role "text"): a folder, a hub name in the local cache, or a
                         tokenizer of transformers or tokenizers
         text_column     found by name (Comments, text, content, ...) unless given
-        clean           steps in order, of "urls", "whitespace", "latin", "remove:TEXT", "data.py"; or a function from
-                        str to str: then what it makes is the source (in memory: no line numbers of the file, no other
-                        columns), and the bytes of that are the identity, never the code
+        clean           steps in order, of "urls", "whitespace", "latin", "remove:TEXT", "data.py"; or a
+                        function from str to str: then what it makes is the source (in memory: no line numbers
+                        of the file, no other columns), and the bytes of that are the identity, never the code
         normalize       "nfc" or "nfkc" before tokenizing, for all roles or {role: form}
-        delimiter, header, charset, bad_rows ("error" | "skip")     how a file is read; see `hsfeed help ingest`
-        na              "pandas" | "pandas1" | "empty": which cells are missing. Default: pandas' words for a file,
-                        only empty cells for data in memory
+        delimiter, header, charset, bad_rows     how a file is read; see `hsfeed help ingest`
+        na              "pandas" | "pandas1" | "empty": which cells are missing. Default: pandas' words for a
+                        file, only empty cells for data in memory
         drop_empty      drop rows whose cleaned text is empty
         positive        the label value that counts as 1, all others as 0
         label_type      "class" | "float" forces the type of labels
-        progress        True, False, None (a bar where stderr is a terminal), or f(stage, done, total) that may return
-                        True to cancel (Cancelled)
+        progress        True, False, None (a bar where stderr is a terminal), or f(stage, done, total) that
+                        may return True to cancel (Cancelled)
         quiet           say nothing on stderr about what was done with the rows and chosen by default
 
-        Raises BadSource's subclasses (what is wrong, with file, line and column), NotFound and BadTokenizer for
-        tokenizers, MissingFile, BadArgument, Cancelled. In every case nothing was stored.
+        Raises BadSource's subclasses (what is wrong, with file, line and column), NotFound and BadTokenizer
+        for tokenizers, MissingFile, BadArgument, Cancelled. In every case nothing was stored.
         """
         options = {
-            "name": name, "text_column": text_column, "delimiter": delimiter, "header": header, "charset": charset,
-            "na": na, "bad_rows": bad_rows, "drop_empty": drop_empty, "positive": positive, "label_type": label_type,
+            "name": name, "text_column": text_column, "delimiter": delimiter, "header": header,
+            "charset": charset, "na": na, "bad_rows": bad_rows, "drop_empty": drop_empty,
+            "positive": positive, "label_type": label_type,
         }  # fmt: skip
         given = {"file": file, "texts": texts, "data": data}
         empty = self._put_source(options, given, labels, clean, tokenizers, progress)
@@ -188,9 +198,11 @@ class Database:
         progress: Progress = None,
         quiet: bool = False,
     ) -> Dataset:
-        """More encodings of a stored dataset, from its stored texts. A role given another tokenizer moves and says so.
+        """More encodings of a stored dataset, from its stored texts. A role given another tokenizer moves and
+        says so.
 
-        Arguments as `ingest`. NotFound, BadTokenizer, Corrupt (the stored texts do not match their checksums).
+        Arguments as `ingest`. NotFound, BadTokenizer, Corrupt (the stored texts do not match their
+        checksums).
         """
         options = {"name": name.ref if isinstance(name, Dataset) else name}
         answer = self._with_tokenizers("add", options, tokenizers, normalize, progress)
@@ -214,27 +226,34 @@ class Database:
     ) -> dict[str, Any]:
         """What an ingest with these arguments would change, beside what is stored; stores nothing.
 
-        {version, current, same, changes: [{what, stored, given}], roles: [{role, encoding, current, same, changes}]}.
+        {version, current, same, changes: [{what, stored, given}], roles: [{role, encoding, current, same,
+        changes}]}.
         """
         unknown = set(options) - set(_INGEST_OPTIONS)
         if unknown:
             raise TypeError(f"why() got an unexpected keyword argument {sorted(unknown)[0]!r}")
         asked = {"name": name, **options}
-        self._put_source(asked, {"file": file, "texts": texts, "data": data}, labels, clean, tokenizers, progress)
+        self._put_source(
+            asked, {"file": file, "texts": texts, "data": data}, labels, clean, tokenizers, progress
+        )
         return self._with_tokenizers("why", asked, tokenizers, normalize, progress)
 
     def _with_tokenizers(
         self, method: str, options: Mapping[str, Any], tokenizers: Any, normalize: Any, progress: Progress
     ) -> dict[str, Any]:
         if tokenizers is None and method != "why":
-            raise BadArgument(f"{method} needs tokenizers", "tokenizers='folder', or {'teacher': ..., 'student': ...}")
+            raise BadArgument(
+                f"{method} needs tokenizers", "tokenizers='folder', or {'teacher': ..., 'student': ...}"
+            )
         with _tokenizers.resolved({} if tokenizers is None else tokenizers, normalize) as entries:
             asked = {key: value for key, value in options.items() if value is not None}
             if options.get("labels", _UNSET) is None:
                 asked["labels"] = None  # unlabelled
             asked["tokenizers"] = entries
             return self._with_progress(
-                progress, str(options["name"]), lambda client, told: getattr(client, method)(asked, progress=told)
+                progress,
+                str(options["name"]),
+                lambda client, told: getattr(client, method)(asked, progress=told),
             )
 
     def _with_progress(
@@ -262,7 +281,9 @@ class Database:
             given["data"], given["file"] = given["file"], None
         kinds = [key for key, value in given.items() if value is not None]
         if len(kinds) != 1:
-            raise BadArgument(f"give one source: a file, texts= or data=; given: {', '.join(kinds) or 'none'}")
+            raise BadArgument(
+                f"give one source: a file, texts= or data=; given: {', '.join(kinds) or 'none'}"
+            )
         if not callable(clean):
             options["clean"] = [clean] if isinstance(clean, str) else list(clean or []) or None
         function = clean if callable(clean) else None
@@ -280,7 +301,11 @@ class Database:
         else:
             names = _column_names(labels)
             source = _sources.from_frame(
-                given["data"], names, text_column=options.get("text_column"), clean=function, drop_empty=drop_empty
+                given["data"],
+                names,
+                text_column=options.get("text_column"),
+                clean=function,
+                drop_empty=drop_empty,
             )
         return _put(options, source)
 
@@ -297,7 +322,9 @@ class Database:
         return _put(options, source)
 
     def _store_uncleaned(self, options: dict[str, Any], tokenizers: Any, progress: Progress) -> Dataset:
-        """The source under a name of its own for a moment, with one of the tokenizers, since rows come with ids."""
+        """The source under a name of its own for a moment, with one of the tokenizers, since rows come with
+        ids.
+        """
         first = next(iter(tokenizers.values()), None) if isinstance(tokenizers, Mapping) else tokenizers
         if first is None:
             raise BadArgument("clean by a function needs tokenizers too")
@@ -307,13 +334,14 @@ class Database:
         return Dataset(self, self.call("show", {"name": f"{name}@{answer['version']}"}))
 
 
-_INGEST_OPTIONS = ("text_column", "delimiter", "header", "charset", "na", "bad_rows", "drop_empty", "positive",
-                   "label_type")  # fmt: skip
+_INGEST_OPTIONS = (*FOR_FILES, "text_column", "na", "drop_empty", "positive", "label_type")
 
 
 def _column_names(labels: Any) -> list[str] | None:
     if labels is _UNSET:
-        raise BadArgument("which columns are the labels?", "labels=['HateSpeech'], or labels=None for unlabelled")
+        raise BadArgument(
+            "which columns are the labels?", "labels=['HateSpeech'], or labels=None for unlabelled"
+        )
     if labels is None:
         return None
     names = [labels] if isinstance(labels, str) else list(labels)
@@ -326,7 +354,9 @@ def _column_names(labels: Any) -> list[str] | None:
 def _put(options: dict[str, Any], source: _sources.Source) -> int:
     for key in (*FOR_FILES, "path"):
         options.pop(key, None)
-    options.update(data=source.data, file_name=source.file_name, text_column=source.text_column, labels=source.labels)
+    options.update(
+        data=source.data, file_name=source.file_name, text_column=source.text_column, labels=source.labels
+    )
     options["na"] = options.get("na") or "empty"
     options["label_type"] = options.get("label_type") or source.label_type
     return source.empty_texts

@@ -23,8 +23,8 @@ PAGE_ROWS = 4096
 
 
 class Dataset:
-    """One version of a dataset. Names move, versions don't: this stays on its version, and on the encodings its roles
-    had, whatever is ingested under the name later.
+    """One version of a dataset. Names move, versions don't: this stays on its version, and on the encodings
+    its roles had, whatever is ingested under the name later.
 
     name      the dataset's name             version  the version's id, 64 hex digits
     ref       name@version                   labels   names of the label columns, a tuple
@@ -78,11 +78,15 @@ class Dataset:
 
     @property
     def report(self) -> dict[str, Any]:
-        """What the ingest did with every row: {rows_read, rows, dropped, short_rows, empty_texts, na_words, duplicates}."""
+        """What the ingest did with every row: {rows_read, rows, dropped, short_rows, empty_texts, na_words,
+        duplicates}.
+        """
         return dict(self.info["version_info"]["report"])
 
     def versions(self) -> list[dict[str, Any]]:
-        """All versions of this name: [{version, current, rows, created_ms, bytes, file_name, roles, open}]."""
+        """All versions of this name: [{version, current, rows, created_ms, bytes, file_name, roles,
+        open}].
+        """
         return self._database.versions(self.name)
 
     def add(
@@ -95,7 +99,8 @@ class Dataset:
         progress: Any = None,
         quiet: bool = False,
     ) -> Dataset:
-        """More encodings from the stored texts: `add({"student": "org/model"})`, or `add("org/model", role="student")`.
+        """More encodings from the stored texts: `add({"student": "org/model"})`, or `add("org/model",
+        role="student")`.
 
         Returns self, with the new roles. Arguments and errors as Database.add.
         """
@@ -112,8 +117,9 @@ class Dataset:
     ) -> Iterator[dict[str, Any]]:
         """The protocol's pages of rows start .. start + count - 1, as they come: for those who want them raw.
 
-        Each is {start, count, rows, lines, labels, label_dtype, label_columns, offsets, ids, texts?} with numpy arrays:
-        lines uint32 [count], labels float32 [count, C] or int64 [count], offsets uint32 [count + 1], ids uint32.
+        Each is {start, count, rows, lines, labels, label_dtype, label_columns, offsets, ids, texts?} with
+        numpy arrays: lines uint32 [count], labels float32 [count, C] or int64 [count], offsets uint32 [count
+        + 1], ids uint32.
         """
         role = role or self.default_role
         end = self.rows if count is None else min(self.rows, start + count)
@@ -133,8 +139,8 @@ class Dataset:
     def __getitem__(self, i: int) -> dict[str, Any]:
         """Row i (negative: from the end): {text: str, labels, line: int, ids: {role: int64 [tokens]}}.
 
-        text is the cleaned text; labels float32 [C], an int (a class) or None; line where the row began in its source,
-        from 1. ids are untruncated and without the template's special tokens.
+        text is the cleaned text; labels float32 [C], an int (a class) or None; line where the row began in
+        its source, from 1. ids are untruncated and without the template's special tokens.
         """
         try:
             i = operator.index(i)
@@ -143,7 +149,10 @@ class Dataset:
         row = i + self.rows if i < 0 else i
         if not 0 <= row < self.rows:
             raise IndexError(f"{self.name}@{self.version[:6]} has {self.rows} rows; there is no row {i}")
-        pages = {role: next(self.pages(role, start=row, count=1, text=True)) for role in self.roles or (self.default_role,)}
+        pages = {
+            role: next(self.pages(role, start=row, count=1, text=True))
+            for role in self.roles or (self.default_role,)
+        }
         first = next(iter(pages.values()))
         return {
             "text": first["texts"][0],
@@ -156,7 +165,9 @@ class Dataset:
         return (self[i] for i in range(self.rows))
 
     def label_values(self) -> npt.NDArray[Any] | None:
-        """The labels of all rows: float32 [rows, C], int64 [rows] (classes), or None for an unlabelled dataset."""
+        """The labels of all rows: float32 [rows, C], int64 [rows] (classes), or None for an unlabelled
+        dataset.
+        """
         if not self.labels:
             return None
         return np.concatenate([page["labels"] for page in self.pages()])
@@ -168,18 +179,23 @@ class Dataset:
     ) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
         """The k folds as scikit-learn deals them: a list of (train, val), ascending row numbers, int64.
 
-        kind: "stratified", "multiclass", "plain"; None: stratified for one label column, multiclass for several, plain
-        for none. seed is the folds' own and has no part in the order of training. BadPlan: scikit-learn refuses too.
+        kind: "stratified", "multiclass", "plain"; None: stratified for one label column, multiclass for
+        several, plain for none. seed is the folds' own and has no part in the order of training. BadPlan:
+        scikit-learn refuses too.
         """
         plan = check_plan({"folds": k, "kind": kind, "fold_seed": seed, "shuffle": shuffle})
         table = self._database.call("folds", {"name": self.ref, "plan": plan})
         return [self._fold(plan, f["fold"]) for f in table["folds"]]
 
     def fold_table(self, plan: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The fold table: {plan, rows, labels, warnings, folds: [{fold, train: {rows, counts}, val: {...}}]}."""
+        """The fold table: {plan, rows, labels, warnings, folds: [{fold, train: {rows, counts}, val:
+        {...}}]}.
+        """
         return self._database.call("folds", {"name": self.ref, "plan": check_plan(plan)})
 
-    def _fold(self, plan: Mapping[str, Any], fold: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    def _fold(
+        self, plan: Mapping[str, Any], fold: int
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         val = self.split_rows("val", fold, plan)
         is_train = np.ones(self.rows, dtype=bool)
         is_train[val] = False
@@ -195,18 +211,27 @@ class Dataset:
         plan = check_plan(plan)
         start: int | None = 0
         while start is not None:
-            asked = {"name": self.ref, "plan": plan, "fold": fold, "split": split, "start": start, "count": 1 << 20}
+            asked = {
+                "name": self.ref,
+                "plan": plan,
+                "fold": fold,
+                "split": split,
+                "start": start,
+                "count": 1 << 20,
+            }
             page = self._database.call("folds.rows", asked)
             pieces.append(np.frombuffer(page["rows"], dtype="<i8"))
             start = page.get("next")
         return np.concatenate(pieces)
 
     def pos_weight(self, fold: int, *, plan: Mapping[str, Any] | None = None, pooled: bool = False) -> Any:
-        """Negatives over positives per label column, of the fold's training rows: for BCEWithLogitsLoss(pos_weight=...).
+        """Negatives over positives per label column, of the fold's training rows: for
+        BCEWithLogitsLoss(pos_weight=...).
 
-        float32 [C], a torch tensor where torch is installed, else numpy's: computed in float64 from exact counts, then
-        rounded; 1.0 for a column without positives. plan: as the loader's. pooled: one number [1] for all columns
-        together. BadLabel: the labels are not 0 and 1. BadArgument: there is no such fold.
+        float32 [C], a torch tensor where torch is installed, else numpy's: computed in float64 from exact
+        counts, then rounded; 1.0 for a column without positives. plan: as the loader's. pooled: one number
+        [1] for all columns together. BadLabel: the labels are not 0 and 1. BadArgument: there is no such
+        fold.
         """
         for label in self.label_info:
             if label["type"] != "float" or label["values"] != ["0", "1"]:
@@ -231,32 +256,42 @@ class Dataset:
         dtype: str = "int64",
         token_type_ids: bool = False,
     ) -> dict[str, torch.Tensor]:
-        """All rows at once, as a tokenizer with padding="max_length" and truncation gives them: arrays of your own.
+        """All rows at once, as a tokenizer with padding="max_length" and truncation gives them: arrays of
+        your own.
 
-        input_ids and attention_mask [rows, max_length] (int64, or dtype="int32"), token_type_ids on request, of further
-        roles `ROLE_input_ids` and so on; labels float32 [rows, C] or int64 [rows] unless there are none.
+        input_ids and attention_mask [rows, max_length] (int64, or dtype="int32"), token_type_ids on request,
+        of further roles `ROLE_input_ids` and so on; labels float32 [rows, C] or int64 [rows] unless there are
+        none.
         """
         from .loader import whole
 
         return whole(self, roles=role, max_length=max_length, dtype=dtype, token_type_ids=token_type_ids)
 
     def loader(self, split: str = "train", fold: int | None = None, **options: Any) -> Loader:
-        """A loader over one split: "train" or "val" of a fold (from 0), or "all". Its options are those of Loader."""
+        """A loader over one split: "train" or "val" of a fold (from 0), or "all". Its options are those of
+        Loader.
+        """
         from .loader import Loader
 
         return Loader(self, split, fold, **options)
 
     def loaders(self, fold: int, **options: Any) -> tuple[Loader, Loader]:
-        """(train, val) loaders of one fold, with the same options: shuffled and sequential unless order says else."""
+        """(train, val) loaders of one fold, with the same options: shuffled and sequential unless order says
+        else.
+        """
         return self.loader("train", fold, **options), self.loader("val", fold, **options)
 
 
 def check_plan(plan: Mapping[str, Any] | None) -> dict[str, Any]:
-    """A split plan as the protocol has it, with its defaults; kind is left to the daemon unless it is given."""
+    """A split plan as the protocol has it, with its defaults; kind is left to the daemon unless it is
+    given.
+    """
     given = {"folds": 5, "fold_seed": 42, "shuffle": True, **(plan or {})}
     unknown = set(given) - {"folds", "fold_seed", "shuffle", "kind"}
     if unknown:
-        raise BadArgument(f"a plan has no {sorted(unknown)[0]!r}", "it has kind, folds, fold_seed and shuffle")
+        raise BadArgument(
+            f"a plan has no {sorted(unknown)[0]!r}", "it has kind, folds, fold_seed and shuffle"
+        )
     for key in ("folds", "fold_seed"):
         if isinstance(given[key], bool) or not isinstance(given[key], (int, np.integer)) or given[key] < 0:
             raise BadArgument(f"{key} of a plan is a number from 0 on, not {given[key]!r}")

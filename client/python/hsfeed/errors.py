@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can go wrong, as exceptions: one class per error code of the daemon and the C library, all of them hsfeed.Error."""
+"""What can go wrong, as exceptions: one class per error code of daemon and C library, all of them
+hsfeed.Error.
+"""
 
 from __future__ import annotations
 
@@ -27,15 +29,20 @@ class Error(Exception):
         self.hint = hint
         self.code = code or self.default_code
         self.number = number
-        if isinstance(self, OSError):  # which took the sentence for an errno
-            self.errno = -number if -1000 < number < 0 else None
-            self.strerror = message
+        _set_errno(self, number, message)
 
     def __str__(self) -> str:
         return f"{self.message}\n  {self.hint}" if self.hint else self.message
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.message, self.hint, self.code, self.number))
+
+
+def _set_errno(error: Exception, number: int, message: str) -> None:
+    """OSError's own attributes; it took the sentence for an errno."""
+    if isinstance(error, OSError):
+        error.errno = -number if -1000 < number < 0 else None
+        error.strerror = message
 
 
 def _rebuild(cls: type[Error], message: str, hint: str, code: str, number: int) -> Error:
@@ -285,7 +292,12 @@ def _all_classes(cls: type[Error]) -> list[type[Error]]:
 
 _BY_CODE = {cls.default_code: cls for cls in _all_classes(Error) if "default_code" in vars(cls)}
 _BY_CODE.update({"internal": InternalError, "no_space": SystemFailure, "io_error": SystemFailure})
-_BY_ERRNO = {errno.ENOENT: MissingFile, errno.ENOTDIR: MissingFile, errno.EACCES: NotPermitted, errno.EPERM: NotPermitted}
+_BY_ERRNO = {
+    errno.ENOENT: MissingFile,
+    errno.ENOTDIR: MissingFile,
+    errno.EACCES: NotPermitted,
+    errno.EPERM: NotPermitted,
+}
 
 
 def error_from(number: int, name: str, message: str, hint: str) -> Error:

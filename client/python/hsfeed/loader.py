@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Loader: ready batches of one split, epoch after epoch.
 
-    position = (epoch, at)      at: samples dealt to all ranks; what state_dict holds, beside options and ids
+position = (epoch, at)      at: samples dealt to all ranks; what state_dict holds, beside options and ids
 
-             iter() --> [pass begun at (e, a)] -- batch --> (e, batch.at) -- ... -- end --> (e + 1, 0), not begun
-                                                      \\-- break, new iter() -------------> (e + 1, 0), begun
-    load_state_dict --> (e, a), not begun: the next pass goes on there
+         iter() --> begun at (e, a) --- batch --> (e, batch.at) --- ... --- end --> (e + 1, 0), not begun
+                                                 \\--- break, new iter() ---> (e + 1, 0), begun
+load_state_dict --> (e, a), not begun: the next pass goes on there
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ _KEPT = ("labels", "index")  # what trainers gather: always copies, which keep n
 class Split:
     """The rows that a loader deals, all ranks' together: `loader.dataset`."""
 
-    def __init__(self, dataset: Dataset, split: str, fold: int | None, plan: Mapping[str, Any] | None, rows: int) -> None:
+    def __init__(
+        self, dataset: Dataset, split: str, fold: int | None, plan: Mapping[str, Any] | None, rows: int
+    ) -> None:
         self.dataset, self.split, self.fold, self._plan, self._rows = dataset, split, fold, plan, rows
         self._indices: npt.NDArray[np.int64] | None = None
 
@@ -61,8 +63,8 @@ class Split:
 class Loader:
     """An iterable of batches, for `for batch in loader: model(**batch)`. `Dataset.loader` makes one.
 
-    Each pass is the next epoch: epoch e is torch.randperm seeded with seed + e, whatever happened before; set_epoch
-    says else. A batch is a Batch: a dict of tensors with the row numbers as an attribute. It is no
+    Each pass is the next epoch: epoch e is torch.randperm seeded with seed + e, whatever happened before;
+    set_epoch says else. A batch is a Batch: a dict of tensors with the row numbers as an attribute. It is no
     torch.utils.data.DataLoader and needs no workers: batches are made by the daemon, ahead.
 
     split, fold   "train" or "val" of a fold (from 0), or "all"
@@ -72,28 +74,35 @@ class Loader:
     batch_size, drop_last
     max_length    in tokens, special ones counted: a number, or {role: number}
     padding       "max_length", "longest" (of the batch), or a number: the longest, rounded up to its multiple
-    roles         whose ids: the first role's arrays have no prefix, those of "student" are student_input_ids and so on.
-                  Default: the role "text" if there, else the first ingested
+    roles         whose ids: the first role's arrays have no prefix, those of "student" are student_input_ids
+                  and so on. Default: the role "text" if there, else the first ingested
     dtype         of ids and masks: "int64" or "int32"         token_type_ids   that array too
-    rank, world_size   default: torch.distributed's if it is initialised, else RANK and WORLD_SIZE of the environment
-                  (as torchrun and accelerate set them) if both are there, else 0 of 1. Found at the first use
-    shard         how an epoch is dealt to ranks: "pad" (train's default: repeated from its head until all have equally
-                  many), "drop" (cut), "exact" (val's and all's: nothing padded or dropped, ranks may differ by one)
-    slots         batches that may be ahead or held: more memory, more tensors that may be kept before copies are made
+    rank, world_size   default: torch.distributed's if it is initialised, else RANK and WORLD_SIZE of the
+                  environment (as torchrun and accelerate set them) if both are there, else 0 of 1. Found at
+                  the first use
+    shard         how an epoch is dealt to ranks: "pad" (train's default: repeated from its head until all
+                  have equally many), "drop" (cut), "exact" (val's and all's: nothing padded or dropped, ranks
+                  may differ by one)
+    slots         batches that may be ahead or held: more memory, more tensors that may be kept before copies
+                  are made
     transport     "ring" (shared memory) or "inline" (through the socket); None: the best there is
-    pin_memory    registers the slots with CUDA, so that copies to a GPU (non_blocking=True, or the loader's own, see to())
-                  are asynchronous. A slot is filled again when the stream that was current at the next batch is done
-                  with them: copies queued on other streams need their batch kept until they are done
-    timeout       seconds to wait for a daemon that went away. After 2 s a warning is logged; when it is back, batches go
-                  on exactly where they were; after `timeout`, ConnectionLost
-    quiet         do not print the line that says what was chosen (rank 0 prints it on stderr at the first use)
+    pin_memory    registers the slots with CUDA, so that copies to a GPU (non_blocking=True, or the loader's
+                  own, see to()) are asynchronous. A slot is filled again when the stream that was current at
+                  the next batch is done with them: copies queued on other streams need their batch kept until
+                  they are done
+    timeout       seconds to wait for a daemon that went away. After 2 s a warning is logged; when it is back,
+                  batches go on exactly where they were; after `timeout`, ConnectionLost
+    quiet         do not print the line that says what was chosen (rank 0 prints it on stderr at the first
+                  use)
 
-    The connection is opened at the first use: len(), iter(), describe(), state_dict(). One loader is for one thread at a
-    time; loaders in different threads do not disturb each other. In a forked child a loader that was opened before
-    raises Forked. A new iter() ends the pass before it: the older iterator raises PassEnded.
+    The connection is opened at the first use: len(), iter(), describe(), state_dict(). One loader is for one
+    thread at a time; loaders in different threads do not disturb each other. In a forked child a loader that
+    was opened before raises Forked. A new iter() ends the pass before it: the older iterator raises
+    PassEnded.
 
-    Raises BadArgument for options that cannot be; at the first use BadRequest (no such fold, order or shard), NotFound
-    (version, role), BadPlan (the plan cannot be made), LimitExceeded (batches too large for the daemon), Corrupt.
+    Raises BadArgument for options that cannot be; at the first use BadRequest (no such fold, order or shard),
+    NotFound (version, role), BadPlan (the plan cannot be made), LimitExceeded (batches too large for the
+    daemon), Corrupt.
     """
 
     def __init__(
@@ -147,7 +156,9 @@ class Loader:
     # ---- opening
 
     def _opened(self) -> dict[str, Any]:
-        """The answer to the first opening; opens the stream, where it is not, at the start of the next epoch."""
+        """The answer to the first opening; opens the stream, where it is not, at the start of the next
+        epoch.
+        """
         self._link.check_process()
         if self._info is None:
             epoch = self._place_of_next_pass()[0]
@@ -156,7 +167,9 @@ class Loader:
         return self._info
 
     def _open(self, epoch: int, at: int) -> None:
-        """A new stream at a position. The same batches as before, or an error: a daemon may have been upgraded."""
+        """A new stream at a position. The same batches as before, or an error: a daemon may have been
+        upgraded.
+        """
         torch = _torch.require("a loader")
         if self._ranks is None:
             self._ranks = _options.find_ranks(*self._given_ranks)
@@ -185,11 +198,13 @@ class Loader:
             extras = ["pinned"] if self._pin_memory else []
             _report.say(_report.loader_line(info, self._ranks.source, extras))
 
-    def _pin(self, stream: _hsfeed.Stream, cuda: Any) -> None:
+    def _pin(self, stream: _hsfeed.Stream[Any], cuda: Any) -> None:
         if not cuda.is_available():
             self._warn_once("pin", "pin_memory=True, but CUDA is not available: batches are not pinned")
         elif stream.memory is None:
-            self._warn_once("pin", "pin_memory=True, but batches come through the socket: they are not pinned")
+            self._warn_once(
+                "pin", "pin_memory=True, but batches come through the socket: they are not pinned"
+            )
         else:
             self._link.pin = Pinned(stream, cuda)
             self._link.pin.device = self._cuda_device()
@@ -235,14 +250,19 @@ class Loader:
     def __repr__(self) -> str:
         if self._info is None or self._ranks is None:
             fold = "" if self._options.fold is None else f" of fold {self._options.fold}"
-            return f"<hsfeed.Loader {self._data.name}@{self._data.version[:6]}: {self._options.split}{fold}; not opened yet>"
+            what = f"{self._options.split}{fold}"
+            return f"<hsfeed.Loader {self._data.name}@{self._data.version[:6]}: {what}; not opened yet>"
         return f"<hsfeed.Loader {_report.loader_line(self._info, self._ranks.source, [])}>"
 
     def __reduce__(self) -> Any:
-        raise TypeError("a loader cannot be pickled; make it in the process that uses it: dataset.loader(...)")
+        raise TypeError(
+            "a loader cannot be pickled; make it in the process that uses it: dataset.loader(...)"
+        )
 
     def close(self) -> None:
-        """Closes stream and connection. Tensors of its batches stay as they are. Using it again opens it again."""
+        """Closes stream and connection. Tensors of its batches stay as they are. Using it again opens it
+        again.
+        """
         self._pass = None
         self._link.drop()
 
@@ -255,8 +275,8 @@ class Loader:
     def to(self, device: torch.device | str | int) -> Loader:
         """From the next pass on, batches are on this device: the loader makes the copies. Returns self.
 
-        With pin_memory=True they are asynchronous, on the current stream of that device at each step, and a slot is
-        filled again only when its copies are done. batch.index stays on the CPU.
+        With pin_memory=True they are asynchronous, on the current stream of that device at each step, and a
+        slot is filled again only when its copies are done. batch.index stays on the CPU.
         """
         self._device = _torch.require("a loader").device(device)
         if self._link.pin is not None:
@@ -314,8 +334,10 @@ class Loader:
                 self._at = batch.at
                 yield batch
                 del batch  # the consumer's alone
-            raise PassEnded("this pass is over: another one over the same loader began, or it was closed",
-                            "one loader has one pass at a time; for two at once make two loaders")
+            raise PassEnded(
+                "this pass is over: another one over the same loader began, or it was closed",
+                "one loader has one pass at a time; for two at once make two loaders",
+            )
         finally:
             if self._pass is mine:
                 self._pass = None
@@ -363,7 +385,9 @@ class Loader:
     # ---- positions
 
     def set_epoch(self, epoch: int) -> None:
-        """The next pass is of this epoch. After load_state_dict, the state's own epoch keeps the place inside it."""
+        """The next pass is of this epoch. After load_state_dict, the state's own epoch keeps the place
+        inside it.
+        """
         try:
             number = operator.index(epoch)
         except TypeError:
@@ -373,27 +397,36 @@ class Loader:
         self._next_epoch = number
 
     def _position(self) -> tuple[int, int]:
-        """Where the batch after the last one is: of a running pass, of one that was broken off, else of the next."""
+        """Where the batch after the last one is: of a running pass, of one that was broken off, else of the
+        next.
+        """
         if self._pass is not None or self._next_epoch is None:
             return self._epoch, self._at
         return self._place_of_next_pass()
 
     def state_dict(self) -> dict[str, Any]:
-        """The place after the last batch that was handed out, and what it is a place in: plain numbers, strings, lists.
+        """The place after the last batch that was handed out, and what it is a place in: plain numbers,
+        strings, lists.
 
-        {format, name, epoch, at, options}: at counts the samples dealt to all ranks. All ranks have the same state
-        after the same number of batches.
+        {format, name, epoch, at, options}: at counts the samples dealt to all ranks. All ranks have the same
+        state after the same number of batches.
         """
         options = _options.identity_of(self._opened())
         epoch, at = self._position()
-        return {"format": _options.FORMAT, "name": self._data.name, "epoch": epoch, "at": at, "options": options}
+        return {
+            "format": _options.FORMAT,
+            "name": self._data.name,
+            "epoch": epoch,
+            "at": at,
+            "options": options,
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """The next pass goes on where the state was taken, also with another number of ranks.
 
-        A state taken after the last batch of a pass, but before its end was seen, continues with an empty pass. The
-        state's encodings are served, also if a role has moved to another tokenizer since. StateMismatch: it is of
-        another version, or was saved with other options; the sentence names them.
+        A state taken after the last batch of a pass, but before its end was seen, continues with an empty
+        pass. The state's encodings are served, also if a role has moved to another tokenizer since.
+        StateMismatch: it is of another version, or was saved with other options; the sentence names them.
         """
         _options.check_state(state)
         saved, present = dict(state["options"]), _options.identity_of(self._opened())
@@ -430,14 +463,14 @@ class _Warning:
 
 
 _COPIES = (
-    "batches are being kept: as long as their tensors are, further batches are private copies, which is safe and a "
-    "little slower; keep clones or let go of them, or make the loader with more slots"
+    "batches are being kept: as long as their tensors are, further batches are private copies, which is safe "
+    "and a little slower; keep clones or let go of them, or make the loader with more slots"
 )
 
 
 def whole(dataset: Dataset, **options: Any) -> dict[str, torch.Tensor]:
     """Every row of a dataset in row order, in arrays of the caller's own."""
-    torch = _torch.require("tensors")
+    empty = _torch.require("tensors").empty
     lengths = options["max_length"]
     longest = max(lengths.values()) if isinstance(lengths, Mapping) else int(lengths)
     batch_size = max(1, min(512, (1 << 20) // (16 * max(1, longest))))  # about 1 MiB each
@@ -446,6 +479,6 @@ def whole(dataset: Dataset, **options: Any) -> dict[str, torch.Tensor]:
         for batch in loader:
             for name, tensor in batch.items():
                 if name not in arrays:
-                    arrays[name] = torch.empty((dataset.rows, *tensor.shape[1:]), dtype=tensor.dtype)
+                    arrays[name] = empty((dataset.rows, *tensor.shape[1:]), dtype=tensor.dtype)
                 arrays[name][batch.at - batch.rows : batch.at] = tensor
     return arrays
