@@ -3,8 +3,10 @@
 them.
 """
 
+import copy
 import json
 import logging
+import pickle
 
 import numpy as np
 import pytest
@@ -184,6 +186,23 @@ def test_a_batch_goes_into_a_model_and_tells_its_place(world_of_rows):
         copy = batch.clone()
         assert copy.copied and copy["input_ids"].data_ptr() != batch["input_ids"].data_ptr()
         assert (copy["input_ids"] == batch["input_ids"]).all() and (copy.index == batch.index).all()
+
+
+def test_a_batch_is_copied_and_saved_whole(world_of_rows, tmp_path):
+    ds, _ = world_of_rows
+    batch = next(iter(quiet(ds)))
+    torch.save(batch, tmp_path / "batch.pt")
+    loaded = torch.load(tmp_path / "batch.pt", weights_only=False)
+    for other in (pickle.loads(pickle.dumps(batch)), copy.copy(batch), copy.deepcopy(batch), loaded):
+        assert type(other) is hsfeed.Batch and (other.at, other.epoch) == (batch.at, batch.epoch)
+        assert_same(arrays_of(other), arrays_of(batch))
+
+
+def test_loaders_go_on_when_their_database_is_closed(world_of_rows, shared_daemon):
+    ds, _ = world_of_rows
+    with hsfeed.connect(shared_daemon.socket) as other:
+        loader = quiet(other.dataset(ds.ref))
+    assert_all_same(deal(loader), deal(quiet(ds)))
 
 
 def test_tensors_are_aligned_and_writable_by_their_owner_alone(world_of_rows):
@@ -414,8 +433,6 @@ def test_the_dataset_of_a_loader_is_its_split(world_of_rows):
 
 
 def test_a_loader_cannot_be_pickled(world_of_rows):
-    import pickle
-
     ds, _ = world_of_rows
     with pytest.raises(TypeError, match="make it in the process that uses it"):
         pickle.dumps(quiet(ds))

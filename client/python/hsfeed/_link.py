@@ -19,7 +19,7 @@ T = TypeVar("T")
 AWAY = (ConnectionLost, NoDaemon, Timeout)
 PATIENCE_S = 2.0  # then there is one message
 STEP_MS = int(PATIENCE_S * 1000)  # the longest wait for a batch before that
-CALL_MS = 60_000
+CALL_MS, LEAST_MS = 60_000, 1_000  # for one call, whatever the loader's timeout is
 
 
 class Patience:
@@ -82,7 +82,7 @@ class Link:
         client = _hsfeed.Client(
             socket=self.socket,
             client=f"hsfeed loader, pid {self.pid}",
-            timeout_ms=max(1, min(CALL_MS, int(self.timeout * 1000))),
+            timeout_ms=min(CALL_MS, max(LEAST_MS, int(self.timeout * 1000))),
         )
         stream = client.open(options)
         self.client, self.stream = client, stream
