@@ -45,8 +45,11 @@ def ingest_options(demo, name="demo"):
     }  # fmt: skip
 
 
+TRANSPORT = None  # what streams are opened with; None: libhsfeed's choice
+
+
 def open_stream(client, configure=None, **options):
-    stream = client.open({"name": "demo", "fold": 0, **options})
+    stream = client.open({"name": "demo", "fold": 0, "transport": TRANSPORT, **options})
     stream.configure(Batch, as_numpy, **(configure or {}))
     return stream
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The extension's Stream: batches in order, seeks, waits, signals, threads, forks."""
 
+import contextlib
 import gc
 import os
 import signal
@@ -12,7 +13,15 @@ import numpy as np
 import pytest
 
 import ext
+import hsfeed
 from ext import Batch, as_numpy, batches, connect, copy_of, open_stream, refused, same, stopped
+
+
+@pytest.fixture(scope="module", params=["ring", "inline"], autouse=True)
+def transport(request):
+    ext.TRANSPORT = request.param
+    yield request.param
+    ext.TRANSPORT = None
 
 
 @pytest.fixture(scope="module")
@@ -66,12 +75,18 @@ def test_a_seek_with_another_seed(client, epoch):
 def test_a_stream_says_what_it_is(client):
     stream = open_stream(client, slots=5)
     assert (stream.slots, stream.held, stream.info["name"]) == (5, 0, "demo")
-    assert stream.transport == stream.info["transport"]
-    assert stream.memory is None or stream.transport == "ring"
+    assert stream.transport == stream.info["transport"] == ext.TRANSPORT
+    if ext.TRANSPORT == "inline":
+        assert stream.memory is None and stream.fileno() == client.fileno()
+    else:
+        address, size = stream.memory
+        assert size % stream.info["slot_bytes"] == 0 and stream.fileno() not in (-1, client.fileno())
+        pointer = stream.next()["input_ids"].__array_interface__["data"][0]
+        assert address <= pointer < address + size
 
 
 def test_what_configure_refuses(client):
-    stream = client.open({"name": "demo", "fold": 0})
+    stream = client.open({"name": "demo", "fold": 0, "transport": ext.TRANSPORT})
     with refused("bad_argument"):
         stream.next()
     for wrong in ((dict, as_numpy), (list, as_numpy), (Batch, 5), (Batch, as_numpy, ("labels",), ("index",), True, 5)):
@@ -155,6 +170,41 @@ def test_a_daemon_that_goes_away(daemon, demo):
     assert same(copy_of(first), kept)
 
 
+def reconnect(daemon):
+    """The socket of a daemon that was killed is still there when the next one begins."""
+    for _ in range(500):
+        try:
+            return connect(daemon)
+        except Exception:
+            time.sleep(0.02)
+    return connect(daemon)
+
+
+def test_a_stream_is_opened_again_where_it_was(daemon, demo, epoch):
+    c = connect(daemon)
+    c.ingest(ext.ingest_options(demo))
+    stream = open_stream(c, epoch=1)
+    got = [copy_of(stream.next()) for _ in range(7)]
+    kept = stream.next()
+    daemon.stop(signal.SIGKILL)
+    daemon.start()
+    with refused("connection_lost"):
+        while stream.next(10_000):
+            pass
+    again = reconnect(daemon).reopen(stream)
+    assert again.transport == ext.TRANSPORT
+    stream.close()
+    assert copy_of(kept)[0] == 7
+    rest = [copy_of(batch) for batch in batches(again)]
+    skipped = rest[0][0] - 7 - 1  # taken before the end of the old connection was seen
+    got += epoch[7 : 7 + 1 + skipped] + rest
+    assert all(same(a, b) for a, b in zip(got, epoch, strict=True))
+    with refused("bad_argument"):
+        reconnect(daemon).reopen(stream)
+    with pytest.raises(TypeError):
+        c.reopen(c)
+
+
 def test_other_threads_run_while_one_waits(daemon, demo):
     c = connect(daemon)
     c.ingest(ext.ingest_options(demo))
@@ -228,7 +278,7 @@ def test_a_fork_while_another_thread_waits(daemon, demo):
     holder = {"stream": open_stream(c, slots=3)}
     with stopped(daemon):
         def wait():
-            with refused("timeout"):
+            with contextlib.suppress(hsfeed.errors.Timeout):
                 while holder["stream"].next(1000):
                     pass
 
@@ -256,7 +306,7 @@ def test_a_batch_that_cannot_be_made_is_not_skipped_in_silence(client, epoch):
             raise fault
         return as_numpy(capsule)
 
-    stream = client.open({"name": "demo", "fold": 0, "epoch": 1})
+    stream = client.open({"name": "demo", "fold": 0, "epoch": 1, "transport": ext.TRANSPORT})
     stream.configure(Batch, from_dlpack)
     with pytest.raises(ZeroDivisionError):
         stream.next()
@@ -273,7 +323,7 @@ def test_a_batch_type_without_room_for_attributes(client):
     class Bare(dict):
         __slots__ = ()
 
-    stream = client.open({"name": "demo", "fold": 0})
+    stream = client.open({"name": "demo", "fold": 0, "transport": ext.TRANSPORT})
     stream.configure(Bare, as_numpy)
     with pytest.raises(AttributeError):
         stream.next()

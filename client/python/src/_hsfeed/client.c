@@ -326,53 +326,81 @@ static PyObject *client_verify(PyObject *object, PyObject *args, PyObject *kwarg
 
 // ---- streams ----
 
-static int open_stream(struct client *self, const struct hsfeed_stream_options *options, struct hs_feed **ret_feed,
-		       PyObject **ret_info)
+// What was opened, as a feed and the daemon's answer. With the connection and the GIL.
+static int take_stream(struct hs_core *core, hsfeed_stream *stream, struct hs_feed **ret_feed, PyObject **ret_info)
 {
-	struct turn turn;
-	struct hsfeed_error error;
-	hsfeed_stream *stream = NULL;
-	if (begin(self, &turn) < 0)
-		return -1;
-	int rc = hsfeed_stream_open(turn.core->client, options, &stream, &error);
-	PyEval_RestoreThread(turn.thread); // and keep the connection: what comes next is short
-	const hsfeed_value *info = rc == 0 ? hsfeed_stream_info(stream) : NULL;
+	const hsfeed_value *info = hsfeed_stream_info(stream);
 	size_t narrays = hsfeed_value_len(hsfeed_value_get(info, "arrays"));
-	unsigned nslots = (unsigned)hsfeed_value_uint(hsfeed_value_get(info, "slots"), 0);
-	if (rc == 0 && narrays <= HS_EXT_MAX_ARRAYS) {
-		*ret_feed = hs_feed_create(turn.core, stream, nslots, (unsigned)narrays);
-		*ret_info = *ret_feed ? hs_py_value(info) : PyErr_NoMemory();
+	uint64_t nslots = hsfeed_value_uint(hsfeed_value_get(info, "slots"), 0);
+	*ret_info = hs_py_value(info);
+	if (!*ret_info || narrays > HS_EXT_MAX_ARRAYS || nslots > HS_EXT_MAX_SLOTS) {
+		hsfeed_stream_close(stream);
+		if (*ret_info)
+			hs_py_raise_code(HSFEED_EBADFRAME, "the daemon opened a stream with too many arrays or slots");
+		return -1;
 	}
-	hs_core_unlock(turn.core);
+	*ret_feed = hs_feed_create(core, stream, (unsigned)nslots, (unsigned)narrays);
+	if (!*ret_feed)
+		PyErr_NoMemory();
+	return *ret_feed ? 0 : -1;
+}
+
+// A Stream of what a call of the library's gave; ends the turn.
+static PyObject *finish_open(PyObject *client, struct turn *turn, int rc, hsfeed_stream *stream,
+			     const struct hsfeed_error *error)
+{
+	struct hs_feed *feed = NULL;
+	PyObject *info = NULL, *made = NULL;
+	PyEval_RestoreThread(turn->thread); // and keep the connection: what comes next is short
+	if (rc == 0)
+		rc = take_stream(turn->core, stream, &feed, &info);
+	hs_core_unlock(turn->core);
 	if (rc < 0)
-		hs_py_raise(&error);
-	else if (!*ret_feed && !PyErr_Occurred())
-		hs_py_raise_code(HSFEED_EBADFRAME, "the daemon opened a stream with too many arrays");
-	return *ret_info && !PyErr_Occurred() ? 0 : -1;
+		hs_py_raise(error);
+	else
+		made = hs_py_stream_new(client, feed, info);
+	Py_XDECREF(info);
+	return made;
 }
 
 static PyObject *client_open(PyObject *object, PyObject *dict)
 {
 	struct hs_py_options options = {.keep = NULL};
-	struct hs_feed *feed = NULL;
-	PyObject *info = NULL, *stream = NULL;
-	if (hs_py_stream_options(dict, &options) == 0 &&
-	    open_stream((struct client *)object, &options.as.stream, &feed, &info) == 0) {
-		stream = hs_py_stream_new(object, feed, info);
-		feed = NULL;
+	PyObject *made = NULL;
+	struct turn turn;
+	if (hs_py_stream_options(dict, &options) == 0 && begin((struct client *)object, &turn) == 0) {
+		hsfeed_stream *stream = NULL;
+		struct hsfeed_error error;
+		int rc = hsfeed_stream_open(turn.core->client, &options.as.stream, &stream, &error);
+		made = finish_open(object, &turn, rc, stream, &error);
 	}
-	if (feed)
-		hs_feed_drop(feed);
-	Py_XDECREF(info);
 	hs_py_options_fini(&options);
-	return stream;
+	return made;
 }
 
-static PyObject *client_reopen(PyObject *object, PyObject *stream)
+// The old stream is only read, but its connection must not be in use meanwhile. It is not waited for: two threads that
+// do this crosswise would wait for each other.
+static PyObject *client_reopen(PyObject *object, PyObject *old)
 {
-	(void)object;
-	(void)stream;
-	return PyErr_Format(PyExc_NotImplementedError, "libhsfeed %s cannot reopen streams", hsfeed_version());
+	struct hs_feed *feed = hs_py_stream_feed(old);
+	struct turn turn;
+	if (!feed || begin((struct client *)object, &turn) < 0)
+		return NULL;
+	struct hsfeed_error error = {.name = "bad_argument", .message = "the stream to be opened again was closed"};
+	hsfeed_stream *stream = NULL;
+	struct hs_core *other = feed->core == turn.core ? NULL : feed->core;
+	bool free_now = !other || hs_core_try_lock(other);
+	int rc = error.code = HSFEED_EBADARG;
+	if (free_now && feed->stream)
+		rc = hsfeed_stream_reopen(turn.core->client, feed->stream, &stream, &error);
+	else if (!free_now)
+		snprintf(error.message, sizeof(error.message), "the connection of the stream to be opened again is in use");
+	if (free_now && other)
+		hs_core_unlock(other);
+	PyObject *made = finish_open(object, &turn, rc, stream, &error);
+	if (made)
+		hs_py_stream_configure_as(made, old);
+	return made;
 }
 
 // ---- the type ----
@@ -409,8 +437,8 @@ static PyMethodDef methods[] = {
 	{"why", KEYWORDS(client_why), "why(options, progress=None) -> dict"},
 	{"verify", KEYWORDS(client_verify), "verify(name=None, progress=None, timeout_ms=0) -> dict"},
 	{"open", client_open, METH_O, "open(options) -> Stream"},
-	{"reopen", client_reopen, METH_O, "reopen(stream) -> Stream"},
-	{"fileno", client_fileno, METH_NOARGS, "fileno() -> int: to wait on, never to read; -1 once it was lost."},
+	{"reopen", client_reopen, METH_O, "reopen(stream) -> Stream: at the position after the last batch that was taken, configured alike."},
+	{"fileno", client_fileno, METH_NOARGS, "fileno() -> int: to wait on for notices and the end, never to read; -1 once it was lost."},
 	{"close", client_close, METH_NOARGS, "close(): ends the connection and its streams; tensors stay."},
 	{0},
 };

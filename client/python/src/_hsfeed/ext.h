@@ -4,7 +4,7 @@
 //   core, feed, hold      no Python: the connection's mutex, slots that are lent, tensors over them (core.h)
 //   error, convert        libhsfeed's errors and values as Python's, and back
 //   options               dicts as option structs
-//   client, stream        the two types
+//   client, stream, batch the two types, and what streams make
 //   module                what the module has
 #ifndef HS_EXT_EXT_H
 #define HS_EXT_EXT_H
@@ -64,5 +64,8 @@ int hs_py_lock(struct hs_core *core);
 int hs_py_stream_init(PyObject *module);
 // hs_py_stream_new makes a Stream of a freshly opened one, which it takes. `client` is kept alive.
 PyObject *hs_py_stream_new(PyObject *client, struct hs_feed *feed, PyObject *info);
+// hs_py_stream_feed gives a Stream's feed, to open it again; NULL: an exception is set. Borrowed.
+struct hs_feed *hs_py_stream_feed(PyObject *object);
+void hs_py_stream_configure_as(PyObject *object, PyObject *other);
 
 #endif

@@ -18,7 +18,6 @@ enum kind {
 	MAPS,    // structs of a table of their own; `second` is where their number goes
 	MAP,     // one such struct
 	BYTES,
-	TRANSPORT,
 	NOT_FLAG, // int, 1 for False
 };
 
@@ -114,7 +113,7 @@ static const struct field stream_fields[] = {
 	{"token_type_ids", FLAG, AT(token_type_ids), 0, NULL},
 	{"slots", UINT32, AT(slots), 0, NULL},
 	{"roles", MAPS, AT(roles), SECOND(nroles), &role},
-	{"transport", TRANSPORT, 0, 0, NULL},
+	{"transport", TEXT, AT(transport), 0, NULL},
 };
 static const struct table stream = {"stream", sizeof(struct STRUCT), COUNT(stream_fields), stream_fields};
 #undef STRUCT
@@ -191,14 +190,6 @@ static enum hsfeed_dtype dtype_of(PyObject *value, struct hs_py_options *options
 	if (name)
 		PyErr_Format(PyExc_ValueError, "dtype must be \"int64\" or \"int32\", not %R", value);
 	return 0;
-}
-
-// Until libhsfeed can be asked for a transport, the only one there is may be named.
-static void check_transport(PyObject *value, struct hs_py_options *options)
-{
-	const char *name = text_of(value, "transport", options);
-	if (name && strcmp(name, "inline") != 0)
-		PyErr_Format(PyExc_ValueError, "transport must be \"inline\" or None, not %R", value);
 }
 
 static void fill_texts(PyObject *value, const struct field *f, char *base, struct hs_py_options *options)
@@ -323,9 +314,6 @@ static int fill_field(PyObject *value, const struct field *f, char *base, struct
 		break;
 	case BYTES:
 		fill_bytes(value, base, options);
-		break;
-	case TRANSPORT:
-		check_transport(value, options);
 		break;
 	}
 	return PyErr_Occurred() ? -1 : 0;

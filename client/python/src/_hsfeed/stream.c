@@ -3,106 +3,11 @@
 #include <time.h>
 
 #include "ext.h"
+#include "stream.h"
 
 #define WAIT_SLICE_MS 200 // a signal that comes just before a wait begins is seen this late
 
 static PyTypeObject *stream_type;
-
-// The attributes that every batch has.
-enum { NUMBER, EPOCH, POSITION, ROWS, COPIED, NATTRIBUTES };
-static const char *const attribute_names[NATTRIBUTES] = {"number", "epoch", "at", "rows", "copied"};
-static PyObject *attributes[NATTRIBUTES]; // interned
-
-struct stream {
-	PyObject_HEAD
-	PyObject *client; // kept alive
-	struct hs_feed *feed;
-	PyObject *info;
-	size_t narrays;
-	PyObject *names[HS_EXT_MAX_ARRAYS]; // interned
-	PyObject *batch_type, *from_dlpack, *on_copies;
-	uint64_t copied, unkeyed; // a bit per array
-	bool lost;                // a batch was taken and could not be handed over
-};
-
-// ---- making a batch ----
-
-// A capsule that nobody took over lets go of its tensor.
-static void on_capsule_end(PyObject *capsule)
-{
-	if (!PyCapsule_IsValid(capsule, HS_DL_CAPSULE))
-		return;
-	struct hs_dl_managed *tensor = PyCapsule_GetPointer(capsule, HS_DL_CAPSULE);
-	tensor->deleter(tensor);
-}
-
-static PyObject *make_tensor(PyObject *from_dlpack, struct hs_parcel *parcel, size_t i)
-{
-	struct hs_tensor *tensor = parcel->tensors[i];
-	PyObject *capsule = PyCapsule_New(&tensor->dl, HS_DL_CAPSULE, on_capsule_end);
-	if (!capsule)
-		return NULL;
-	parcel->tensors[i] = NULL; // the capsule's
-	PyObject *made = PyObject_CallFunctionObjArgs(from_dlpack, capsule, NULL);
-	Py_DECREF(capsule);
-	return made;
-}
-
-static int put_tensors(struct stream *self, PyObject *from_dlpack, PyObject *batch, struct hs_parcel *parcel)
-{
-	for (size_t i = 0; i < parcel->narrays; i++) {
-		PyObject *tensor = make_tensor(from_dlpack, parcel, i);
-		if (!tensor)
-			return -1;
-		int rc = self->unkeyed >> i & 1 ? PyObject_SetAttr(batch, self->names[i], tensor)
-						: PyDict_SetItem(batch, self->names[i], tensor);
-		Py_DECREF(tensor);
-		if (rc < 0)
-			return -1;
-	}
-	return 0;
-}
-
-static int put_number(PyObject *batch, int attribute, uint64_t n)
-{
-	PyObject *number = PyLong_FromUnsignedLongLong(n);
-	int rc = number ? PyObject_SetAttr(batch, attributes[attribute], number) : -1;
-	Py_XDECREF(number);
-	return rc;
-}
-
-static int put_attributes(PyObject *batch, const struct hs_parcel *parcel)
-{
-	if (put_number(batch, NUMBER, parcel->number) < 0 || put_number(batch, EPOCH, parcel->epoch) < 0 ||
-	    put_number(batch, POSITION, parcel->at) < 0 || put_number(batch, ROWS, parcel->rows) < 0)
-		return -1;
-	return PyObject_SetAttr(batch, attributes[COPIED], parcel->copied ? Py_True : Py_False);
-}
-
-static int tell_of_copies(struct stream *self)
-{
-	PyObject *f = self->on_copies;
-	self->on_copies = NULL;
-	PyObject *said = PyObject_CallFunctionObjArgs(f, NULL);
-	Py_DECREF(f);
-	Py_XDECREF(said);
-	return said ? 0 : -1;
-}
-
-static PyObject *make_batch(struct stream *self, struct hs_parcel *parcel)
-{
-	PyObject *batch_type = Py_NewRef(self->batch_type), *from_dlpack = Py_NewRef(self->from_dlpack);
-	PyObject *batch = PyObject_CallNoArgs(batch_type);
-	if (batch && (put_tensors(self, from_dlpack, batch, parcel) < 0 || put_attributes(batch, parcel) < 0 ||
-		      (parcel->copied && self->on_copies && tell_of_copies(self) < 0)))
-		Py_CLEAR(batch);
-	hs_parcel_unpack(parcel, 0); // what no tensor took
-	Py_DECREF(batch_type);
-	Py_DECREF(from_dlpack);
-	if (!batch)
-		self->lost = true;
-	return batch;
-}
 
 // ---- next ----
 
@@ -204,7 +109,7 @@ static PyObject *stream_next(PyObject *object, PyObject *const *args, Py_ssize_t
 	int rc = take(self, timeout_ms, &parcel, &error);
 	hs_core_unlock(self->feed->core);
 	if (rc == 1)
-		return make_batch(self, &parcel);
+		return hs_py_batch_make(self, &parcel);
 	if (rc < 0)
 		return hs_py_raise(&error);
 	Py_RETURN_NONE;
@@ -404,6 +309,31 @@ static PyObject *stream_configure(PyObject *object, PyObject *args, PyObject *kw
 	return stream_set_auto_release(object, automatic);
 }
 
+// Of two streams with the same arrays.
+void hs_py_stream_configure_as(PyObject *object, PyObject *other)
+{
+	struct stream *to = (struct stream *)object;
+	const struct stream *from = (const struct stream *)other;
+	replace(&to->batch_type, from->batch_type);
+	replace(&to->from_dlpack, from->from_dlpack);
+	replace(&to->on_copies, from->on_copies);
+	to->copied = from->copied;
+	to->unkeyed = from->unkeyed;
+	to->feed->auto_release = from->feed->auto_release;
+}
+
+struct hs_feed *hs_py_stream_feed(PyObject *object)
+{
+	if (!PyObject_TypeCheck(object, stream_type)) {
+		PyErr_Format(PyExc_TypeError, "a Stream is needed, not %R", Py_TYPE(object));
+		return NULL;
+	}
+	struct stream *self = (struct stream *)object;
+	if (self->lost)
+		hs_py_raise_code(HSFEED_EBADARG, "a batch was lost when it was made into tensors: where to go on is not known");
+	return self->lost ? NULL : self->feed;
+}
+
 // ---- life ----
 
 static int read_names(struct stream *self)
@@ -502,9 +432,28 @@ static PyObject *stream_held(PyObject *object, void *unused)
 
 static PyObject *stream_memory(PyObject *object, void *unused)
 {
-	(void)object;
 	(void)unused;
+	struct hs_feed *feed = ((struct stream *)object)->feed;
+	void *memory;
+	size_t bytes;
+	if (lock_open((struct stream *)object) < 0)
+		return NULL;
+	int there = hsfeed_stream_ring(feed->stream, &memory, &bytes);
+	hs_core_unlock(feed->core);
+	if (there)
+		return Py_BuildValue("KK", (unsigned long long)(uintptr_t)memory, (unsigned long long)bytes);
 	Py_RETURN_NONE;
+}
+
+static PyObject *stream_fileno(PyObject *object, PyObject *unused)
+{
+	(void)unused;
+	struct hs_feed *feed = ((struct stream *)object)->feed;
+	if (lock_open((struct stream *)object) < 0)
+		return NULL;
+	int fd = hsfeed_stream_fd(feed->stream);
+	hs_core_unlock(feed->core);
+	return PyLong_FromLong(fd);
 }
 
 #define KEYWORDS(f) ((PyCFunction)(void (*)(void))(f)), METH_VARARGS | METH_KEYWORDS
@@ -516,6 +465,7 @@ static PyMethodDef methods[] = {
 	{"next", (PyCFunction)(void (*)(void))stream_next, METH_FASTCALL | METH_KEYWORDS,
 	 "next(timeout_ms=-1) -> batch, or None at the end of the epoch"},
 	{"seek", KEYWORDS(stream_seek), "seek(epoch, at=0, seed=None) -> dict"},
+	{"fileno", stream_fileno, METH_NOARGS, "fileno() -> int: to wait on for batches, never to read; -1 once lost."},
 	{"close", stream_close, METH_NOARGS, "close(): tensors stay."},
 	{"set_auto_release", stream_set_auto_release, METH_O, "set_auto_release(bool)"},
 	{"take_returned", stream_take_returned, METH_NOARGS,
@@ -550,11 +500,8 @@ static PyType_Spec spec = {"hsfeed._hsfeed.Stream", sizeof(struct stream), 0,
 
 int hs_py_stream_init(PyObject *module)
 {
-	for (int i = 0; i < NATTRIBUTES; i++) {
-		attributes[i] = PyUnicode_InternFromString(attribute_names[i]);
-		if (!attributes[i])
-			return -1;
-	}
+	if (hs_py_batch_init() < 0)
+		return -1;
 	stream_type = (PyTypeObject *)PyType_FromSpec(&spec);
 	return stream_type ? PyModule_AddObjectRef(module, "Stream", (PyObject *)stream_type) : -1;
 }
