@@ -104,8 +104,9 @@ def test_every_option_of_a_stream_counts(client):
     options = {
         "name": "demo", "plan": {"kind": "plain", "folds": 4, "fold_seed": 0, "shuffle": True}, "fold": 0,
         "split": "train", "order": "shuffle", "seed": 0, "epoch": 2, "at": 64, "rank": 1, "world": 2, "shard": "drop",
-        "batch_size": 8, "drop_last": True, "max_length": 64, "padding": 16, "dtype": "int32", "token_type_ids": True, "slots": 5,
-        "roles": [{"role": "text", "max_length": 32, "encoding": None}], "transport": None,
+        "batch_size": 8, "drop_last": True, "max_length": 64, "padding": 16, "dtype": "int32",
+        "token_type_ids": True, "slots": 5, "transport": None,
+        "roles": [{"role": "text", "max_length": 32, "encoding": None}],
     }  # fmt: skip
     info = client.open(options).info
     said = {**info, "plan": {key: info["plan"][key] for key in options["plan"] if key in info["plan"]}}

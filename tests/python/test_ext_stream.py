@@ -346,7 +346,7 @@ def test_nothing_leaks(client):
     passes(12)
     assert [sys.getrefcount(x) for x in (Batch, as_numpy, "input_ids", "copied")] == counts[:4]
     assert len(gc.get_objects()) <= objects + 20
-    assert ext.resident_bytes() - resident < 4 << 20
+    assert ext.grew_by(resident) < 4 << 20
 
 
 def test_opening_and_closing_leaks_nothing(client, shared_daemon):
@@ -363,4 +363,4 @@ def test_opening_and_closing_leaks_nothing(client, shared_daemon):
     resident, files = ext.resident_bytes(), len(os.listdir("/proc/self/fd"))
     rounds(60)
     assert len(os.listdir("/proc/self/fd")) <= files
-    assert ext.resident_bytes() - resident < 8 << 20
+    assert ext.grew_by(resident) < 8 << 20

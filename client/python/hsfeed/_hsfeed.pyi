@@ -87,7 +87,7 @@ class Client:
         """
 
     def reopen(self, stream: Stream[_BatchT], /) -> Stream[_BatchT]:
-        """hsfeed_stream_reopen: the same version and options at the position after the last batch taken; configured alike.
+        """hsfeed_stream_reopen: the same version and options, behind the last batch that was taken, configured alike.
 
         The old stream must not be closed yet, nor its Client; its connection may be lost. Close it afterwards.
         """

@@ -394,7 +394,8 @@ static PyObject *client_reopen(PyObject *object, PyObject *old)
 	if (free_now && feed->stream)
 		rc = hsfeed_stream_reopen(turn.core->client, feed->stream, &stream, &error);
 	else if (!free_now)
-		snprintf(error.message, sizeof(error.message), "the connection of the stream to be opened again is in use");
+		snprintf(error.message, sizeof(error.message),
+			 "the connection of the stream to be opened again is in use");
 	if (free_now && other)
 		hs_core_unlock(other);
 	PyObject *made = finish_open(object, &turn, rc, stream, &error);
@@ -437,8 +438,10 @@ static PyMethodDef methods[] = {
 	{"why", KEYWORDS(client_why), "why(options, progress=None) -> dict"},
 	{"verify", KEYWORDS(client_verify), "verify(name=None, progress=None, timeout_ms=0) -> dict"},
 	{"open", client_open, METH_O, "open(options) -> Stream"},
-	{"reopen", client_reopen, METH_O, "reopen(stream) -> Stream: at the position after the last batch that was taken, configured alike."},
-	{"fileno", client_fileno, METH_NOARGS, "fileno() -> int: to wait on for notices and the end, never to read; -1 once it was lost."},
+	{"reopen", client_reopen, METH_O,
+	 "reopen(stream) -> Stream: at the position after the last batch that was taken, configured alike."},
+	{"fileno", client_fileno, METH_NOARGS,
+	 "fileno() -> int: to wait on for notices and the end, never to read; -1 once it was lost."},
 	{"close", client_close, METH_NOARGS, "close(): ends the connection and its streams; tensors stay."},
 	{0},
 };

@@ -330,7 +330,8 @@ struct hs_feed *hs_py_stream_feed(PyObject *object)
 	}
 	struct stream *self = (struct stream *)object;
 	if (self->lost)
-		hs_py_raise_code(HSFEED_EBADARG, "a batch was lost when it was made into tensors: where to go on is not known");
+		hs_py_raise_code(HSFEED_EBADARG,
+				 "a batch was lost when it was made into tensors: where to go on is not known");
 	return self->lost ? NULL : self->feed;
 }
 
