@@ -290,7 +290,7 @@ EXIT = textwrap.dedent("""
     import sys
     import hsfeed
     socket, ref = sys.argv[1:]
-    loader = hsfeed.connect(socket).dataset(ref).loader("train", 1, quiet=True)
+    loader = hsfeed.connect(socket).dataset(ref).loader("train", 1, slots=8, quiet=True)
     batches = iter(loader)
     kept = [next(batches) for _ in range(9)]
     hsfeed.kept_for_ever = kept
