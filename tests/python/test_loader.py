@@ -371,6 +371,10 @@ def test_closing_ends_a_pass_and_using_it_again_opens_it_again(world_of_rows):
     assert epochs_of(loader, 1) == [1]
     loader.close()
     loader.close()
+    batches = iter(loader)
+    loader.close()
+    with pytest.raises(hsfeed.PassEnded):
+        next(batches)
 
 
 def test_an_empty_epoch_is_an_empty_pass(world_of_rows):

@@ -262,6 +262,10 @@ def test_memory_that_cannot_be_pinned_is_an_error(cuda, demo_set):
     cuda.code = 2
     with pytest.raises(hsfeed.SystemFailure, match="could not pin .* error 2"):
         iter(demo_set.loader("train", 0, **OPTIONS))
+    loader = demo_set.loader("train", 0, **OPTIONS)
+    for use in (iter, len, iter):  # never on without pinning as if nothing had been
+        with pytest.raises(hsfeed.SystemFailure):
+            use(loader)
 
 
 def test_without_cuda_it_says_so_once_and_goes_on(demo_set, reference, caplog):

@@ -401,6 +401,29 @@ def test_a_version_removed_while_the_daemon_was_away_is_told_at_once(daemon, db,
             pass
 
 
+def test_an_upgraded_daemon_that_deals_otherwise_is_refused(daemon, db, demo, monkeypatch):
+    """Another order_algorithm after the restart: nothing goes on as if it were the same stream."""
+    from hsfeed import _options
+
+    ds = few(db, demo)
+    loader = ds.loader("train", 0, **{**OPTIONS, "slots": 4})
+    batches = iter(loader)
+    next(batches)
+    daemon.stop(signal.SIGKILL)
+    restart(daemon)
+    known = _options.identity_of
+
+    def upgraded(info):
+        return {**known(info), "order_algorithm": 1 if info is loader._info else 2}
+
+    monkeypatch.setattr(_options, "identity_of", upgraded)
+    with pytest.raises(hsfeed.StateMismatch, match="order_algorithm: the state has 1, this loader 2"):
+        for _ in batches:
+            pass
+    with pytest.raises(hsfeed.StateMismatch):
+        next(iter(loader))
+
+
 def test_interrupting_a_wait_for_the_daemon_is_possible(daemon, db, demo):
     ds = few(db, demo)
     batches = iter(ds.loader("train", 0, **{**OPTIONS, "slots": 4}))

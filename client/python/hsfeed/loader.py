@@ -156,9 +156,7 @@ class Loader:
     # ---- opening
 
     def _opened(self) -> dict[str, Any]:
-        """The answer to the first opening; opens the stream, where it is not, at the start of the next
-        epoch.
-        """
+        """The answer to the first opening. Opens the stream where it never was."""
         self._link.check_process()
         if self._info is None:
             epoch = self._place_of_next_pass()[0]
@@ -167,28 +165,32 @@ class Loader:
         return self._info
 
     def _open(self, epoch: int, at: int) -> None:
-        """A new stream at a position. The same batches as before, or an error: a daemon may have been
-        upgraded.
-        """
+        """A new stream at a position; the same batches as before, or an error: the daemon may be another one."""
         torch = _torch.require("a loader")
         if self._ranks is None:
             self._ranks = _options.find_ranks(*self._given_ranks)
         asked = _options.for_stream(self._options, self._data.ref, self._encodings, self._data.default_role)
         asked.update(epoch=epoch, at=at, rank=self._ranks.rank, world=self._ranks.world)
         stream = self._link.open(asked)
+        try:
+            self._set_up(stream, torch)
+        except BaseException:
+            self._link.drop()
+            raise
         self._standing = (epoch, at)
-        make = _torch.from_dlpack(torch)
-        stream.configure(Batch, make, copied=_KEPT, on_copies=_Warning(self, "copies", _COPIES))
+
+    def _set_up(self, stream: _hsfeed.Stream[Any], torch: Any) -> None:
+        make, warning = _torch.from_dlpack(torch), _Warning(self, "copies", _COPIES)
+        stream.configure(Batch, make, copied=_KEPT, on_copies=warning)
         info = stream.info
+        if self._info is not None:
+            known, now = _options.identity_of(self._info), _options.identity_of(info)
+            _options.refuse_other(known, now, self._data.name)
+        if self._pin_memory:
+            self._pin(stream, torch.cuda)
         if self._info is None:
             self._info = info
             self._announce(info)
-        else:
-            _options.refuse_other(
-                _options.identity_of(self._info), _options.identity_of(info), self._data.name
-            )
-        if self._pin_memory:
-            self._pin(stream, torch.cuda)
 
     def _announce(self, info: Mapping[str, Any]) -> None:
         assert self._ranks is not None
@@ -260,9 +262,7 @@ class Loader:
         )
 
     def close(self) -> None:
-        """Closes stream and connection. Tensors of its batches stay as they are. Using it again opens it
-        again.
-        """
+        """Closes stream and connection; tensors stay as they are. Using the loader again opens it again."""
         self._pass = None
         self._link.drop()
 
@@ -320,9 +320,9 @@ class Loader:
 
     def _batches(self, mine: object) -> Iterator[Batch]:
         """The fast path: one call of the extension per batch."""
-        take = self._taker()
+        take = self._taker() if self._pass is mine else None
         try:
-            while self._pass is mine:
+            while self._pass is mine and take:
                 try:
                     batch = take(STEP_MS)
                 except AWAY as error:
