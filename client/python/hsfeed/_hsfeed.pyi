@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """libhsfeed for Python: connections, and batches as tensors over its memory. hsfeed's own; programs use hsfeed."""
 
-from collections.abc import Buffer, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from typing import Any, Generic, TypeVar, final
 
