@@ -165,7 +165,7 @@ class Loader:
         return self._info
 
     def _open(self, epoch: int, at: int) -> None:
-        """A new stream at a position; the same batches as before, or an error: the daemon may be another one."""
+        """A new stream at a position: the same batches as before, or an error (the daemon may be another)."""
         torch = _torch.require("a loader")
         if self._ranks is None:
             self._ranks = _options.find_ranks(*self._given_ranks)
