@@ -20,6 +20,7 @@ HS_BUILD_NEEDS=(
 HS_TEST_NEEDS=(
 	"libcmocka-dev|pkg-config --exists cmocka"
 	"python3-venv|hs_find_python"
+	"python3-dev|hs_python_headers"
 )
 HS_COMPILER_NEEDS=("clang|command -v clang")
 
@@ -106,4 +107,14 @@ hs_find_python() {
 		fi
 	done
 	return 1
+}
+
+# hs_python_headers [PYTHON]: does it have the headers that extension modules need? What apt cannot bring counts as
+# there when no PYTHON is given.
+hs_python_headers() {
+	local python=${1:-}
+	[ -n "$python" ] || python=$(hs_find_python) || return 0
+	[ $# -gt 0 ] || [[ $python == /usr/bin/* ]] || return 0
+	"$python" -c 'import os, sysconfig, sys
+sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))'
 }

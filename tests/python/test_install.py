@@ -159,6 +159,18 @@ def test_a_round_trip(installed, tmp_path):
         run([installed / "hsfeed", "stop", *socket], **NO_TOOLS)
 
 
+def test_the_packages_own_tests_pass_there(installed):
+    """Those that need torch, pandas and the like are skipped where these are not."""
+    lines = (ROOT / "tests" / "requirements.txt").read_text().splitlines()
+    wanted = [line for line in lines if line.startswith(("pytest", "hypothesis"))]
+    run([installed / "python", "-m", "pip", "-q", "install", "--only-binary", ":all:", *wanted])
+    files = [path for path in sorted((ROOT / "tests" / "python").glob("test_*.py")) if path.name != "test_install.py"]
+    options = ["-q", "-x", "-p", "no:cacheprovider", "--color=no"]
+    environment = {"HSFEED_TEST_INSTALLED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    said = run([installed / "python", "-m", "pytest", *options, *files], timeout=900, **environment)
+    assert int(re.search(r"(\d+) passed", said)[1]) > 100, said[-2000:]
+
+
 def test_no_sources_are_needed_to_install(installed):
     """What pip put there has no path of the building machine in it."""
     folder = package_folder(installed)
