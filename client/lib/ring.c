@@ -279,7 +279,7 @@ static int sleep_until(hsfeed_stream *s, int64_t deadline, struct hsfeed_error *
 {
 	int64_t asleep = now_us();
 	int rc = wait_ready(s, deadline, reterr);
-	s->channel->hot = now_us() - asleep < HOT_US;
+	s->channel->hot = rc == 0 && now_us() - asleep < HOT_US;
 	return rc;
 }
 
