@@ -29,6 +29,7 @@
 #define CHANNEL_BYTES 4096   // the kernel's part of it: two sockets, and messages under way
 #define TURN_MIN      8      // slots that a turn fills before it leaves the thread to others
 #define TURN_MAX      4096   // slots after which the loop thread hears of it
+#define HEAR_MOST     4      // reads in a row: a client that sends without end is not listened to for ever
 #define HOT_NS        200000 // a turn that begins so soon after the last one lingers at its end,
 #define LINGER_NS     100000 // ... so long at most
 
@@ -210,6 +211,14 @@ static bool hear(struct hs_pump *pump)
 	return false;
 }
 
+// Takes what came up to now, or much of it.
+static void hear_all(struct hs_pump *pump)
+{
+	const struct own *own = pump->own;
+	for (int i = 0; i < HEAR_MOST && !own->fault && hear(pump); i++)
+		continue;
+}
+
 // Waits a moment for a release without giving up the thread.
 static bool linger(struct hs_pump *pump)
 {
@@ -335,8 +344,7 @@ static void full_turn(struct hs_pump *pump, uint64_t generation)
 	struct own *own = pump->own;
 	uint64_t most = pump->nbatches + TURN_MAX, least = pump->nbatches + TURN_MIN;
 	while (tell(own) && !own->fault && !__atomic_load_n(&pump->halt, __ATOMIC_RELAXED)) {
-		while (hear(pump) && !own->fault)
-			continue;
+		hear_all(pump);
 		if (own->gone || own->fault || pump->ended)
 			return;
 		if (own->nempty == 0) {
@@ -365,10 +373,8 @@ static void turn(struct hs_pump *pump, uint64_t generation)
 		full_turn(pump, generation);
 		own->rested_ns = uv_hrtime();
 	} else if (tell(own)) {
-		if (generation != pump->generation) {
-			while (hear(pump) && !own->fault) // releases that came before the seek
-				continue;
-		}
+		if (generation != pump->generation)
+			hear_all(pump); // releases that came before the seek
 		fill_some(pump, generation, 1);
 		tell(own);
 	}
