@@ -371,6 +371,7 @@ static void turn(struct hs_pump *pump, uint64_t generation)
 	if (!brief) {
 		own->hot = uv_hrtime() - own->rested_ns < HOT_NS;
 		full_turn(pump, generation);
+		own->more |= __atomic_load_n(&pump->halt, __ATOMIC_RELAXED); // for a seek, which may be refused
 		own->rested_ns = uv_hrtime();
 	} else if (tell(own)) {
 		if (generation != pump->generation)
