@@ -130,6 +130,8 @@ static void fini(struct hs_pump *pump)
 	}
 	if (!own)
 		return;
+	if (own->watched) // a child on its way to exec may still have a copy that would keep it watched
+		epoll_ctl(pump->server->channels_fd, EPOLL_CTL_DEL, own->fd, NULL);
 	if (own->fd >= 0)
 		close(own->fd);
 	hs_w_fini(&own->out);
