@@ -266,8 +266,8 @@ while True:
 
 def trainer(daemon, slots=4):
     """Another process that streams without end; its descriptor of the ring is .ring_fd."""
-    p = subprocess.Popen([sys.executable, "-B", "-c", TRAINER, str(daemon.socket), os.path.dirname(__file__), str(slots)],
-                         stdout=subprocess.PIPE, text=True)
+    args = [sys.executable, "-B", "-c", TRAINER, str(daemon.socket), os.path.dirname(__file__), str(slots)]
+    p = subprocess.Popen(args, stdout=subprocess.PIPE, text=True)
     p.ring_fd = int(p.stdout.readline())
     return p
 
