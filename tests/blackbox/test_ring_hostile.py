@@ -13,7 +13,7 @@ import pytest
 
 from conftest import need_binaries
 from protoclient import Client, Closed, frame, pack
-from ringclient import Ring, finish, inline, start, until
+from ringclient import Ring, finish, inline, open_fds, start, until
 
 SMALL = {"name": "rows", "split": "all", "max_length": 16, "batch_size": 10}
 
@@ -293,7 +293,14 @@ def test_a_stopped_client_does_not_hold_up_a_live_one(daemon, client, bystander)
             p.stdout.close()
 
 
-def test_a_killed_clients_pages_are_taken_back(daemon):
+def test_a_killed_clients_pages_and_descriptors_are_taken_back(daemon, client):
+    before = open_fds(daemon)
+    for _ in range(5):
+        kill_one(daemon)
+    until(lambda: open_fds(daemon) <= before, "descriptors were left open")
+
+
+def kill_one(daemon):
     p = trainer(daemon)
     with open(f"/proc/{p.pid}/fd/{p.ring_fd}", "rb") as memory:
         assert any(memory.read())
