@@ -385,10 +385,12 @@ static void turn(struct hs_pump *pump, uint64_t generation)
 
 // ---- the loop thread's ----
 
+// While there is no room to tell, nothing is heard either: what the client sends then would wake us in vain. Its end is
+// always reported.
 static void watch(struct hs_pump *pump)
 {
 	struct own *own = pump->own;
-	struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT | (own->blocked ? EPOLLOUT : 0), .data.ptr = pump};
+	struct epoll_event event = {.events = EPOLLONESHOT | (own->blocked ? EPOLLOUT : EPOLLIN), .data.ptr = pump};
 	int op = own->watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
 	if (epoll_ctl(pump->server->channels_fd, op, own->fd, &event) < 0)
 		hs_conn_doom(pump->conn, strerror(errno));
