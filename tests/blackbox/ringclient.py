@@ -147,6 +147,12 @@ def open_fds(daemon):
     return len(os.listdir(f"/proc/{daemon.process.pid}/fd"))
 
 
+def cpu_ticks(daemon):
+    with open(f"/proc/{daemon.process.pid}/stat") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return int(fields[11]) + int(fields[12])
+
+
 def ingest(daemon, folder):
     """A dataset `rows` of made-up texts of many lengths, with two roles and two labels."""
     rng = random.Random(7)

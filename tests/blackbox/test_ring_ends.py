@@ -10,7 +10,7 @@ import pytest
 
 from conftest import need_binaries
 from protoclient import Client, Closed, Refused, frame
-from ringclient import Ring, finish, inline, open_fds, start, until
+from ringclient import Ring, cpu_ticks, finish, inline, open_fds, start, until
 
 SMALL = {"name": "rows", "split": "all", "max_length": 16, "batch_size": 10}
 LARGE = {"name": "rows", "split": "all", "max_length": 32, "batch_size": 500, "slots": 16}  # some 4 MiB
@@ -307,12 +307,6 @@ def test_a_ring_costs_the_daemon_one_descriptor(daemon, client):
     until(lambda: open_fds(daemon) <= before + 20, "it keeps more than the channel")
     for r in rings:
         r.close()
-
-
-def cpu_ticks(daemon):
-    with open(f"/proc/{daemon.process.pid}/stat") as file:
-        fields = file.read().rsplit(")", 1)[1].split()
-    return int(fields[11]) + int(fields[12])
 
 
 def test_100_idle_rings_take_no_processor_time(daemon, client):

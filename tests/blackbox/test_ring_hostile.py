@@ -8,12 +8,13 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
 from conftest import need_binaries
 from protoclient import Client, Closed, frame, pack
-from ringclient import Ring, finish, inline, open_fds, start, until
+from ringclient import Ring, cpu_ticks, finish, inline, open_fds, start, until
 
 SMALL = {"name": "rows", "split": "all", "max_length": 16, "batch_size": 10}
 
@@ -211,20 +212,28 @@ def test_holes_punched_into_the_ring_are_filled_again(client, bystander):
 
 # ---- clients that do not keep up ----
 
-def test_a_client_that_releases_and_never_reads_its_channel_is_not_written_to_for_ever(client, bystander):
-    """Of one slot the fills are known without reading; each seek's answer says that the next one is out."""
-    r, fill, count = Ring(client, slots=1, **SMALL), 1, 0
+def fill_channel(client, ring):
+    """Releases without reading until the channel is full: of one slot the fills are known, and each seek's answer says
+    that the next one is out. Returns the last of them; its release lies in the socket unheard."""
     batches = lambda: client.call("status")["batches"]
-    last = batches()
+    last, fill = batches(), 1
     while fill < 20000:
-        r.send(release(r.id, [0, fill]))
-        client.call("stream.seek", stream=r.id, epoch=0)
+        ring.send(release(ring.id, [0, fill]))
+        client.call("stream.seek", stream=ring.id, epoch=0)
         now = batches()
         if now == last:
-            break  # its socket is full: nothing more is filled, and the release is not heard
+            break
         last, fill = now, fill + 1
     assert 50 < fill < 20000
-    assert client.call("ping") == {}
+    return fill
+
+
+def test_a_client_that_releases_and_never_reads_its_channel_is_not_written_to_for_ever(daemon, client, bystander):
+    r, count = Ring(client, slots=1, **SMALL), 0
+    fill = fill_channel(client, r)
+    before = cpu_ticks(daemon)  # room is waited for, and nothing else
+    time.sleep(1)
+    assert cpu_ticks(daemon) - before <= os.sysconf("SC_CLK_TCK") // 10
     while count < fill:  # all that was filled is there, and then it goes on
         name, params = r.receive()
         assert name == "stream.ready"
@@ -233,6 +242,17 @@ def test_a_client_that_releases_and_never_reads_its_channel_is_not_written_to_fo
             assert (slot, number) == (0, count)
     name, params = r.receive()
     assert params["batches"][0][1] == fill + 1 and params["generation"] == fill + 1
+    r.close()
+
+
+@pytest.mark.parametrize("leave", [lambda c, r: r.close(), lambda c, r: c.call("stream.close", stream=r.id)])
+def test_a_client_may_leave_with_its_channel_full(client, bystander, leave):
+    r = Ring(client, slots=1, **SMALL)
+    fd = os.dup(r.fd)
+    fill_channel(client, r)
+    leave(client, r)
+    until(lambda: os.fstat(fd).st_blocks == 0, "the pages are still there")
+    os.close(fd)
     r.close()
 
 
