@@ -39,11 +39,8 @@ static int on_late(hsfeed_client *client, uint32_t seq, const hsfeed_value *resu
 		return hs_conn_break(client, HSFEED_EBADFRAME, "the daemon answered a request that was not made");
 	int what = client->late[i].what;
 	client->late[i] = client->late[--client->nlate];
-	for (int n = what == HS_LATE_CLOSE_STREAM && hs_stream_is_ring(result) ? 2 : 0; n > 0; n--) {
-		int fd = hs_conn_take_fd(client);
-		if (fd >= 0)
-			close(fd);
-	}
+	if (what == HS_LATE_CLOSE_STREAM && hs_stream_is_ring(result))
+		hs_ring_refuse(client);
 	const hsfeed_value *stream = hsfeed_value_get(result, "stream"), *handle = hsfeed_value_get(result, "handle");
 	if (what == HS_LATE_CLOSE_STREAM && stream)
 		return hs_send_request(client, "stream.close", "stream", hsfeed_value_uint(stream, 0));

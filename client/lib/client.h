@@ -249,6 +249,7 @@ struct hs_slot *hs_slot_create(hsfeed_stream *stream, uint32_t index);
 
 // hs_ring_open takes a ring's two descriptors from the connection: maps the one, keeps the other as channel.
 int hs_ring_open(hsfeed_stream *stream, hsfeed_client *client, struct hsfeed_error *reterr);
+void hs_ring_refuse(hsfeed_client *client); // closes them, or they would be taken for the next ring's
 void hs_ring_close(hsfeed_stream *stream);
 // hs_channel_step waits for something to come on the channel (or the connection) until the deadline, and takes it.
 int hs_channel_step(hsfeed_stream *stream, int64_t deadline, struct hsfeed_error *reterr);

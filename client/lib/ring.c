@@ -81,6 +81,15 @@ int hs_ring_open(hsfeed_stream *s, hsfeed_client *client, struct hsfeed_error *r
 	return 0;
 }
 
+void hs_ring_refuse(hsfeed_client *client)
+{
+	for (int i = 0; i < 2; i++) {
+		int fd = hs_conn_take_fd(client);
+		if (fd >= 0)
+			close(fd);
+	}
+}
+
 void hs_ring_close(hsfeed_stream *s)
 {
 	if (!s->channel)
@@ -102,7 +111,7 @@ int hsfeed_stream_ring(const hsfeed_stream *stream, void **ret_memory, size_t *r
 
 int hsfeed_stream_fd(const hsfeed_stream *stream)
 {
-	if (!stream || !stream->client)
+	if (!stream || !stream->client || stream->client->closed)
 		return -1;
 	return stream->ring ? stream->channel->fd : hsfeed_fd(stream->client);
 }

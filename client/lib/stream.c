@@ -228,7 +228,9 @@ int hs_stream_create(hsfeed_client *client, hsfeed_value *info, hsfeed_stream **
 {
 	hsfeed_stream *s = calloc(1, sizeof(*s));
 	int rc = s ? read_opening(s, info, reterr) : hs_error_nomem(reterr);
-	if (rc == 0 && hs_stream_is_ring(info))
+	if (rc < 0 && hs_stream_is_ring(info))
+		hs_ring_refuse(client);
+	else if (rc == 0 && hs_stream_is_ring(info))
 		rc = hs_ring_open(s, client, reterr);
 	if (rc < 0) {
 		hsfeed_value_free(info);

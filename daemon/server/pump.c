@@ -100,6 +100,8 @@ void hs_pump_attach(struct hs_pump *pump, struct hs_conn *conn)
 	conn->pumps = pump;
 	pump->attached = true;
 	pump->server->nstreams++;
+	pump->server->nbatches += pump->nbatches; // a ring's first batch is there already
+	pump->server->nrows += pump->nrows;
 	hs_pump_start(pump);
 }
 

@@ -29,6 +29,7 @@
 #define CHANNEL_BYTES 4096   // the kernel's part of it: two sockets, and messages under way
 #define TURN_MIN      8      // slots that a turn fills before it leaves the thread to others
 #define TURN_MAX      4096   // slots after which the loop thread hears of it
+#define HEAR_MOST     4      // reads in a row: a client that sends without end is not listened to for ever
 #define HOT_NS        200000 // a turn that begins so soon after the last one lingers at its end,
 #define LINGER_NS     100000 // ... so long at most
 
@@ -129,6 +130,8 @@ static void fini(struct hs_pump *pump)
 	}
 	if (!own)
 		return;
+	if (own->watched) // a child on its way to exec may still have a copy that would keep it watched
+		epoll_ctl(pump->server->channels_fd, EPOLL_CTL_DEL, own->fd, NULL);
 	if (own->fd >= 0)
 		close(own->fd);
 	hs_w_fini(&own->out);
@@ -208,6 +211,14 @@ static bool hear(struct hs_pump *pump)
 	if (n == 0 || (errno != EAGAIN && errno != EINTR))
 		own->gone = true;
 	return false;
+}
+
+// Takes what came up to now, or much of it.
+static void hear_all(struct hs_pump *pump)
+{
+	const struct own *own = pump->own;
+	for (int i = 0; i < HEAR_MOST && !own->fault && hear(pump); i++)
+		continue;
 }
 
 // Waits a moment for a release without giving up the thread.
@@ -335,8 +346,7 @@ static void full_turn(struct hs_pump *pump, uint64_t generation)
 	struct own *own = pump->own;
 	uint64_t most = pump->nbatches + TURN_MAX, least = pump->nbatches + TURN_MIN;
 	while (tell(own) && !own->fault && !__atomic_load_n(&pump->halt, __ATOMIC_RELAXED)) {
-		while (hear(pump) && !own->fault)
-			continue;
+		hear_all(pump);
 		if (own->gone || own->fault || pump->ended)
 			return;
 		if (own->nempty == 0) {
@@ -363,12 +373,11 @@ static void turn(struct hs_pump *pump, uint64_t generation)
 	if (!brief) {
 		own->hot = uv_hrtime() - own->rested_ns < HOT_NS;
 		full_turn(pump, generation);
+		own->more |= __atomic_load_n(&pump->halt, __ATOMIC_RELAXED); // for a seek, which may be refused
 		own->rested_ns = uv_hrtime();
 	} else if (tell(own)) {
-		if (generation != pump->generation) {
-			while (hear(pump) && !own->fault) // releases that came before the seek
-				continue;
-		}
+		if (generation != pump->generation)
+			hear_all(pump); // releases that came before the seek
 		fill_some(pump, generation, 1);
 		tell(own);
 	}
@@ -376,10 +385,12 @@ static void turn(struct hs_pump *pump, uint64_t generation)
 
 // ---- the loop thread's ----
 
+// While there is no room to tell, nothing is heard either: what the client sends then would wake us in vain. Its end is
+// always reported.
 static void watch(struct hs_pump *pump)
 {
 	struct own *own = pump->own;
-	struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT | (own->blocked ? EPOLLOUT : 0), .data.ptr = pump};
+	struct epoll_event event = {.events = EPOLLONESHOT | (own->blocked ? EPOLLOUT : EPOLLIN), .data.ptr = pump};
 	int op = own->watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
 	if (epoll_ctl(pump->server->channels_fd, op, own->fd, &event) < 0)
 		hs_conn_doom(pump->conn, strerror(errno));

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A client written from PROTOCOL.md alone: msgpack by hand, frames, descriptors. It can also misbehave on purpose."""
 import array
+import os
 import socket
 import struct
 
@@ -131,10 +132,13 @@ class Client:
         self.socket.settimeout(timeout)
         self.socket.connect(str(path))
         self.seq, self.buffer, self.notices, self.bye = 0, b"", [], None
+        self.fds = []  # descriptors that came, in order
         self.hello = self.call("hello", protocol=1, client="protoclient") if hello else None
 
     def close(self):
         self.socket.close()
+        while self.fds:
+            os.close(self.fds.pop())
 
     def send_raw(self, data, fds=()):
         ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
@@ -165,12 +169,13 @@ class Client:
                         self.bye = value[2]
                     return value
             try:
-                data = self.socket.recv(1 << 20)
+                data, fds, _, _ = socket.recv_fds(self.socket, 1 << 20, 8, socket.MSG_CMSG_CLOEXEC)
             except ConnectionResetError:
-                data = b""
+                data, fds = b"", []
             if not data:
                 raise Closed(self.bye)
             self.buffer += data
+            self.fds += fds
 
     def answer(self, seq):
         """The answer to a request; notices on the way are kept."""

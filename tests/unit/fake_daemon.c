@@ -2,9 +2,11 @@
 #include "fake_daemon.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -55,7 +57,7 @@ void fake_stop(struct fake *f)
 	free(f->frame);
 }
 
-static bool receive(struct fake *f, void *data, size_t len)
+static bool receive(struct fake *f, int fd, void *data, size_t len)
 {
 	for (size_t at = 0; at < len;) {
 		union {
@@ -66,7 +68,7 @@ static bool receive(struct fake *f, void *data, size_t len)
 		struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 		msg.msg_control = control.bytes;
 		msg.msg_controllen = sizeof(control.bytes);
-		ssize_t n = recvmsg(f->fd, &msg, 0);
+		ssize_t n = recvmsg(fd, &msg, 0);
 		if (n <= 0)
 			return false;
 		struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
@@ -100,28 +102,38 @@ static void parse(struct fake *f)
 	f->params = r;
 }
 
-bool fake_read(struct fake *f)
+bool fake_read_on(struct fake *f, int fd)
 {
 	uint8_t head[4];
-	if (!receive(f, head, 4))
+	if (!receive(f, fd, head, 4))
 		return false;
 	f->len = (size_t)head[0] | (size_t)head[1] << 8 | (size_t)head[2] << 16 | (size_t)head[3] << 24;
 	fake_check(f->len > 0 && f->len <= HS_WIRE_MAX_REQUEST);
 	free(f->frame);
 	f->frame = malloc(f->len);
 	fake_check(f->frame != NULL);
-	if (!receive(f, f->frame, f->len))
+	if (!receive(f, fd, f->frame, f->len))
 		return false;
 	parse(f);
 	return true;
 }
 
-void fake_expect(struct fake *f, const char *method)
+bool fake_read(struct fake *f)
 {
-	fake_check(fake_read(f));
+	return fake_read_on(f, f->fd);
+}
+
+void fake_expect_on(struct fake *f, int fd, const char *method)
+{
+	fake_check(fake_read_on(f, fd));
 	if (strcmp(f->method, method) != 0)
 		fprintf(stderr, "expected %s, got %s\n", method, f->method);
 	fake_check(strcmp(f->method, method) == 0);
+}
+
+void fake_expect(struct fake *f, const char *method)
+{
+	fake_expect_on(f, f->fd, method);
 }
 
 uint64_t fake_param(struct fake *f, const char *key)
@@ -131,14 +143,38 @@ uint64_t fake_param(struct fake *f, const char *key)
 	return v;
 }
 
-void fake_send(struct fake *f, const void *bytes, size_t len)
+static ssize_t send_some(int fd, struct iovec iov, const int *fds, unsigned nfds)
 {
-	for (size_t at = 0; at < len;) {
-		ssize_t n = send(f->fd, (const char *)bytes + at, len - at, MSG_NOSIGNAL);
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(8 * sizeof(int))];
+	} control = {.bytes = {0}};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	if (nfds > 0) {
+		msg.msg_control = control.bytes;
+		msg.msg_controllen = CMSG_SPACE(nfds * sizeof(int));
+		struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+		cmsg->cmsg_level = SOL_SOCKET;
+		cmsg->cmsg_type = SCM_RIGHTS;
+		cmsg->cmsg_len = CMSG_LEN(nfds * sizeof(int));
+		memcpy(CMSG_DATA(cmsg), fds, nfds * sizeof(int));
+	}
+	return sendmsg(fd, &msg, MSG_NOSIGNAL);
+}
+
+static void send_all(int fd, const void *bytes, size_t len, const int *fds, unsigned nfds)
+{
+	for (size_t at = 0; at < len; nfds = 0) {
+		ssize_t n = send_some(fd, (struct iovec){(char *)(uintptr_t)bytes + at, len - at}, fds, nfds);
 		if (n <= 0)
 			return; // the client has left
 		at += (size_t)n;
 	}
+}
+
+void fake_send(struct fake *f, const void *bytes, size_t len)
+{
+	send_all(f->fd, bytes, len, NULL, 0);
 }
 
 // Every message begins a buffer, so its frame's mark is 0.
@@ -175,12 +211,17 @@ struct hs_wbuf fake_begin_notice(const char *name)
 	return w;
 }
 
-void fake_end(struct fake *f, struct hs_wbuf *w)
+void fake_end_on(int fd, struct hs_wbuf *w, const int *fds, unsigned nfds)
 {
 	hs_w_frame_end(w, 0, 0);
 	fake_check(!w->failed);
-	fake_send(f, w->data, w->len);
+	send_all(fd, w->data, w->len, fds, nfds);
 	hs_w_fini(w);
+}
+
+void fake_end(struct fake *f, struct hs_wbuf *w)
+{
+	fake_end_on(f->fd, w, NULL, 0);
 }
 
 void fake_reply_empty(struct fake *f, uint64_t seq)
@@ -215,10 +256,12 @@ void fake_hello(struct fake *f, bool fdpass)
 	hs_w_cstr(&w, "daemon");
 	hs_w_cstr(&w, "fake");
 	hs_w_cstr(&w, "features");
-	hs_w_array(&w, fdpass ? 2 : 1);
+	hs_w_array(&w, 1 + (uint32_t)fdpass + (uint32_t)f->rings);
 	hs_w_cstr(&w, "inline");
 	if (fdpass)
 		hs_w_cstr(&w, "fdpass");
+	if (f->rings)
+		hs_w_cstr(&w, "ring");
 	hs_w_cstr(&w, "limits");
 	hs_w_map(&w, 2);
 	hs_w_cstr(&w, "max_request");
@@ -226,6 +269,30 @@ void fake_hello(struct fake *f, bool fdpass)
 	hs_w_cstr(&w, "max_reply");
 	hs_w_uint(&w, 1u << 24);
 	fake_end(f, &w);
+}
+
+void fake_ring_make(struct fake_ring *r, size_t bytes, int seals)
+{
+	int ends[2];
+	r->bytes = bytes;
+	r->memory = memfd_create("fake-ring", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	fake_check(r->memory >= 0 && ftruncate(r->memory, (off_t)bytes) == 0);
+	fake_check(seals == 0 || fcntl(r->memory, F_ADD_SEALS, seals) == 0);
+	r->map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, r->memory, 0);
+	fake_check(r->map != MAP_FAILED);
+	fake_check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+	fake_check(fcntl(ends[1], F_SETFL, O_NONBLOCK) == 0);
+	r->channel = ends[0];
+	r->given = ends[1];
+}
+
+void fake_ring_free(struct fake_ring *r)
+{
+	munmap(r->map, r->bytes);
+	close(r->memory);
+	close(r->channel);
+	if (r->given >= 0)
+		close(r->given);
 }
 
 hsfeed_client *fake_connect(struct fake *f, unsigned timeout_ms)

@@ -23,6 +23,13 @@ struct fake {
 	char method[64];
 	struct hs_rbuf params;
 	int passed_fd; // -1: none came
+	bool rings;    // hello lists the feature
+};
+
+struct fake_ring {
+	int memory, channel, given; // given: the client's end of the channel
+	uint8_t *map;
+	size_t bytes;
 };
 
 void fake_start(struct fake *f,
@@ -33,7 +40,9 @@ void fake_stop(struct fake *f);
 #define fake_check(ok) fake_check_at((ok), #ok, __FILE__, __LINE__)
 void fake_check_at(bool ok, const char *what, const char *file, int line);
 bool fake_read(struct fake *f);                       // the next message; false at the end
+bool fake_read_on(struct fake *f, int fd);            // ... from another socket than the connection
 void fake_expect(struct fake *f, const char *method); // the next message is this one
+void fake_expect_on(struct fake *f, int fd, const char *method);
 uint64_t fake_param(struct fake *f, const char *key); // an unsigned parameter of it
 void fake_send(struct fake *f, const void *bytes, size_t len);
 void fake_hello(struct fake *f, bool fdpass); // greets as the real daemon does
@@ -43,8 +52,13 @@ struct hs_wbuf fake_begin_reply(uint64_t seq);
 struct hs_wbuf fake_begin_error(uint64_t seq);
 struct hs_wbuf fake_begin_notice(const char *name);
 void fake_end(struct fake *f, struct hs_wbuf *w);
+void fake_end_on(int fd, struct hs_wbuf *w, const int *fds, unsigned nfds); // descriptors go with the first byte
 void fake_reply_empty(struct fake *f, uint64_t seq);
 void fake_reply_error(struct fake *f, uint64_t seq, const char *code, const char *message, const char *hint);
+
+// A ring's memory, sealed as told, and its channel.
+void fake_ring_make(struct fake_ring *r, size_t bytes, int seals);
+void fake_ring_free(struct fake_ring *r);
 
 // In the test.
 hsfeed_client *fake_connect(struct fake *f, unsigned timeout_ms);

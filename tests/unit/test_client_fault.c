@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "fake_daemon.h"
+#include "fake_stream.h"
 
 static _Thread_local long countdown = -1; // < 0: none fails
 static _Thread_local int failed;
@@ -144,19 +144,44 @@ static void answer_handle(struct fake *f)
 	fake_end(f, &w);
 }
 
+static bool asks_for_ring(struct fake *f)
+{
+	const char *transport;
+	size_t len;
+	return hs_r_get_str(f->params, "transport", &transport, &len) && len == 4 && memcmp(transport, "ring", 4) == 0;
+}
+
+// Each ring has a batch of its own, so that another one's memory would show.
+static void answer_ring(struct fake *f)
+{
+	struct fake_ring r;
+	uint64_t *nrings = f->arg;
+	fake_ring_make(&r, SLOTS * SLOT_BYTES, SEALS);
+	ring_ready(&r, 1, &(struct ready){.first = (*nrings)++, .n = 2});
+	ring_answer(f, &r, &(struct opening){0});
+	fake_read_on(f, r.channel); // a release, or the end
+	fake_ring_free(&r);
+}
+
 // Answers whatever comes, until the client has left.
 static void serve(struct fake *f)
 {
 	if (!fake_read(f))
 		return;
 	struct hs_wbuf w = fake_begin_reply(f->seq);
-	hs_w_map(&w, 1);
+	hs_w_map(&w, 2);
 	put_pair(&w, "protocol", 1);
+	hs_w_cstr(&w, "features");
+	hs_w_array(&w, 2);
+	hs_w_cstr(&w, "fdpass");
+	hs_w_cstr(&w, "ring");
 	fake_end(f, &w);
 	while (fake_read(f)) {
 		if (f->kind != HS_WIRE_REQUEST)
 			continue;
-		if (strcmp(f->method, "stream.open") == 0)
+		if (strcmp(f->method, "stream.open") == 0 && asks_for_ring(f))
+			answer_ring(f);
+		else if (strcmp(f->method, "stream.open") == 0)
 			answer_open(f);
 		else if (strcmp(f->method, "rows") == 0)
 			answer_rows(f);
@@ -171,6 +196,21 @@ static void serve(struct fake *f)
 
 static int stream_one(hsfeed_client *client)
 {
+	struct hsfeed_stream_options o = {.size = sizeof(o), .name = "x", .split = "all", .transport = "inline"};
+	hsfeed_stream *stream = NULL;
+	const struct hsfeed_batch *batch = NULL;
+	int rc = hsfeed_stream_open(client, &o, &stream, NULL);
+	assert_true(rc < 0 ? stream == NULL : stream != NULL);
+	if (rc == 0)
+		rc = hsfeed_stream_next(stream, 10000, &batch, NULL);
+	assert_true(rc == 1 ? batch != NULL : batch == NULL);
+	hsfeed_batch_release(batch);
+	hsfeed_stream_close(stream);
+	return rc < 0 ? rc : 0;
+}
+
+static int stream_ring(hsfeed_client *client, uint64_t first)
+{
 	struct hsfeed_stream_options o = {.size = sizeof(o), .name = "x", .split = "all"};
 	hsfeed_stream *stream = NULL;
 	const struct hsfeed_batch *batch = NULL;
@@ -179,6 +219,8 @@ static int stream_one(hsfeed_client *client)
 	if (rc == 0)
 		rc = hsfeed_stream_next(stream, 10000, &batch, NULL);
 	assert_true(rc == 1 ? batch != NULL : batch == NULL);
+	if (batch)
+		ring_assert_batch(batch, first);
 	hsfeed_batch_release(batch);
 	hsfeed_stream_close(stream);
 	return rc < 0 ? rc : 0;
@@ -245,10 +287,39 @@ static void whichever_allocation_fails_the_call_says_so_and_nothing_leaks(void *
 	assert_true(n > 40); // it allocates that often at least, or nothing was failed
 }
 
+// After a failure the same connection opens another ring, if it lives: that one must be right.
+static void whichever_allocation_of_a_ring_fails_the_next_ring_is_its_own(void **state)
+{
+	(void)state;
+	long n = 0;
+	unsigned survived = 0;
+	for (int more = 1; more; n++) {
+		uint64_t nrings = 0;
+		struct fake f = {.arg = &nrings};
+		fake_start(&f, serve);
+		hsfeed_client *client = fake_connect(&f, 10000);
+		failed = 0;
+		countdown = n;
+		int rc = stream_ring(client, 0);
+		countdown = -1;
+		more = failed;
+		assert_true(rc == 0 || (rc == -ENOMEM && failed));
+		if (rc < 0 && hsfeed_fd(client) >= 0) {
+			survived++;
+			int again = hsfeed_call(client, "echo", NULL, 0, NULL, NULL); // nrings is told by now
+			assert_int_equal(again == 0 ? stream_ring(client, nrings) : again, 0);
+		}
+		hsfeed_close(client);
+		fake_stop(&f);
+	}
+	assert_true(n > 12 && survived > 4);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whichever_allocation_fails_the_call_says_so_and_nothing_leaks),
+		cmocka_unit_test(whichever_allocation_of_a_ring_fails_the_next_ring_is_its_own),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
