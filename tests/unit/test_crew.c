@@ -159,7 +159,7 @@ static void run_repeaters(struct repeater *r, unsigned n, uint64_t *const turns[
 	ndone = nran = 0;
 	expected = n;
 	assert_int_equal(uv_loop_init(&loop), 0);
-	assert_int_equal(hs_crew_create(&loop, 1, &crew), 0);
+	assert_int_equal(hs_crew_create(&loop, 1, 0, &crew), 0);
 	pthread_mutex_lock(&gate); // the first holds the thread until all stand in line
 	for (unsigned i = 0; i < n; i++) {
 		r[i].base.run = run_repeatedly;
@@ -248,7 +248,7 @@ static void one_chore_at_a_time_may_linger(void **state)
 	arrived = ndone = 0;
 	expected = 2;
 	assert_int_equal(uv_loop_init(&loop), 0);
-	assert_int_equal(hs_crew_create(&loop, 2, &crew), 0);
+	assert_int_equal(hs_crew_create(&loop, 2, 0, &crew), 0);
 	run_two(&loop, crew, run_lingering);
 	assert_false(waited_for[0] || waited_for[1]);
 	assert_int_equal(granted[0] + granted[1], 1);
@@ -276,7 +276,7 @@ static void nobody_may_linger_while_a_chore_waits_for_a_thread(void **state)
 	arrived = ndone = 0;
 	expected = 2;
 	assert_int_equal(uv_loop_init(&loop), 0);
-	assert_int_equal(hs_crew_create(&loop, 1, &crew), 0);
+	assert_int_equal(hs_crew_create(&loop, 1, 0, &crew), 0);
 	chores[0] = (struct chore){{.run = run_until_waited_for, .done = done}, crew, loop_thread, 0, 0};
 	hs_crew_submit(crew, &chores[0].base);
 	wait_for_arrivals(1);
