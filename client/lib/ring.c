@@ -179,13 +179,17 @@ static int on_ready(hsfeed_stream *s, struct hs_rbuf params)
 
 static bool is_ready(const uint8_t *frame, size_t len, struct hs_rbuf *ret_params)
 {
-	static const uint8_t head[] = "\x93\x02\xacstream.ready";
 	static const struct hs_wire_limits limits = {HS_WIRE_MAX_DEPTH, HS_WIRE_MAX_ITEMS};
-	size_t offset, n = sizeof(head) - 1;
-	if (len <= n || memcmp(frame, head, n) != 0 || hs_wire_check(frame, len, &limits, &offset))
+	struct hs_rbuf r = {frame, frame + len}, peek;
+	struct hs_wire_value head, kind, name, params;
+	size_t offset;
+	if (hs_wire_check(frame, len, &limits, &offset) || !hs_r_next(&r, &head) || head.type != HS_WIRE_ARRAY ||
+	    head.as.count != 3 || !hs_r_next(&r, &kind) || kind.type != HS_WIRE_UINT || kind.as.u != HS_WIRE_NOTICE ||
+	    !hs_r_next(&r, &name) || name.type != HS_WIRE_STR || name.as.str.len != 12 ||
+	    memcmp(name.as.str.ptr, "stream.ready", 12) != 0)
 		return false;
-	*ret_params = (struct hs_rbuf){frame + n, frame + len};
-	return (frame[n] & 0xf0) == 0x80; // a small map
+	peek = *ret_params = r;
+	return hs_r_next(&peek, &params) && params.type == HS_WIRE_MAP;
 }
 
 static int on_frame(hsfeed_stream *s, const uint8_t *frame, size_t len)

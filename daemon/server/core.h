@@ -23,9 +23,9 @@ struct hs_child;
 struct hs_user {
 	struct hs_user *next;
 	uint32_t uid;
-	unsigned refs, conns, running, waiting; // running, waiting: ingest children
-	unsigned handles;                       // of all its connections
-	uint64_t slot_bytes;                    // atomic: request threads charge it before they allocate
+	unsigned refs, conns, running, waiting;       // running, waiting: ingest children
+	unsigned handles, rings;                      // of all its connections
+	uint64_t slot_bytes;                          // atomic: request threads charge it before they allocate
 	uint64_t request_turn, fill_turn, spare_turn; // with server->requests, fills, spare
 };
 
@@ -57,6 +57,7 @@ struct hs_server {
 	uv_timer_t sweep, beat;
 	uv_signal_t sigterm, sigint, sighup, sigchld;
 	struct hs_conn *conns, *doomed, *resumed;
+	struct hs_pump *kept;                          // rings of ended connections that the client may still look at
 	unsigned nconns, ngreeting, npaused, nrunning; // nrunning: child processes
 	struct hs_user *users;
 	struct hs_child *children;

@@ -177,9 +177,7 @@ static int add_handle(struct hs_conn *conn, struct hs_input *input, uint32_t *re
 	return 0;
 }
 
-// Each handle is a descriptor of the daemon's, and those are for all: an eighth is as many as one user's connections
-// may hold together.
-static uint64_t user_handles(void)
+uint64_t hs_user_fds_max(void)
 {
 	struct rlimit limit;
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
@@ -189,11 +187,12 @@ static uint64_t user_handles(void)
 
 static int check_handle_room(struct hs_conn *conn, struct hs_err *reterr)
 {
-	uint64_t max = conn->server->options->limits.handles, user_max = user_handles();
-	if (conn->nhandles < max && conn->user->handles < user_max)
+	uint64_t max = conn->server->options->limits.handles, user_max = hs_user_fds_max();
+	if (conn->nhandles < max && conn->user->handles + conn->user->rings < user_max)
 		return 0;
 	if (conn->nhandles < max)
-		hs_err_set(reterr, HSFEED_ELIMIT, "the user's connections hold %llu handles, as many as they may",
+		hs_err_set(reterr, HSFEED_ELIMIT,
+			   "the user's connections hold %llu handles and rings, as many as they may",
 			   (unsigned long long)user_max);
 	else
 		hs_err_set(reterr, HSFEED_ELIMIT, "the connection holds %llu handles, as many as it may",

@@ -41,6 +41,10 @@ void hs_handle_abandon(struct hs_conn *conn); // closes all
 // unfinished upload (the handle is gone all the same).
 int hs_handle_take(struct hs_conn *conn, uint64_t id, struct hs_input **ret, struct hs_err *reterr);
 
+// Each handle, and each ring's channel, is a descriptor of the daemon's, and those are for all: an eighth is as many as
+// one user's connections may hold together.
+uint64_t hs_user_fds_max(void);
+
 int hs_req_file_attach_begin(struct hs_request *req);
 int hs_req_file_begin_begin(struct hs_request *req);
 int hs_req_file_begin_run(struct hs_request *req);

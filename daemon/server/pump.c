@@ -108,29 +108,74 @@ void hs_pump_attach(struct hs_pump *pump, struct hs_conn *conn)
 // Unmapping files and memory is the disk's and the kernel's time, not the loop's.
 static void run_end(struct hs_chore *chore)
 {
-	free_parts((struct hs_pump *)chore);
+	struct hs_pump *pump = (struct hs_pump *)chore;
+	if (!pump->kept) {
+		free_parts(pump);
+		return;
+	}
+	hs_stream_destroy(pump->stream); // its files are nobody's now
+	pump->stream = NULL;
+}
+
+static void wait_for_client(struct hs_pump *pump)
+{
+	pump->doing = HS_IDLE;
+	pump->next = pump->server->kept;
+	pump->server->kept = pump;
+	hs_ring_wait(pump);
 }
 
 static void on_end(struct hs_chore *chore)
 {
 	struct hs_pump *pump = (struct hs_pump *)chore;
+	hs_server_sweep_store(pump->server);
+	if (pump->kept && !pump->server->stopping) {
+		wait_for_client(pump);
+		return;
+	}
+	if (pump->kept) { // only its memory is left
+		pump->kept = false;
+		free_parts(pump);
+	}
 	if (pump->attached) {
+		pump->conn->user->rings -= pump->transport == &hs_ring;
 		hs_pump_discharge(pump, pump->conn->user);
-		pump->server->nstreams--;
 		hs_conn_unref(pump->conn);
 	}
-	hs_server_sweep_store(pump->server);
 	free(pump);
 }
 
-void hs_pump_end_when_unused(struct hs_pump *pump)
+static void submit_end(struct hs_pump *pump)
 {
-	if (!pump->dead || pump->doing != HS_IDLE || pump->queued > 0)
-		return;
 	pump->doing = HS_ENDING;
 	pump->chore.run = run_end;
 	pump->chore.done = on_end;
 	hs_crew_submit(pump->server->requests, &pump->chore);
+}
+
+void hs_pump_end_when_unused(struct hs_pump *pump)
+{
+	if (!pump->dead || pump->doing != HS_IDLE || pump->queued > 0 || pump->kept)
+		return;
+	pump->server->nstreams -= pump->attached;
+	pump->kept = hs_ring_keep(pump);
+	submit_end(pump);
+}
+
+void hs_pump_let_go(struct hs_pump *pump)
+{
+	struct hs_pump **at = &pump->server->kept;
+	while (*at != pump)
+		at = &(*at)->next;
+	*at = pump->next;
+	pump->kept = false;
+	submit_end(pump);
+}
+
+void hs_pump_let_all_go(struct hs_server *server)
+{
+	while (server->kept)
+		hs_pump_let_go(server->kept);
 }
 
 static void unlink_pump(struct hs_pump *pump)

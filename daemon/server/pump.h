@@ -25,7 +25,7 @@ extern const struct hs_transport hs_inline, hs_ring;
 
 struct hs_pump {
 	struct hs_chore chore; // first member: a turn, a seek or the end; one at a time (doing)
-	struct hs_pump *next;
+	struct hs_pump *next;  // conn->pumps, or server->kept
 	struct hs_server *server;
 	struct hs_conn *conn; // counted
 	const struct hs_transport *transport;
@@ -45,6 +45,7 @@ struct hs_pump {
 	bool halt;         // atomic: the turn shall end soon
 	bool ended;        // the epoch's end was reached
 	bool dead;         // closed; goes when nothing uses it any more
+	bool kept;         // its ring stays, and stays charged, until the client lets go of the channel
 	bool left;         // dead because the client is done with it: the ring's pages may go, whoever still maps them
 	bool attached;
 	struct hs_request *seek; // waits for, or is in, its seek
@@ -72,6 +73,11 @@ void hs_pump_end_when_unused(struct hs_pump *pump);
 struct hs_pump *hs_pump_find(struct hs_conn *conn, uint64_t id);
 void hs_pump_seek(struct hs_pump *pump, struct hs_request *req);
 void hs_pump_start(struct hs_pump *pump); // a turn, if one is due
+
+// hs_ring_keep is asked before a pump's end whether its ring must outlive it; hs_ring_wait then waits for the client.
+bool hs_ring_keep(const struct hs_pump *pump);
+void hs_ring_wait(struct hs_pump *pump);
+void hs_pump_let_go(struct hs_pump *pump); // a kept one: it ends at last
 
 // hs_pump_write_end writes the notice stream.end.
 void hs_pump_write_end(const struct hs_pump *pump, struct hs_wbuf *w, uint64_t generation);

@@ -249,8 +249,11 @@ static bool tell(struct own *own)
 			send(own->fd, own->out.data + own->sent, own->out.len - own->sent, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (n >= 0) {
 			own->sent += (size_t)n;
-		} else if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM) {
+		} else if (errno == EAGAIN) {
 			own->blocked = true;
+			return false;
+		} else if (errno == ENOBUFS || errno == ENOMEM) {
+			own->fault = "out of memory";
 			return false;
 		} else if (errno != EINTR) {
 			own->gone = true;
@@ -420,6 +423,24 @@ static void drop(struct hs_pump *pump)
 
 const struct hs_transport hs_ring = {init, fini, due, begin, turn, settle, drop, sizeof(struct own) + CHANNEL_BYTES};
 
+// Where it is we who end a connection, its client may still have views of the ring: they must not turn into zeros. Nor
+// may a client keep memory that nobody is charged for: it is charged until it lets go of its end of the channel.
+bool hs_ring_keep(const struct hs_pump *pump)
+{
+	return pump->transport == &hs_ring && pump->attached && !pump->left && !pump->server->stopping;
+}
+
+void hs_ring_wait(struct hs_pump *pump)
+{
+	struct own *own = pump->own;
+	struct epoll_event event = {.events = EPOLLRDHUP | EPOLLONESHOT, .data.ptr = pump};
+	shutdown(own->fd, SHUT_WR); // which tells the client
+	if (epoll_ctl(pump->server->channels_fd, own->watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, own->fd, &event) == 0)
+		own->watched = true;
+	else
+		hs_pump_let_go(pump);
+}
+
 static void on_channels(uv_poll_t *poll, int status, int events)
 {
 	struct hs_server *server = poll->data;
@@ -429,8 +450,13 @@ static void on_channels(uv_poll_t *poll, int status, int events)
 	int n = epoll_wait(server->channels_fd, ready, 64, 0);
 	for (int i = 0; i < n; i++) {
 		struct hs_pump *pump = ready[i].data.ptr;
-		if (pump->dead)
+		if (pump->dead) {
+			if (pump->kept && pump->doing == HS_IDLE) {
+				pump->left = true;
+				hs_pump_let_go(pump);
+			}
 			continue;
+		}
 		((struct own *)pump->own)->wanted = true;
 		hs_pump_start(pump);
 	}

@@ -183,6 +183,7 @@ void hs_server_stop(struct hs_server *server)
 	hs_child_kill_all(server);
 	for (struct hs_conn *conn = server->conns; conn; conn = conn->next)
 		hs_conn_bye(conn, HSFEED_ESHUTDOWN, "the daemon is shutting down");
+	hs_pump_let_all_go(server);
 }
 
 static void on_stop_signal(uv_signal_t *handle, int signum)

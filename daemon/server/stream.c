@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/sha256.h"
+#include "file.h"
 #include "plans.h"
 #include "pump.h"
 
@@ -79,6 +80,7 @@ struct opening {
 	struct hs_pump *pump;
 	uint32_t id;
 	unsigned slots;
+	bool ring;
 	uint64_t *slot_bytes; // the user's account
 };
 
@@ -101,12 +103,21 @@ int hs_req_stream_open_begin(struct hs_request *req)
 	if (slots_of(p, limits) > limits->slots)
 		return hs_err_set(&req->err, HSFEED_ELIMIT, "stream.open: at most %llu slots",
 				  (unsigned long long)limits->slots);
+	struct hs_user *user = req->conn->user;
+	if (p->transport && user->handles + user->rings >= hs_user_fds_max()) {
+		hs_err_set(&req->err, HSFEED_ELIMIT,
+			   "the user's connections hold %llu handles and rings, as many as they may",
+			   (unsigned long long)hs_user_fds_max());
+		return hs_err_hint(&req->err, "close some, or open streams with the transport inline");
+	}
 	struct opening *o = calloc(1, sizeof(*o));
 	if (!o)
 		return hs_err_nomem(&req->err, "opening a stream");
+	o->ring = p->transport;
+	user->rings += o->ring; // given back by settle, or by the pump's end
 	o->id = ++req->conn->next_stream;
 	o->slots = slots_of(p, limits);
-	o->slot_bytes = &req->conn->user->slot_bytes;
+	o->slot_bytes = &user->slot_bytes;
 	req->conn->npumps++; // settle gives it back when no stream comes of it
 	req->state = o;
 	return 0;
@@ -377,8 +388,10 @@ int hs_req_stream_open_settle(struct hs_request *req)
 {
 	struct opening *o = req->state;
 	struct hs_pump *pump = o->pump;
-	free(o);
 	int rc = req->conn->doomed || req->server->stopping ? HSFEED_ELOST : req->rc;
+	if (rc < 0)
+		req->conn->user->rings -= o->ring;
+	free(o);
 	if (rc < 0) {
 		req->conn->npumps--;
 		if (pump) {

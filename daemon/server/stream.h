@@ -8,7 +8,8 @@
 
 // hs_pump_release takes the notice stream.release; one that is not due dooms the connection.
 void hs_pump_release(struct hs_conn *conn, struct hs_message *m);
-void hs_pump_abandon(struct hs_conn *conn); // the connection is gone
+void hs_pump_abandon(struct hs_conn *conn);        // the connection is gone
+void hs_pump_let_all_go(struct hs_server *server); // the daemon ends: rings that were kept for their clients
 
 // hs_ring_open begins to watch the rings' channels; hs_ring_close ends it when the loop has run the closing.
 int hs_ring_open(struct hs_server *server);

@@ -2,6 +2,7 @@
 """How a ring ends: who keeps its memory, what is given back, and that nothing is left behind."""
 import mmap
 import os
+import resource
 import signal
 import threading
 import time
@@ -190,6 +191,49 @@ def test_when_the_daemon_ends_it_what_the_client_holds_stays_as_it_is(tmp_path, 
     assert [r.data(b) for b in held] == [w["data"] for w in want[8:16]]
     r.close()
     c.close()
+
+
+def test_what_stays_is_charged_until_the_client_lets_go_of_the_channel(daemon):
+    rings = []
+    for _ in range(2):  # each in a connection of its own, which the daemon ends
+        c = Client(daemon.socket, timeout=60)
+        r = opens(c, **LARGE)
+        wrong_release(daemon, r)
+        hangs_up(r)
+        before = r.memory[:]
+        c.close()
+        rings.append((r, before))
+    other = Client(daemon.socket, timeout=60)
+    with pytest.raises(Refused) as e:
+        Ring(other, **LARGE)
+    assert e.value.code == "limit"
+    first, before = rings[0]
+    assert first.memory[:] == before
+    seen = view(first)
+    first.channel.close()
+    opens(other, **LARGE).close()
+    until(lambda: not any(seen[:]), "the pages are still there")
+    rings[1][0].close()
+    first.close()
+    other.close()
+
+
+def test_one_users_rings_cannot_hold_all_descriptors(tmp_path):
+    need_binaries()
+    d = start(tmp_path)
+    resource.prlimit(d.process.pid, resource.RLIMIT_NOFILE, (320, 320))
+    c = Client(d.socket, timeout=60)
+    rings = [Ring(c, **SMALL, slots=1) for _ in range(40)]
+    with pytest.raises(Refused) as e:
+        Ring(c, **SMALL, slots=1)
+    assert e.value.code == "limit" and "40 handles and rings" in e.value.message
+    c.call("stream.open", **SMALL, slots=1)
+    c.call("stream.close", stream=rings[0].id)
+    opens(c, **SMALL, slots=1).close()
+    for r in rings:
+        r.close()
+    c.close()
+    finish(d)
 
 
 def test_after_a_restart_a_ring_opened_at_the_last_batch_gives_the_rest(tmp_path):
