@@ -437,6 +437,39 @@ def test_interrupting_a_wait_for_the_daemon_is_possible(daemon, db, demo):
     assert time.monotonic() - began < 5
 
 
+def test_the_place_at_which_a_daemon_came_back_can_be_gone_back_to(daemon, db, demo):
+    ds = few(db, demo)
+    reference = Reference(ds)
+    loader = ds.loader("train", 0, **OPTIONS)
+    batches = iter(loader)
+    next(batches)
+    old, state = loader._link.stream, None
+    restart_after = [lambda: (daemon.stop(signal.SIGKILL), restart(daemon))]
+    while loader._link.stream is old:
+        state = loader.state_dict()
+        if restart_after:
+            restart_after.pop()()
+        next(batches)
+    next(batches)
+    loader.load_state_dict(state)
+    made = [arrays_of(batch) for batch in loader]
+    assert_all_same(made, expected(ds, reference, 0)[state["at"] // OPTIONS["batch_size"] :])
+
+
+def test_interrupting_a_seek_leaves_a_loader_that_goes_on(daemon, db, demo):
+    ds = few(db, demo)
+    loader = ds.loader("train", 0, **OPTIONS)
+    batches = len(list(loader))
+    daemon.process.send_signal(signal.SIGSTOP)
+    threading.Timer(0.7, os.kill, [os.getpid(), signal.SIGINT]).start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            iter(loader)
+    finally:
+        daemon.process.send_signal(signal.SIGCONT)
+    assert len(list(loader)) == batches
+
+
 # ---- clients that are killed
 
 TRAINER = textwrap.dedent("""

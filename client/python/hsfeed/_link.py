@@ -82,7 +82,7 @@ class Link:
         client = _hsfeed.Client(
             socket=self.socket,
             client=f"hsfeed loader, pid {self.pid}",
-            timeout_ms=min(CALL_MS, max(LEAST_MS, int(self.timeout * 1000))),
+            timeout_ms=int(min(CALL_MS, max(LEAST_MS, self.timeout * 1000))),
         )
         stream = client.open(options)
         self.client, self.stream = client, stream

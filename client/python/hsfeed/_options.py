@@ -46,6 +46,17 @@ class Options(NamedTuple):
     transport: str | None
 
 
+def check_timeout(timeout: float) -> float:
+    """Seconds, infinity included, or BadArgument."""
+    try:
+        seconds = float(timeout)
+    except (TypeError, ValueError):
+        raise BadArgument(f"timeout is a number of seconds, not {timeout!r}") from None
+    if not seconds >= 0:
+        raise BadArgument(f"timeout is a number of seconds from 0 on, not {timeout!r}")
+    return seconds
+
+
 def check(**given: Any) -> Options:
     """Options as they may be, or BadArgument. Names of orders, shards and roles are the daemon's to know."""
     o = Options(**given)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Union
 
 from . import _hsfeed, _report, _sources, _tokenizers
+from ._options import check_timeout
 from ._progress import Progress, finish, meter
 from .dataset import Dataset
 from .errors import BadArgument, ConnectionLost
@@ -21,6 +22,7 @@ log = logging.getLogger("hsfeed")
 
 _UNSET: Any = type("Unset", (), {"__repr__": lambda self: "not given"})()
 Clean = Union[str, Sequence[str], Callable[[str], str]]
+MOST_MS = 2**31 - 1  # of a timeout
 FOR_FILES = ("delimiter", "header", "charset", "bad_rows")  # options that only a file's bytes have
 
 
@@ -34,7 +36,7 @@ class Database:
     """
 
     def __init__(self, socket: str | None = None, *, timeout: float = 60.0) -> None:
-        self._timeout_ms = max(1, int(timeout * 1000))
+        self._timeout_ms = int(min(MOST_MS, max(1, check_timeout(timeout) * 1000)))
         self.socket: str = socket or "the default places"
         self._client = self._connect(socket)
         self.socket = self._client.peer[0]

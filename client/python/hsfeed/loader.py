@@ -26,7 +26,7 @@ from ._link import AWAY, PATIENCE_S, STEP_MS, Link
 from ._pin import Pinned
 from ._torch import Batch
 from .dataset import Dataset, check_plan
-from .errors import BadArgument, Error, PassEnded, Timeout
+from .errors import BadArgument, BadPlan, BadRequest, Error, PassEnded, Timeout
 
 if TYPE_CHECKING:
     import torch
@@ -143,13 +143,14 @@ class Loader:
         self._ranks: _options.Ranks | None = None
         self._pin_memory, self._quiet = bool(pin_memory), quiet
         self._device: torch.device | None = None
-        self._link = Link(dataset.socket, float(timeout))
+        self._link = Link(dataset.socket, _options.check_timeout(timeout))
         self._info: dict[str, Any] | None = None  # of the first opening, at the start of an epoch
         self._standing: tuple[int, int] | None = None  # where the stream is, if nothing was taken since
         self._epoch = self._at = 0  # the position
         self._begun = False  # whether a pass has begun in this epoch
         self._next_epoch: int | None = None  # by set_epoch
         self._pass: object | None = None  # the running one
+        self._taken = False  # whether it has given a batch
         self._told: set[str] = set()
         self._end = weakref.finalize(self, self._link.drop)
 
@@ -294,7 +295,7 @@ class Loader:
         epoch, at = self._place_of_next_pass()
         self._link.insist(lambda: self._place(epoch, at))
         self._epoch, self._at, self._begun, self._next_epoch = epoch, at, True, None
-        self._standing = None
+        self._standing, self._taken = None, False
         self._pass = mine = object()
         moves = self._link.pin is not None or (self._device is not None and self._device.type != "cpu")
         return self._moved_batches(mine) if moves else self._batches(mine)
@@ -313,7 +314,9 @@ class Loader:
             self._standing = None
             try:
                 stream.seek(epoch, at)
-            except Timeout:  # where the stream stands is not known any more
+            except (BadPlan, BadRequest):  # refused: the stream is where it was
+                raise
+            except BaseException:  # where it stands is not known any more; Ctrl-C is among these
                 self._link.drop()
                 raise
             self._standing = (epoch, at)
@@ -331,7 +334,7 @@ class Loader:
                 if batch is None:
                     self._finish()
                     return
-                self._at = batch.at
+                self._at, self._taken = batch.at, True
                 yield batch
                 del batch  # the consumer's alone
             raise PassEnded(
@@ -377,6 +380,7 @@ class Loader:
         def ask() -> Batch | None:
             if self._link.stream is None:
                 self._open(self._epoch, self._at)
+            self._standing = None  # a batch is taken now
             batch: Batch | None = self._taker()(STEP_MS)
             return batch
 
@@ -392,15 +396,15 @@ class Loader:
             number = operator.index(epoch)
         except TypeError:
             raise BadArgument(f"an epoch is a number, not {epoch!r}") from None
-        if number < 0:
-            raise BadArgument(f"an epoch is a number from 0 on, not {epoch}")
+        if not 0 <= number < 2**63:
+            raise BadArgument(f"an epoch is a number from 0 to 2^63 - 1, not {epoch}")
         self._next_epoch = number
 
     def _position(self) -> tuple[int, int]:
         """Where the batch after the last one is: of a running pass, of one that was broken off, else of the
         next.
         """
-        if self._pass is not None or self._next_epoch is None:
+        if self._next_epoch is None or (self._pass is not None and self._taken):
             return self._epoch, self._at
         return self._place_of_next_pass()
 
