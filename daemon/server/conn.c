@@ -21,7 +21,6 @@
 #define FIRST_BUFFER    512
 #define READS_PER_TURN  4
 #define FRAMES_PER_TURN 64 // then the other clients' turn comes, however much this one has sent
-#define MAX_FDS         8  // room to see and close a few too many; what the kernel cuts off is refused as well
 
 static void on_events(uv_poll_t *poll, int status, int events);
 static void watch_events(struct hs_conn *conn, int events);
@@ -82,7 +81,7 @@ void hs_conn_accept(struct hs_server *server, int fd)
 {
 	struct hs_conn *conn = calloc(1, sizeof(*conn));
 	if (!conn) {
-		close(fd);
+		hs_server_close_socket(server, fd);
 		return;
 	}
 	conn->server = server;
@@ -93,7 +92,7 @@ void hs_conn_accept(struct hs_server *server, int fd)
 	if (read_peer(conn) < 0 || uv_poll_init(&server->loop, &conn->poll, fd) < 0) {
 		if (conn->user)
 			hs_user_put(server, conn->user);
-		close(fd);
+		hs_server_close_socket(server, fd);
 		free(conn);
 		return;
 	}
@@ -160,7 +159,7 @@ static void close_conn(struct hs_conn *conn)
 	free(conn->in);
 	conn->in = NULL;
 	uv_close((uv_handle_t *)&conn->poll, on_closed);
-	close(conn->fd);
+	hs_server_close_socket(conn->server, conn->fd);
 	if (conn->pending_fd >= 0)
 		hs_server_close_fd(conn->server, conn->pending_fd);
 	conn->fd = conn->pending_fd = -1;
@@ -267,18 +266,25 @@ static void keep_fd(struct hs_conn *conn, int fd)
 		    conn->greeted ? "a frame carries one descriptor at most" : "a descriptor came before hello");
 }
 
-static void take_control(struct hs_conn *conn, struct msghdr *msg)
+unsigned hs_conn_read_fds(struct msghdr *msg, int ret_fds[HS_MAX_FDS])
 {
+	unsigned n = 0;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 			continue;
-		size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		for (size_t i = 0; i < n; i++) {
-			int fd;
-			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
-			keep_fd(conn, fd);
-		}
+		size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (size_t i = 0; i < count && n < HS_MAX_FDS; i++)
+			memcpy(&ret_fds[n++], CMSG_DATA(c) + i * sizeof(int), sizeof(int));
 	}
+	return n;
+}
+
+static void take_control(struct hs_conn *conn, struct msghdr *msg)
+{
+	int fds[HS_MAX_FDS];
+	unsigned n = hs_conn_read_fds(msg, fds);
+	for (unsigned i = 0; i < n; i++)
+		keep_fd(conn, fds[i]);
 	if (msg->msg_flags & MSG_CTRUNC)
 		hs_conn_bye(conn, HSFEED_EBADFRAME, "too many descriptors at once, or the daemon has none left");
 }
@@ -376,7 +382,7 @@ static bool read_once(struct hs_conn *conn)
 {
 	union {
 		struct cmsghdr align;
-		char bytes[CMSG_SPACE(MAX_FDS * sizeof(int))];
+		char bytes[CMSG_SPACE(HS_MAX_FDS * sizeof(int))];
 	} control;
 	struct iovec iov = {conn->server->scratch, HS_READ_BYTES};
 	struct msghdr msg = {.msg_iov = &iov,

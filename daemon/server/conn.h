@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 #include <uv.h>
 
@@ -87,6 +88,8 @@ void hs_conn_drop(struct hs_conn *conn, bool (*match)(const struct hs_out *out, 
 void hs_conn_send(struct hs_conn *conn, struct hs_wbuf *frame);
 void hs_conn_send_fds(struct hs_conn *conn, struct hs_wbuf *frame, int fds[HS_SEND_FDS]);
 void hs_conn_drop_retry(struct hs_conn *conn); // the timer of send.c, if there is one
+// hs_conn_read_fds takes the descriptors of a received message: how many.
+unsigned hs_conn_read_fds(struct msghdr *msg, int ret_fds[HS_MAX_FDS]);
 int hs_conn_take_fd(struct hs_conn *conn); // the descriptor that came with the present frame, or -1; the caller's now
 void hs_conn_update(struct hs_conn *conn); // look again whether to read
 void hs_conn_check_deadline(struct hs_conn *conn, uint64_t now_ms);

@@ -15,6 +15,7 @@
 #include "store/store.h"
 
 #define HS_READ_BYTES 65536
+#define HS_MAX_FDS    253 // the kernel's SCM_MAX_FD: what there is no room for, it closes on our thread, which can hang
 
 struct hs_conn;
 struct hs_child;
@@ -63,8 +64,9 @@ struct hs_server {
 	struct hs_child *children;
 	struct hs_message notice; // reused, so that a release costs no allocation
 	uint64_t child_serial, nstreams, nbatches, nrows;
-	uint64_t started_ms; // uv_now's clock
-	uint64_t npending;   // doomed files that something held open when they were removed
+	uint64_t started_ms;       // uv_now's clock
+	uint64_t stop_deadline_ms; // uv_now's clock
+	uint64_t npending;         // doomed files that something held open when they were removed
 	bool stopping, closing;
 	char instance[33];
 	uint8_t scratch[HS_READ_BYTES];
@@ -80,6 +82,9 @@ void hs_server_watch(struct hs_server *server);
 void hs_server_stop(struct hs_server *server);
 // hs_server_close_fd closes a descriptor that came from a client, off the loop thread.
 void hs_server_close_fd(struct hs_server *server, int fd);
+// hs_server_close_socket closes a client's socket, off the loop thread too: descriptors that it sent and nobody read
+// are closed with it.
+void hs_server_close_socket(struct hs_server *server, int fd);
 // hs_server_sweep_store lets the store thread unlink doomed files, after a stream that may have held one is gone.
 void hs_server_sweep_store(struct hs_server *server);
 

@@ -241,3 +241,19 @@ void hs_crew_destroy(struct hs_crew *crew)
 		pthread_join(crew->threads[i], NULL);
 	uv_close((uv_handle_t *)&crew->wake, on_closed);
 }
+
+static void on_abandoned(uv_handle_t *handle)
+{
+	(void)handle; // a thread may still write to the crew's memory and descriptor
+}
+
+void hs_crew_abandon(struct hs_crew *crew)
+{
+	pthread_mutex_lock(&crew->lock);
+	crew->stop = true;
+	pthread_cond_broadcast(&crew->more);
+	pthread_mutex_unlock(&crew->lock);
+	for (unsigned i = 0; i < crew->nthreads; i++)
+		pthread_detach(crew->threads[i]);
+	uv_close((uv_handle_t *)&crew->wake, on_abandoned);
+}

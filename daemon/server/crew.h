@@ -40,5 +40,7 @@ size_t hs_crew_pending(const struct hs_crew *crew); // chores whose `done` is st
 // hs_crew_destroy ends the threads (nothing may be pending) and closes the wake-up handle; the memory goes when the
 // loop has run the closing. NULL does nothing.
 void hs_crew_destroy(struct hs_crew *crew);
+// hs_crew_abandon is for threads that hang in the kernel: they are left alone, with the memory, until the process ends.
+void hs_crew_abandon(struct hs_crew *crew);
 
 #endif

@@ -81,11 +81,14 @@ int hs_pump_create(struct hs_server *server, struct hs_stream *stream, const str
 				 .end_at = hs_stream_get_spec(stream)->at,
 				 .nslots = options->nslots,
 				 .memory_bytes = bytes ? (bytes + page - 1) / page * page : page,
+				 .channel = -1,
 				 .fds = {-1, -1}};
 	pump->cost = pump->memory_bytes + STREAM_BYTES + pump->transport->bytes + options->nslots * SLOT_BYTES;
 	int rc = init(pump, options, reterr);
 	if (rc < 0) {
 		free_parts(pump);
+		if (pump->channel >= 0)
+			close(pump->channel); // nobody has the other end
 		free(pump);
 		return rc;
 	}
@@ -137,6 +140,8 @@ static void on_end(struct hs_chore *chore)
 		pump->kept = false;
 		free_parts(pump);
 	}
+	if (pump->channel >= 0)
+		hs_server_close_socket(pump->server, pump->channel);
 	if (pump->attached) {
 		pump->conn->user->rings -= pump->transport == &hs_ring;
 		hs_pump_discharge(pump, pump->conn->user);

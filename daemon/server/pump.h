@@ -37,6 +37,7 @@ struct hs_pump {
 	uint8_t *memory;           // the slots'
 	size_t memory_bytes, cost; // cost: what the user is charged, with what keeping a stream takes besides
 	void *own;                 // the transport's
+	int channel;               // a ring's that is to be closed; -1: none
 	int fds[2];                // for the answer to stream.open: the ring and its channel; -1: none
 	uint64_t nbatches, nrows;  // of the last turn
 	enum hs_doing doing;

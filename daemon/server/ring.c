@@ -51,6 +51,8 @@ struct own {
 	uint64_t rested_ns, nfills;
 	struct hs_wbuf out; // frames, of which `sent` bytes are gone
 	size_t sent, in_len;
+	unsigned nstrays;
+	int strays[HS_MAX_FDS];  // descriptors that the client sent: to be closed where that may take its time
 	unsigned nempty, *empty; // stack: the slot released last, still in a cache, is filled first
 	uint8_t in[IN_BYTES];    // what came and is no whole frame yet
 	struct slot slots[];
@@ -132,8 +134,7 @@ static void fini(struct hs_pump *pump)
 		return;
 	if (own->watched) // a child on its way to exec may still have a copy that would keep it watched
 		epoll_ctl(pump->server->channels_fd, EPOLL_CTL_DEL, own->fd, NULL);
-	if (own->fd >= 0)
-		close(own->fd);
+	pump->channel = own->fd; // what is unread in it can make its close hang
 	hs_w_fini(&own->out);
 	free(own->empty);
 	free(own);
@@ -202,8 +203,22 @@ static void read_frames(struct hs_pump *pump, struct own *own)
 static bool hear(struct hs_pump *pump)
 {
 	struct own *own = pump->own;
-	ssize_t n = recv(own->fd, own->in + own->in_len, IN_BYTES - own->in_len, MSG_DONTWAIT);
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(HS_MAX_FDS * sizeof(int))];
+	} control;
+	struct iovec iov = {own->in + own->in_len, IN_BYTES - own->in_len};
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = control.bytes,
+			     .msg_controllen = sizeof(control.bytes)};
+	ssize_t n = recvmsg(own->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (n > 0) {
+		if (msg.msg_controllen > 0) {
+			own->nstrays = hs_conn_read_fds(&msg, own->strays);
+			own->fault = "a descriptor came on a channel";
+			return true;
+		}
 		own->in_len += (size_t)n;
 		read_frames(pump, own);
 		return true;
@@ -403,6 +418,8 @@ static void watch(struct hs_pump *pump)
 static void settle(struct hs_pump *pump)
 {
 	struct own *own = pump->own;
+	while (own->nstrays > 0)
+		hs_server_close_fd(pump->server, own->strays[--own->nstrays]);
 	if (pump->dead)
 		return;
 	if (own->fault)

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/parallel.h"
@@ -23,7 +24,9 @@
 #include "stream.h"
 
 #define SWEEP_MS        250
+#define STOP_MS         3000 // how long the end waits for closes that hang
 #define MAX_DESCRIPTORS 65536
+#define CLOSERS         4 // a hostile file can hang a close
 
 // ---- users ----
 
@@ -60,11 +63,44 @@ void hs_user_put(struct hs_server *server, struct hs_user *user)
 struct closing {
 	struct hs_chore chore; // first member
 	int fd;
+	bool socket; // of a client's: what it sent and nobody read may carry descriptors
 };
+
+// The last close of a socket may wait for as long as its owner asked for.
+static void close_foreign(int fd)
+{
+	const struct linger none = {0};
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none)); // no socket: no matter
+	close(fd);
+}
+
+static void close_unread(int fd)
+{
+	uint8_t bytes[4096];
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(HS_MAX_FDS * sizeof(int))];
+	} control;
+	ssize_t n;
+	do {
+		struct iovec iov = {bytes, sizeof(bytes)};
+		struct msghdr msg = {.msg_iov = &iov,
+				     .msg_iovlen = 1,
+				     .msg_control = control.bytes,
+				     .msg_controllen = sizeof(control.bytes)};
+		int fds[HS_MAX_FDS];
+		n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+		for (unsigned i = n < 0 ? 0 : hs_conn_read_fds(&msg, fds); i > 0; i--)
+			close_foreign(fds[i - 1]);
+	} while (n > 0);
+}
 
 static void run_close(struct hs_chore *chore)
 {
-	close(((struct closing *)chore)->fd);
+	const struct closing *c = (struct closing *)chore;
+	if (c->socket)
+		close_unread(c->fd);
+	close_foreign(c->fd);
 }
 
 static void on_chore_free(struct hs_chore *chore)
@@ -72,7 +108,7 @@ static void on_chore_free(struct hs_chore *chore)
 	free(chore);
 }
 
-void hs_server_close_fd(struct hs_server *server, int fd)
+static void close_later(struct hs_server *server, int fd, bool is_socket)
 {
 	struct closing *c = calloc(1, sizeof(*c));
 	if (!c) {
@@ -80,9 +116,21 @@ void hs_server_close_fd(struct hs_server *server, int fd)
 		return;
 	}
 	c->fd = fd;
+	c->socket = is_socket;
 	c->chore.run = run_close;
 	c->chore.done = on_chore_free;
 	hs_crew_submit(server->closer, &c->chore);
+}
+
+void hs_server_close_fd(struct hs_server *server, int fd)
+{
+	close_later(server, fd, false);
+}
+
+void hs_server_close_socket(struct hs_server *server, int fd)
+{
+	shutdown(fd, SHUT_RDWR); // the client need not wait for the close
+	close_later(server, fd, true);
 }
 
 struct sweeping {
@@ -124,11 +172,17 @@ void hs_server_sweep_store(struct hs_server *server)
 
 static void close_loop_handles(struct hs_server *server);
 
+// A close that hangs does not keep us: see hs_crew_abandon.
+static bool is_closed(const struct hs_server *server)
+{
+	return hs_crew_pending(server->closer) == 0 || uv_now(&server->loop) >= server->stop_deadline_ms;
+}
+
 static bool is_idle(const struct hs_server *server)
 {
 	return !server->conns && !server->children && hs_crew_pending(server->requests) == 0 &&
-	       hs_crew_pending(server->fills) == 0 && hs_crew_pending(server->writer) == 0 &&
-	       hs_crew_pending(server->closer) == 0 && hs_crew_pending(server->spare) == 0;
+	       hs_crew_pending(server->fills) == 0 && hs_crew_pending(server->writer) == 0 && is_closed(server) &&
+	       hs_crew_pending(server->spare) == 0;
 }
 
 static void on_awake(uv_idle_t *awake)
@@ -152,7 +206,7 @@ static void on_sweep(uv_timer_t *timer)
 {
 	struct hs_server *server = timer->loop->data;
 	uint64_t now = uv_now(&server->loop);
-	if (server->ngreeting == 0 && server->npaused == 0) {
+	if (server->ngreeting == 0 && server->npaused == 0 && !server->stopping) {
 		uv_timer_stop(timer);
 		return;
 	}
@@ -177,6 +231,8 @@ void hs_server_stop(struct hs_server *server)
 	if (server->stopping)
 		return;
 	server->stopping = true;
+	server->stop_deadline_ms = uv_now(&server->loop) + STOP_MS;
+	hs_server_watch(server);
 	if (server->options->on_stopping)
 		server->options->on_stopping(server->options->arg);
 	hs_listen_stop(server);
@@ -246,7 +302,7 @@ static int start_crews(struct hs_server *server, struct hs_err *reterr)
 	if (rc == 0)
 		rc = hs_crew_create(&server->loop, 1, 0, &server->writer);
 	if (rc == 0)
-		rc = hs_crew_create(&server->loop, 1, 0, &server->closer);
+		rc = hs_crew_create(&server->loop, CLOSERS, 0, &server->closer);
 	if (rc == 0)
 		rc = hs_crew_create(&server->loop, 1, 19, &server->spare);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
@@ -323,7 +379,10 @@ static void close_loop_handles(struct hs_server *server)
 	hs_crew_destroy(server->requests);
 	hs_crew_destroy(server->fills);
 	hs_crew_destroy(server->writer);
-	hs_crew_destroy(server->closer);
+	if (hs_crew_pending(server->closer) > 0)
+		hs_crew_abandon(server->closer);
+	else
+		hs_crew_destroy(server->closer);
 	hs_crew_destroy(server->spare);
 }
 

@@ -179,3 +179,23 @@ def start(folder, **limits):
 def finish(daemon):
     code = daemon.stop()
     assert code == 0, f"hsfeedd ended with {code}:\n{daemon.log.read_text(errors='replace')[-8000:]}"
+
+
+def trap(seconds=30):
+    """A socket whose last close waits that long, unless somebody thinks of it; with what must live as long."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sender = socket.create_connection(listener.getsockname())
+    peer, _ = listener.accept()
+    sender.setblocking(False)
+    try:
+        while True:
+            sender.send(bytes(65536))
+    except BlockingIOError:
+        pass
+    sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, seconds))
+    return sender, (listener, peer)
+
+
+def send_fds(where, data, fds):
+    where.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, struct.pack(f"{len(fds)}i", *fds))])

@@ -14,7 +14,7 @@ import pytest
 
 from conftest import need_binaries
 from protoclient import Client, Closed, frame, pack
-from ringclient import Ring, cpu_ticks, finish, inline, open_fds, start, until
+from ringclient import Ring, cpu_ticks, finish, inline, open_fds, send_fds, start, trap, until
 
 SMALL = {"name": "rows", "split": "all", "max_length": 16, "batch_size": 10}
 
@@ -384,3 +384,53 @@ def test_clients_that_send_releases_of_nothing_without_end_hold_up_neither_other
             p.kill()
             p.wait()
             p.stdout.close()
+
+
+# ---- descriptors whose close waits
+
+
+def through_channels(c):
+    rings = [Ring(c, **TRAPPED) for _ in range(8)]  # more than there are threads
+    for r in rings:
+        sender, keep = trap()
+        send_fds(r.channel, frame([2, "stream.release", {"stream": r.id, "fills": []}]), [sender.fileno()])
+        sender.close()
+        yield keep
+
+
+def left_unread_in_the_connection(c):
+    r = Ring(c, **TRAPPED)
+    for i in range(60):  # until it is paused
+        c.send_raw(frame([0, 1000 + i, "rows", {"name": "rows", "start": 0, "count": 1003, "text": True}]))
+    time.sleep(0.3)
+    sender, keep = trap()
+    send_fds(c.socket, frame([0, 5000, "ping", {}]), [sender.fileno()])
+    sender.close()
+    r.channel.send(bytes(4))  # ends the connection with the descriptor in it
+    yield keep
+
+
+def more_than_there_is_room_for(c):
+    sender, keep = trap()
+    null = os.open("/dev/null", os.O_RDONLY)
+    send_fds(c.socket, frame([0, 99, "ping", {}]), [null] * 200 + [sender.fileno()])
+    sender.close()
+    os.close(null)
+    yield keep
+
+
+TRAPPED = {"name": "rows", "fold": 0, "batch_size": 32, "slots": 4}
+
+
+@pytest.mark.parametrize("way", [through_channels, left_unread_in_the_connection, more_than_there_is_room_for])
+def test_a_descriptor_whose_close_waits_holds_up_nobody(daemon, way):
+    c = Client(daemon.socket, timeout=60)
+    keep = list(way(c))
+    other = Client(daemon.socket, timeout=15)  # half of what the close would wait
+    got, _ = inline(other, name="rows", fold=0, batch_size=32)
+    assert len(got) > 20
+    other.close()
+    c.close()
+    for sockets in keep:
+        for s in sockets:
+            s.close()
