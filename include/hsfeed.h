@@ -502,7 +502,8 @@ struct hsfeed_stream_options {
 	const struct hsfeed_stream_role *roles; // the first one's arrays have no prefix; none: the default role
 	size_t nroles;
 	const char *transport; // "ring": shared memory; "inline": copied through the socket; NULL: a ring where the
-			       // daemon has one and descriptors can pass (HSFEED_NO_FDPASS=1 says they cannot)
+			       // daemon has one to give and descriptors can pass (HSFEED_NO_FDPASS=1 says they
+			       // cannot), else inline; hsfeed_stream_info tells which
 };
 
 // One array of a batch: C order, aligned to 64 bytes.
@@ -580,7 +581,7 @@ struct hsfeed_seek_options {
 // hsfeed_stream_seek moves a stream to any place of any epoch, also after the end. Batches that were waiting are
 // dropped; those that are held stay valid. ret_value (may be NULL): {generation, epoch, at, samples, batches, seed}.
 //   HSFEED_EBADPLAN  at is beyond the end; the stream goes on as if nothing had been asked
-//   HSFEED_ETIMEOUT  where the stream stands is not known any more: it only fails from now on
+//   HSFEED_ETIMEOUT, -EINTR  where the stream stands is not known any more: it only fails from now on
 HSFEED_API int hsfeed_stream_seek(hsfeed_stream *stream, const struct hsfeed_seek_options *options,
 				  hsfeed_value **ret_value, struct hsfeed_error *reterr);
 

@@ -120,19 +120,6 @@ static int put_options(hsfeed_params *p, const struct hsfeed_stream_options *o, 
 	return put_roles(p, o, reterr);
 }
 
-// A ring where that can be, unless the caller wants otherwise.
-static int put_transport(const hsfeed_client *client, hsfeed_params *p, const char *transport,
-			 struct hsfeed_error *reterr)
-{
-	if (transport && strcmp(transport, "ring") == 0 && !client->rings) {
-		hs_error_set(reterr, HSFEED_EUNSUPPORTED,
-			     "a ring was asked for, but this daemon has none, or descriptors may not pass");
-		return hs_error_hint(reterr, "leave the transport out, and unset HSFEED_NO_FDPASS");
-	}
-	hsfeed_params_str(p, "transport", transport ? transport : client->rings ? "ring" : NULL);
-	return 0;
-}
-
 static int open_stream(hsfeed_client *client, hsfeed_params *params, hsfeed_stream **ret, struct hsfeed_error *reterr)
 {
 	hsfeed_value *info = NULL;
@@ -147,6 +134,53 @@ static int open_stream(hsfeed_client *client, hsfeed_params *params, hsfeed_stre
 	return rc;
 }
 
+// One opening, whatever it is of: `put` writes its parameters but for the transport.
+struct asked {
+	int (*put)(hsfeed_params *params, const void *what, struct hsfeed_error *reterr);
+	const void *what;
+	const char *transport; // NULL: a ring where that can be
+};
+
+static int open_as(hsfeed_client *client, const struct asked *asked, const char *transport, hsfeed_stream **ret,
+		   struct hsfeed_error *reterr)
+{
+	hsfeed_params *params = hsfeed_params_create();
+	if (!params)
+		return hs_error_nomem(reterr);
+	int rc = asked->put(params, asked->what, reterr);
+	hsfeed_params_str(params, "transport", transport);
+	if (rc == 0)
+		rc = open_stream(client, params, ret, reterr);
+	hsfeed_params_destroy(params);
+	return rc;
+}
+
+// Where nobody insists on a ring and there can be none, batches come through the socket.
+static int open_asked(hsfeed_client *client, const struct asked *asked, hsfeed_stream **ret,
+		      struct hsfeed_error *reterr)
+{
+	const char *wanted = asked->transport;
+	if (wanted && strcmp(wanted, "ring") == 0 && !client->rings) {
+		hs_error_set(reterr, HSFEED_EUNSUPPORTED,
+			     "a ring was asked for, but this daemon has none, or descriptors may not pass");
+		return hs_error_hint(reterr, "leave the transport out, and unset HSFEED_NO_FDPASS");
+	}
+	if (wanted || !client->rings)
+		return open_as(client, asked, wanted, ret, reterr);
+	struct hsfeed_error why;
+	int rc = open_as(client, asked, "ring", ret, &why);
+	if (rc != HSFEED_EUNSUPPORTED && rc != HSFEED_ELIMIT)
+		return rc < 0 ? hs_error_copy(reterr, &why) : rc;
+	if (rc == HSFEED_EUNSUPPORTED)
+		client->rings = false;
+	return open_as(client, asked, "inline", ret, reterr);
+}
+
+static int put_asked(hsfeed_params *params, const void *what, struct hsfeed_error *reterr)
+{
+	return put_options(params, what, reterr);
+}
+
 int hsfeed_stream_open(hsfeed_client *client, const struct hsfeed_stream_options *options, hsfeed_stream **ret_stream,
 		       struct hsfeed_error *reterr)
 {
@@ -156,18 +190,8 @@ int hsfeed_stream_open(hsfeed_client *client, const struct hsfeed_stream_options
 		rc = hs_client_enter(client, reterr);
 	if (rc == 0 && o.slots > HS_LIB_MAX_SLOTS)
 		rc = hs_error_set(reterr, HSFEED_EBADARG, "a stream has at most %d slots", HS_LIB_MAX_SLOTS);
-	if (rc < 0)
-		return rc;
-	hsfeed_params *params = hsfeed_params_create();
-	if (!params)
-		return hs_error_nomem(reterr);
-	rc = put_options(params, &o, reterr);
-	if (rc == 0)
-		rc = put_transport(client, params, o.transport, reterr);
-	if (rc == 0)
-		rc = open_stream(client, params, ret_stream, reterr);
-	hsfeed_params_destroy(params);
-	return rc;
+	const struct asked asked = {put_asked, &o, o.transport};
+	return rc < 0 ? rc : open_asked(client, &asked, ret_stream, reterr);
 }
 
 // ---- again ----
@@ -213,10 +237,11 @@ static bool has_array(const hsfeed_value *info, const char *name)
 	return false;
 }
 
-static int put_again(hsfeed_params *p, const hsfeed_stream *s, struct hsfeed_error *reterr)
+static int put_again(hsfeed_params *p, const void *what, struct hsfeed_error *reterr)
 {
 	static const char *const same[] = {"split",      "order",     "rank",    "world", "shard",
 					   "batch_size", "drop_last", "padding", "dtype", "slots"};
+	const hsfeed_stream *s = what;
 	const hsfeed_value *info = s->info;
 	int rc = put_version(p, info, reterr);
 	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++)
@@ -239,14 +264,6 @@ int hsfeed_stream_reopen(hsfeed_client *client, const hsfeed_stream *stream, hsf
 	int rc = stream ? hs_client_enter(client, reterr) : hs_error_set(reterr, HSFEED_EBADARG, "the stream is NULL");
 	if (rc < 0)
 		return rc;
-	hsfeed_params *params = hsfeed_params_create();
-	if (!params)
-		return hs_error_nomem(reterr);
-	rc = put_again(params, stream, reterr);
-	if (rc == 0)
-		rc = put_transport(client, params, stream->ring ? NULL : "inline", reterr);
-	if (rc == 0)
-		rc = open_stream(client, params, ret_stream, reterr);
-	hsfeed_params_destroy(params);
-	return rc;
+	const struct asked asked = {put_again, stream, stream->ring ? NULL : "inline"};
+	return open_asked(client, &asked, ret_stream, reterr);
 }

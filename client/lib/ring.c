@@ -61,12 +61,22 @@ static int map(hsfeed_stream *s, int fd, struct hsfeed_error *reterr)
 	return 0;
 }
 
+static int no_descriptors(struct hsfeed_error *reterr)
+{
+	hs_error_set(
+		reterr, HSFEED_EUNSUPPORTED,
+		"a ring was opened, but its descriptors did not arrive: they cannot pass here, or this process has "
+		"as many as it may");
+	return hs_error_hint(reterr,
+			     "leave the transport out, set HSFEED_NO_FDPASS=1, or raise the limit of open files");
+}
+
 int hs_ring_open(hsfeed_stream *s, hsfeed_client *client, struct hsfeed_error *reterr)
 {
 	int memory = hs_conn_take_fd(client), channel = hs_conn_take_fd(client), rc;
 	s->channel = calloc(1, sizeof(*s->channel));
 	if (channel < 0)
-		rc = hs_error_set(reterr, HSFEED_EBADFRAME, "the daemon opened a ring without its descriptors");
+		rc = no_descriptors(reterr);
 	else
 		rc = s->channel ? map(s, memory, reterr) : hs_error_nomem(reterr);
 	if (memory >= 0)

@@ -23,6 +23,13 @@ struct hs_request;
 struct hs_handle;
 struct hs_pump;
 
+// Descriptors on their way to a client. Whoever sends takes them, and `instead`: what is left is empty.
+struct hs_passing {
+	int fds[HS_SEND_FDS]; // -1: none
+	uint32_t stream;      // whose they are
+	struct hs_wbuf instead;
+};
+
 // Something to send: gathered pieces that stay where they are until `done`.
 struct hs_out {
 	struct hs_out *next;
@@ -60,6 +67,7 @@ struct hs_conn {
 	struct hs_handle *handles;
 	unsigned nhandles;
 	uint32_t next_handle, next_stream;
+	uint32_t unread_ring; // the stream whose ring's descriptors the client may not have taken yet; 0: none
 	struct hs_pump *pumps;
 	unsigned npumps;
 };
@@ -84,9 +92,10 @@ void hs_conn_flush(struct hs_conn *conn);
 void hs_conn_drop(struct hs_conn *conn, bool (*match)(const struct hs_out *out, const void *arg), const void *arg);
 
 // hs_conn_send takes the buffer's whole frame(s) and sends them; on failure to allocate the connection is doomed.
-// hs_conn_send_fds sends descriptors with them, which it takes: fds[] is then -1, where it is not already.
+// hs_conn_send_ring sends descriptors with them. Where the kernel will not pass them on, `instead` is sent and the
+// stream closed.
 void hs_conn_send(struct hs_conn *conn, struct hs_wbuf *frame);
-void hs_conn_send_fds(struct hs_conn *conn, struct hs_wbuf *frame, int fds[HS_SEND_FDS]);
+void hs_conn_send_ring(struct hs_conn *conn, struct hs_wbuf *frame, struct hs_passing *passing);
 void hs_conn_drop_retry(struct hs_conn *conn); // the timer of send.c, if there is one
 // hs_conn_read_fds takes the descriptors of a received message: how many.
 unsigned hs_conn_read_fds(struct msghdr *msg, int ret_fds[HS_MAX_FDS]);

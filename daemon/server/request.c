@@ -99,12 +99,19 @@ static void free_request(struct hs_request *req)
 	hs_message_close(&req->msg);
 	hs_w_fini(&req->result);
 	for (unsigned i = 0; i < HS_SEND_FDS; i++)
-		if (req->result_fds[i] >= 0)
-			close(req->result_fds[i]);
+		if (req->passing.fds[i] >= 0)
+			close(req->passing.fds[i]);
 	free(req->params);
 	free(req->frame);
 	free(req);
 }
+
+static const struct hs_err no_passing = {
+	.code = HSFEED_ELIMIT,
+	.message =
+		"stream.open: no ring can be handed over: too many descriptors of the daemon's are under way, unread",
+	.hint = "open the stream with the transport inline, or try again later",
+};
 
 void hs_request_finish(struct hs_request *req, int rc)
 {
@@ -119,10 +126,12 @@ void hs_request_finish(struct hs_request *req, int rc)
 		end_result(req);
 	}
 	unlink_request(req);
-	if (!conn->doomed && rc < 0)
+	if (!conn->doomed && rc == 0 && req->passing.fds[0] >= 0) {
+		write_error(&req->passing.instead, req->seq, &no_passing);
+		hs_conn_send_ring(conn, &req->result, &req->passing);
+	} else if (!conn->doomed) {
 		hs_conn_send(conn, &req->result);
-	else if (!conn->doomed)
-		hs_conn_send_fds(conn, &req->result, req->result_fds);
+	}
 	free_request(req);
 	hs_conn_unref(conn);
 }
@@ -269,7 +278,7 @@ static struct hs_request *create_request(struct hs_conn *conn, const struct hs_m
 	req->method = method;
 	req->seq = m->seq;
 	req->uid = conn->uid;
-	req->result_fds[0] = req->result_fds[1] = -1;
+	req->passing.fds[0] = req->passing.fds[1] = -1;
 	req->next = conn->requests;
 	if (req->next)
 		req->next->prev = req;

@@ -52,7 +52,7 @@ struct hs_request {
 	int rc;
 	struct hs_err err;
 	struct hs_wbuf result;
-	int result_fds[HS_SEND_FDS]; // descriptors that go with the answer, the request's; -1: none
+	struct hs_passing passing; // what goes with the answer
 	size_t frame_mark, result_mark;
 };
 

@@ -46,6 +46,7 @@ struct own {
 	bool more;         // the turn stopped before it was done
 	bool gone;         // the client closed its end
 	bool blocked;      // the channel is full: what is left of `out` waits for room
+	bool heard;        // something came: the client has its end
 	bool hot;          // the client keeps a thread busy
 	const char *fault; // what the client did wrong
 	uint64_t rested_ns, nfills;
@@ -219,6 +220,7 @@ static bool hear(struct hs_pump *pump)
 			own->fault = "a descriptor came on a channel";
 			return true;
 		}
+		own->heard = true;
 		own->in_len += (size_t)n;
 		read_frames(pump, own);
 		return true;
@@ -422,6 +424,8 @@ static void settle(struct hs_pump *pump)
 		hs_server_close_fd(pump->server, own->strays[--own->nstrays]);
 	if (pump->dead)
 		return;
+	if (own->heard && pump->conn->unread_ring == pump->id)
+		pump->conn->unread_ring = 0;
 	if (own->fault)
 		hs_conn_bye(pump->conn, HSFEED_EBADREQUEST, own->fault);
 	else if (own->gone)

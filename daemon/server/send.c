@@ -3,13 +3,20 @@
 //
 // A frame that carries a descriptor begins a sendmsg of its own: the kernel then hands the descriptor over with the
 // read that takes the frame's first byte, and with no earlier one.
-#include "conn.h"
+#include "pump.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+// A frame in a buffer of its own.
+struct flat {
+	struct hs_out out; // first member
+	struct iovec piece;
+	struct hs_passing passing;
+};
 
 static void on_retry_closed(uv_handle_t *handle)
 {
@@ -126,6 +133,28 @@ static ssize_t send_some(const struct hs_conn *conn)
 	return sendmsg(conn->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+static void on_flat_done(struct hs_out *out, bool whole);
+
+// Too many descriptors of this process are under way, unread by their receivers. The first frame goes without.
+static void refuse_descriptors(struct hs_conn *conn)
+{
+	struct flat *flat = (struct flat *)conn->out_first;
+	if (flat->out.done != on_flat_done || flat->out.nfds == 0 || flat->passing.instead.failed) {
+		retry_later(conn);
+		return;
+	}
+	for (unsigned i = 0; i < flat->out.nfds; i++)
+		close(flat->passing.fds[i]);
+	flat->out.nfds = 0;
+	free(flat->piece.iov_base);
+	flat->piece = (struct iovec){flat->passing.instead.data, flat->passing.instead.len};
+	flat->out.len = flat->passing.instead.len;
+	flat->passing.instead = (struct hs_wbuf){0};
+	struct hs_pump *pump = hs_pump_find(conn, flat->passing.stream);
+	if (pump)
+		hs_pump_kill(pump, true);
+}
+
 void hs_conn_flush(struct hs_conn *conn)
 {
 	while (conn->out_first && !conn->doomed && !conn->retry) {
@@ -134,9 +163,10 @@ void hs_conn_flush(struct hs_conn *conn)
 			account_sent(conn, (size_t)n);
 		else if (errno == EAGAIN)
 			break;
-		else if (errno == ENOBUFS || errno == ENOMEM ||
-			 errno == ETOOMANYREFS) // the last: descriptors in flight
+		else if (errno == ENOBUFS || errno == ENOMEM)
 			retry_later(conn);
+		else if (errno == ETOOMANYREFS)
+			refuse_descriptors(conn);
 		else if (errno == EPIPE || errno == ECONNRESET)
 			hs_conn_left(conn);
 		else if (errno != EINTR)
@@ -164,56 +194,48 @@ void hs_conn_drop(struct hs_conn *conn, bool (*match)(const struct hs_out *out, 
 	conn->out_last = kept;
 }
 
-// A frame in a buffer of its own.
-struct flat {
-	struct hs_out out; // first member
-	struct iovec piece;
-	int fds[HS_SEND_FDS];
-};
-
 static void on_flat_done(struct hs_out *out, bool whole)
 {
 	struct flat *flat = (struct flat *)out;
 	(void)whole;
 	free(flat->piece.iov_base);
 	for (unsigned i = 0; i < flat->out.nfds; i++)
-		close(flat->fds[i]);
+		close(flat->passing.fds[i]);
+	hs_w_fini(&flat->passing.instead);
 	free(flat);
 }
 
-static bool push_frame(struct hs_conn *conn, struct hs_wbuf *frame, int fds[HS_SEND_FDS])
+static struct flat *push_frame(struct hs_conn *conn, struct hs_wbuf *frame, struct hs_passing *passing)
 {
 	struct flat *flat = frame->failed ? NULL : calloc(1, sizeof(*flat));
 	if (!flat) {
 		hs_w_fini(frame);
 		hs_conn_doom(conn, "out of memory");
-		return false;
+		return NULL;
 	}
 	flat->piece = (struct iovec){frame->data, frame->len};
-	flat->out = (struct hs_out){.pieces = &flat->piece,
-				    .npieces = 1,
-				    .len = frame->len,
-				    .charged = frame->len,
-				    .fds = flat->fds,
-				    .done = on_flat_done};
-	for (unsigned i = 0; i < HS_SEND_FDS && fds[i] >= 0; i++) {
-		flat->fds[flat->out.nfds++] = fds[i];
-		fds[i] = -1;
-	}
+	flat->out = (struct hs_out){
+		.pieces = &flat->piece, .npieces = 1, .len = frame->len, .charged = frame->len, .done = on_flat_done};
 	*frame = (struct hs_wbuf){0};
+	if (passing) {
+		flat->passing = *passing;
+		flat->out.fds = flat->passing.fds;
+		flat->out.nfds = HS_SEND_FDS;
+		*passing = (struct hs_passing){.fds = {-1, -1}};
+	}
 	hs_conn_push(conn, &flat->out);
-	return true;
+	return flat;
 }
 
-void hs_conn_send_fds(struct hs_conn *conn, struct hs_wbuf *frame, int fds[HS_SEND_FDS])
+void hs_conn_send_ring(struct hs_conn *conn, struct hs_wbuf *frame, struct hs_passing *passing)
 {
-	if (push_frame(conn, frame, fds))
+	if (push_frame(conn, frame, passing))
 		hs_conn_flush(conn);
 }
 
 void hs_conn_send(struct hs_conn *conn, struct hs_wbuf *frame)
 {
-	hs_conn_send_fds(conn, frame, (int[HS_SEND_FDS]){-1, -1});
+	hs_conn_send_ring(conn, frame, NULL);
 }
 
 void hs_conn_bye(struct hs_conn *conn, int code, const char *message)

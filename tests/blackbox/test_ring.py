@@ -3,15 +3,18 @@
 release and a seek do. (test_ring_hostile.py has the others, test_ring_ends.py how a ring ends.)"""
 import errno
 import fcntl
+import json
 import mmap
 import os
 import random
 import select
 import socket
+import subprocess
+import threading
 
 import pytest
 
-from conftest import need_binaries
+from conftest import HSFEED, need_binaries
 from protoclient import Client, Refused
 from ringclient import ITEM, ROWS, Ring, finish, inline, start
 
@@ -371,16 +374,56 @@ def test_200_rings_of_one_connection_all_give_their_epoch(client, ring):
     assert all(r.next() is None for r in rings)
 
 
-def test_openings_that_cross_each_get_their_own_descriptors(client):
-    sizes = [1, 50, 3, 20, 7]
-    seqs = [client.send("stream.open", transport="ring", **{**SMALL, "batch_size": n}) for n in sizes]
-    for seq, n in zip(seqs, sizes):
-        r = Ring.__new__(Ring)
-        r.client, r.opened = client, client.answer(seq)
-        r.take(60)
-        assert os.fstat(r.fd).st_size >= r.slots * r.slot_bytes
-        assert r.next()["rows"] == n
-        r.close()
+def test_the_answer_with_one_rings_descriptors_is_read_before_the_next_is_asked_for(client):
+    seqs = [client.send("stream.open", transport="ring", **SMALL) for _ in range(5)]
+    answers = {}
+    while len(answers) < 5:
+        value = client.receive()
+        if value[0] == 1:
+            answers[value[1]] = value[2:]
+    assert answers[seqs[0]][0] is None and len(client.fds) == 2
+    assert [answers[seq][0]["code"] for seq in seqs[1:]] == ["limit"] * 4
+    r = Ring.__new__(Ring)
+    r.client, r.opened = client, answers[seqs[0]][1]
+    r.take(60)
+    for n in (1, 50, 3, 20, 7):
+        other = Ring(client, **{**SMALL, "batch_size": n})
+        assert os.fstat(other.fd).st_size >= other.slots * other.slot_bytes
+        assert other.next()["rows"] == n
+        other.close()
+    assert r.next()["rows"] == SMALL["batch_size"]
+    r.close()
+
+
+def test_the_command_takes_the_socket_where_descriptors_do_not_arrive(daemon, tmp_path):
+    """Between it and the daemon stands something that passes bytes on, and nothing else."""
+    path = tmp_path / "bytes.sock"
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(path))
+    listener.listen()
+
+    def pass_on():
+        inner, _ = listener.accept()
+        outer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        outer.connect(str(daemon.socket))
+        ends = {inner: outer, outer: inner}
+        while True:
+            for s in select.select(list(ends), [], [])[0]:
+                data = s.recv(1 << 16)
+                if not data:
+                    inner.close()
+                    outer.close()
+                    return
+                ends[s].sendall(data)
+
+    thread = threading.Thread(target=pass_on)
+    thread.start()
+    args = ["stream", "rows", "--fold", "0", "--format", "digest", "--json"]
+    done = subprocess.run([HSFEED, *args, "--socket", path], capture_output=True, text=True, timeout=60, check=True)
+    thread.join()
+    listener.close()
+    came = json.loads(done.stdout)
+    assert came["stream"]["transport"] == "inline" and came["digest"] == daemon.json(*args[:-1])["digest"]
 
 
 def test_the_command_gives_the_same_digest_where_descriptors_cannot_pass(daemon):
