@@ -67,7 +67,6 @@ struct hs_conn {
 	struct hs_handle *handles;
 	unsigned nhandles;
 	uint32_t next_handle, next_stream;
-	uint32_t unread_ring; // the stream whose ring's descriptors the client may not have taken yet; 0: none
 	struct hs_pump *pumps;
 	unsigned npumps;
 };

@@ -68,6 +68,7 @@ static void fini(struct hs_pump *pump)
 	free(own);
 	if (pump->memory)
 		munmap(pump->memory, pump->memory_bytes);
+	pump->memory = NULL;
 }
 
 // ---- frames ----

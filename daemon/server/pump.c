@@ -32,6 +32,9 @@ static int charge(struct hs_pump *pump, const struct hs_pump_options *options, s
 
 void hs_pump_discharge(struct hs_pump *pump, struct hs_user *user)
 {
+	if (pump->discharged)
+		return;
+	pump->discharged = true;
 	__atomic_fetch_sub(&user->slot_bytes, pump->cost, __ATOMIC_RELAXED);
 }
 
@@ -118,6 +121,8 @@ static void run_end(struct hs_chore *chore)
 	}
 	hs_stream_destroy(pump->stream); // its files are nobody's now
 	pump->stream = NULL;
+	if (pump->left)
+		hs_ring_free(pump);
 }
 
 static void wait_for_client(struct hs_pump *pump)
@@ -132,11 +137,13 @@ static void on_end(struct hs_chore *chore)
 {
 	struct hs_pump *pump = (struct hs_pump *)chore;
 	hs_server_sweep_store(pump->server);
+	if (pump->attached && !pump->memory)
+		hs_pump_discharge(pump, pump->conn->user);
 	if (pump->kept && !pump->server->stopping) {
 		wait_for_client(pump);
 		return;
 	}
-	if (pump->kept) { // only its memory is left
+	if (pump->kept) { // only its memory and its channel are left
 		pump->kept = false;
 		free_parts(pump);
 	}

@@ -46,7 +46,8 @@ struct hs_pump {
 	bool halt;         // atomic: the turn shall end soon
 	bool ended;        // the epoch's end was reached
 	bool dead;         // closed; goes when nothing uses it any more
-	bool kept;         // its ring stays, and stays charged, until the client lets go of the channel
+	bool kept;         // its channel stays until the client lets go of it; and its ring, where we ended it
+	bool discharged;   // the account has back what it cost
 	bool left;         // dead because the client is done with it: the ring's pages may go, whoever still maps them
 	bool attached;
 	struct hs_request *seek; // waits for, or is in, its seek
@@ -75,8 +76,9 @@ struct hs_pump *hs_pump_find(struct hs_conn *conn, uint64_t id);
 void hs_pump_seek(struct hs_pump *pump, struct hs_request *req);
 void hs_pump_start(struct hs_pump *pump); // a turn, if one is due
 
-// hs_ring_keep is asked before a pump's end whether its ring must outlive it; hs_ring_wait then waits for the client.
+// hs_ring_keep is asked at a pump's end whether something of it must stay; hs_ring_wait then waits for the client.
 bool hs_ring_keep(const struct hs_pump *pump);
+void hs_ring_free(struct hs_pump *pump); // its memory alone
 void hs_ring_wait(struct hs_pump *pump);
 void hs_pump_let_go(struct hs_pump *pump); // a kept one: it ends at last
 

@@ -46,7 +46,6 @@ struct own {
 	bool more;         // the turn stopped before it was done
 	bool gone;         // the client closed its end
 	bool blocked;      // the channel is full: what is left of `out` waits for room
-	bool heard;        // something came: the client has its end
 	bool hot;          // the client keeps a thread busy
 	const char *fault; // what the client did wrong
 	uint64_t rested_ns, nfills;
@@ -123,14 +122,20 @@ static int init(struct hs_pump *pump)
 	return 0;
 }
 
+void hs_ring_free(struct hs_pump *pump)
+{
+	if (!pump->memory)
+		return;
+	if (pump->left) // whoever still maps it could otherwise keep more than is charged
+		madvise(pump->memory, pump->memory_bytes, MADV_REMOVE);
+	munmap(pump->memory, pump->memory_bytes);
+	pump->memory = NULL;
+}
+
 static void fini(struct hs_pump *pump)
 {
 	struct own *own = pump->own;
-	if (pump->memory) {
-		if (pump->left) // whoever still maps it could otherwise keep more than is charged
-			madvise(pump->memory, pump->memory_bytes, MADV_REMOVE);
-		munmap(pump->memory, pump->memory_bytes);
-	}
+	hs_ring_free(pump);
 	if (!own)
 		return;
 	if (own->watched) // a child on its way to exec may still have a copy that would keep it watched
@@ -220,7 +225,6 @@ static bool hear(struct hs_pump *pump)
 			own->fault = "a descriptor came on a channel";
 			return true;
 		}
-		own->heard = true;
 		own->in_len += (size_t)n;
 		read_frames(pump, own);
 		return true;
@@ -424,8 +428,6 @@ static void settle(struct hs_pump *pump)
 		hs_server_close_fd(pump->server, own->strays[--own->nstrays]);
 	if (pump->dead)
 		return;
-	if (own->heard && pump->conn->unread_ring == pump->id)
-		pump->conn->unread_ring = 0;
 	if (own->fault)
 		hs_conn_bye(pump->conn, HSFEED_EBADREQUEST, own->fault);
 	else if (own->gone)
@@ -444,11 +446,14 @@ static void drop(struct hs_pump *pump)
 
 const struct hs_transport hs_ring = {init, fini, due, begin, turn, settle, drop, sizeof(struct own) + CHANNEL_BYTES};
 
-// Where it is we who end a connection, its client may still have views of the ring: they must not turn into zeros. Nor
-// may a client keep memory that nobody is charged for: it is charged until it lets go of its end of the channel.
+// A stream's end is not its channel's: we keep our end until the client lets go of its own.
+//
+// Until it does, it may not even have received the descriptors, which then are the kernel's and ours to answer for:
+// they stay counted among the user's. And where it is we who end the connection, it may have views of the ring: those
+// must not turn into zeros, nor may it keep memory that nobody is charged for, so that stays, and stays charged, too.
 bool hs_ring_keep(const struct hs_pump *pump)
 {
-	return pump->transport == &hs_ring && pump->attached && !pump->left && !pump->server->stopping;
+	return pump->transport == &hs_ring && pump->attached && !pump->server->stopping;
 }
 
 void hs_ring_wait(struct hs_pump *pump)

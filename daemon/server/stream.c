@@ -3,10 +3,8 @@
 #include "stream.h"
 
 #include <limits.h>
-#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 #include "base/sha256.h"
 #include "file.h"
@@ -93,27 +91,6 @@ static unsigned slots_of(const struct open_params *p, const struct hs_limits *li
 	return p->slots ? (unsigned)p->slots : usual < most ? usual : most;
 }
 
-// Is the answer still to come?
-static bool is_opening(const struct hs_conn *conn)
-{
-	const struct hs_request *req = conn->requests;
-	while (req && !(req->method->run == hs_req_stream_open_run && req->state &&
-			((const struct opening *)req->state)->ring))
-		req = req->next;
-	return req != NULL;
-}
-
-// One ring's descriptors at a time are on their way in a connection: a client that does not read could otherwise fill
-// the daemon, or the kernel, with them. They were read when something came on the channel, or when nothing is unread.
-static bool has_unread_ring(struct hs_conn *conn)
-{
-	int unread = 1;
-	if (conn->unread_ring && !conn->out_first && !is_opening(conn) && ioctl(conn->fd, SIOCOUTQ, &unread) == 0 &&
-	    unread == 0)
-		conn->unread_ring = 0;
-	return conn->unread_ring != 0;
-}
-
 int hs_req_stream_open_begin(struct hs_request *req)
 {
 	const struct open_params *p = req->params;
@@ -133,20 +110,13 @@ int hs_req_stream_open_begin(struct hs_request *req)
 			   (unsigned long long)hs_user_fds_max());
 		return hs_err_hint(&req->err, "close some, or open streams with the transport inline");
 	}
-	if (p->transport && has_unread_ring(req->conn)) {
-		hs_err_set(&req->err, HSFEED_ELIMIT,
-			   "stream.open: the answer with the connection's last ring is not read yet");
-		return hs_err_hint(&req->err, "read it before asking for the next ring, or use the transport inline");
-	}
 	struct opening *o = calloc(1, sizeof(*o));
 	if (!o)
 		return hs_err_nomem(&req->err, "opening a stream");
 	o->ring = p->transport;
-	user->rings += o->ring; // given back by settle, or by the pump's end
+	user->rings += o->ring; // given back by settle, or when the client lets go of it
 	o->id = ++req->conn->next_stream;
 	o->slots = slots_of(p, limits);
-	if (o->ring)
-		req->conn->unread_ring = o->id;
 	o->slot_bytes = &user->slot_bytes;
 	req->conn->npumps++; // settle gives it back when no stream comes of it
 	req->state = o;
@@ -421,11 +391,8 @@ int hs_req_stream_open_settle(struct hs_request *req)
 	struct hs_pump *pump = o->pump;
 	req->state = NULL;
 	int rc = req->conn->doomed || req->server->stopping ? HSFEED_ELOST : req->rc;
-	if (rc < 0) {
+	if (rc < 0)
 		req->conn->user->rings -= o->ring;
-		if (req->conn->unread_ring == o->id)
-			req->conn->unread_ring = 0;
-	}
 	free(o);
 	if (rc < 0) {
 		req->conn->npumps--;

@@ -229,6 +229,9 @@ def test_one_users_rings_cannot_hold_all_descriptors(tmp_path):
     assert e.value.code == "limit" and "40 handles and rings" in e.value.message
     c.call("stream.open", **SMALL, slots=1)
     c.call("stream.close", stream=rings[0].id)
+    with pytest.raises(Refused):  # it could be unread as well
+        Ring(c, **SMALL, slots=1)
+    rings[0].channel.close()
     opens(c, **SMALL, slots=1).close()
     for r in rings:
         r.close()
