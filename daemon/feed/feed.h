@@ -158,6 +158,7 @@ struct hs_feed_source *hs_stream_get_source(const struct hs_stream *stream);
 size_t hs_stream_rows(const struct hs_stream *stream);    // the order's length
 size_t hs_stream_samples(const struct hs_stream *stream); // this rank's, from at on
 size_t hs_stream_batches(const struct hs_stream *stream);
+size_t hs_stream_scratch_bytes(const struct hs_stream *stream); // memory of its own, slots and shared things apart
 
 // hs_stream_fill writes the next batch into a slot (layout.slot_bytes, 64-byte aligned), every byte of every array that
 // the batch uses. 1: a batch; 0: the epoch's end (stays so until a seek). It cannot fail: everything was checked at

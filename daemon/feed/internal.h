@@ -72,6 +72,7 @@ int hs_feed_layout_init(const struct hs_feed_source *source, const struct hs_str
 // What the gather copies (gather.c), per role.
 struct hs_patterns {
 	size_t width;  // the widest row
+	size_t bytes;  // of what follows
 	bool left;     // padding
 	uint8_t *mask; // [2 * width]; NULL: rows are too wide to be worth it
 	uint8_t *pads; // [width], in the same memory

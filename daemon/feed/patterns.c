@@ -30,6 +30,7 @@ int hs_feed_patterns_init(struct hs_patterns *p, const struct hs_encoding *e, si
 	if (!memory)
 		return -ENOMEM;
 	p->mask = memory;
+	p->bytes = 3 * width * (narrow ? 4 : 8);
 	p->pads = memory + 2 * width * (narrow ? 4 : 8);
 	for (size_t i = 0; i < width; i++) {
 		put(p->mask, narrow, i, !e->pad_left);

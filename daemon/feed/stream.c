@@ -222,6 +222,14 @@ size_t hs_stream_batches(const struct hs_stream *stream)
 	return hs_deal_batches(&stream->deal);
 }
 
+size_t hs_stream_scratch_bytes(const struct hs_stream *stream)
+{
+	size_t bytes = stream->spec.batch_size * sizeof(*stream->rows);
+	for (size_t i = 0; i < hs_feed_source_nroles(stream->source); i++)
+		bytes += stream->patterns[i].bytes;
+	return bytes;
+}
+
 int hs_stream_fill(struct hs_stream *stream, void *slot, struct hs_fill *ret)
 {
 	const struct hs_deal *deal = &stream->deal;

@@ -86,7 +86,8 @@ int hs_pump_create(struct hs_server *server, struct hs_stream *stream, const str
 				 .memory_bytes = bytes ? (bytes + page - 1) / page * page : page,
 				 .channel = -1,
 				 .fds = {-1, -1}};
-	pump->cost = pump->memory_bytes + STREAM_BYTES + pump->transport->bytes + options->nslots * SLOT_BYTES;
+	pump->cost = pump->memory_bytes + STREAM_BYTES + pump->transport->bytes + options->nslots * SLOT_BYTES +
+		     hs_stream_scratch_bytes(stream);
 	int rc = init(pump, options, reterr);
 	if (rc < 0) {
 		free_parts(pump);
