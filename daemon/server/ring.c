@@ -358,17 +358,18 @@ static void begin(struct hs_pump *pump)
 	((struct own *)pump->own)->wanted = false;
 }
 
-// How many slots are announced together: one to a client that has none, several otherwise.
-static unsigned at_once(const struct hs_pump *pump)
+// How many slots are announced together: one to a client that has none and may sleep, then more, since each
+// announcement costs as much as filling half a batch.
+static unsigned several(const struct hs_pump *pump)
 {
-	const struct own *own = pump->own;
-	return own->nempty == pump->nslots ? 1 : (pump->nslots + 3) / 4;
+	return (pump->nslots + 3) / 4;
 }
 
 static void full_turn(struct hs_pump *pump, uint64_t generation)
 {
 	struct own *own = pump->own;
 	uint64_t most = pump->nbatches + TURN_MAX, least = pump->nbatches + TURN_MIN;
+	unsigned together = own->nempty == pump->nslots ? 1 : several(pump);
 	while (tell(own) && !own->fault && !__atomic_load_n(&pump->halt, __ATOMIC_RELAXED)) {
 		hear_all(pump);
 		if (own->gone || own->fault || pump->ended)
@@ -378,7 +379,8 @@ static void full_turn(struct hs_pump *pump, uint64_t generation)
 				return;
 			continue;
 		}
-		fill_some(pump, generation, at_once(pump));
+		fill_some(pump, generation, together);
+		together = 2 * together < several(pump) ? 2 * together : several(pump);
 		own->more = pump->nbatches >= most;
 		pump->chore.again = pump->nbatches >= least && hs_chore_is_waited_for(&pump->chore);
 		if (own->more || pump->chore.again) {
