@@ -92,6 +92,29 @@ def test_the_same_again_does_nothing_and_says_so(shared_db, demo_set, demo, caps
     assert "known already, nothing was done" in capsys.readouterr().err
 
 
+def test_a_datasets_default_is_the_first_role_of_its_own_tokenizers(db, demo, caplog, capsys):
+    tokenizer = demo / "tokenizer"
+
+    def ingest(*roles):
+        return db.ingest("roles", texts=["a b", "b"], tokenizers={role: tokenizer for role in roles})
+
+    assert ingest("text").roles == ("text",) and caplog.text == ""
+    added = ingest("teacher", "student")
+    assert added.roles == ("teacher", "student", "text") and added.default_role == "teacher"
+    assert "hsfeed: roles has other roles from before: text; the default here is teacher" in caplog.text
+    capsys.readouterr()
+    known = ingest("student", "teacher")
+    assert known.roles == ("student", "teacher", "text") and known.default_role == "student"
+    said = capsys.readouterr().err
+    assert "known already" in said and "  roles student, teacher, text; the default is student\n" in said
+    assert [role["default"] for role in known.info["roles"]] == [True, False, False]
+    assert list(known[0]["ids"]) == list(known.roles) and added.default_role == "teacher"
+    assert db.dataset("roles").default_role == "text"
+    more = db.add("roles", {"fourth": tokenizer}, quiet=True)
+    assert more.roles[0] == more.default_role == "fourth"
+    assert known.add(tokenizer, role="fifth", quiet=True).default_role == "student"
+
+
 def test_the_report_names_every_row_that_was_dropped(shared_db, demo, tmp_path, capsys):
     path = tmp_path / "r.csv"
     path.write_text("text,y\na,1\n,0\nNA,1\nb,\nc,0\n" + "d,1\n" * 200)
@@ -299,7 +322,7 @@ def test_more_encodings_come_later(db, demo, tmp_path, capsys):
     moved = ds.add({"student": demo / "tokenizer"}, normalize="nfkc")
     assert "role student moved" in capsys.readouterr().err
     assert moved.encodings["student"] != pinned.encodings["student"] == pinned.encodings["text"]
-    assert db.add("adds", {"fourth": demo / "tokenizer"}, quiet=True).roles[-1] == "fourth"
+    assert db.add("adds", {"fourth": demo / "tokenizer"}, quiet=True).roles == ("fourth", "text", "student")
 
 
 def test_why_names_what_would_change(shared_db, demo_set, demo):

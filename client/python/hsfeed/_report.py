@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+log = logging.getLogger("hsfeed")
 
 _REASONS = {
     "missing_text": "without text",
@@ -26,6 +29,11 @@ def say(*lines: str) -> None:
         print(f"hsfeed: {line}", file=sys.stderr, flush=True)
 
 
+def warn(sentence: str) -> None:
+    """What should be known goes to the logger "hsfeed": on stderr where logging is not set up."""
+    log.warning("hsfeed: %s", sentence)
+
+
 def short(identity: str) -> str:
     return identity[:6]
 
@@ -38,8 +46,8 @@ def lines_of(what: Mapping[str, Any], most: int = 10) -> str:
     return f"{'line' if rows == 1 else 'lines'} {text}{more}"
 
 
-def ingest_lines(answer: Mapping[str, Any], empty_texts: int = 0) -> list[str]:
-    """What `ingest` and `add` answered."""
+def ingest_lines(answer: Mapping[str, Any], empty_texts: int = 0, roles: Sequence[str] = ()) -> list[str]:
+    """What `ingest` and `add` answered; roles: of the Dataset that is made of it, its default first."""
     ref = f"{answer['dataset']}@{short(answer['version'])}"
     lines = [f"{ref}: {_STATES.get(answer['state'], answer['state'])}"]
     if answer.get("previous"):
@@ -55,6 +63,8 @@ def ingest_lines(answer: Mapping[str, Any], empty_texts: int = 0) -> list[str]:
         )
     if answer["state"] != "known":
         lines += [_role_line(role) for role in answer["roles"]]
+    elif roles:
+        lines.append(f"  roles {', '.join(roles)}; the default is {roles[0]}")
     lines += [_moved_line(role) for role in answer["roles"] if role.get("previous")]
     return lines
 

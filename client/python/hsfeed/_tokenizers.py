@@ -20,7 +20,7 @@ def resolved(tokenizers: Any, normalize: str | Mapping[str, str] | None) -> Iter
     """Yields one dict(role, name, folder?, normalize?) per tokenizer; objects lie in temporary folders
     meanwhile.
     """
-    by_role = tokenizers if isinstance(tokenizers, Mapping) else {DEFAULT_ROLE: tokenizers}
+    by_role = _by_role(tokenizers)
     if isinstance(tokenizers, (list, tuple)):
         raise BadArgument("several tokenizers need roles", "tokenizers={'teacher': ..., 'student': ...}")
     for role in normalize if isinstance(normalize, Mapping) else ():
@@ -28,6 +28,15 @@ def resolved(tokenizers: Any, normalize: str | Mapping[str, str] | None) -> Iter
             raise BadArgument(f"normalize names the role {role!r}, which has no tokenizer here")
     with ExitStack() as stack:
         yield [_resolve(str(role), one, normalize, stack) for role, one in by_role.items()]
+
+
+def roles_of(tokenizers: Any) -> list[str]:
+    """The roles that `tokenizers=` names, in its order."""
+    return [str(role) for role in _by_role(tokenizers)]
+
+
+def _by_role(tokenizers: Any) -> Mapping[Any, Any]:
+    return tokenizers if isinstance(tokenizers, Mapping) else {DEFAULT_ROLE: tokenizers}
 
 
 def _resolve(

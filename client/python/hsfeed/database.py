@@ -160,7 +160,7 @@ class Database:
                         unlabelled. Arrays may be numpy's, torch's, pandas' or lists; of numbers, bools or
                         strings
         tokenizers      {role: tokenizer}, or one (role "text"): a folder, a hub name in the local cache, or a
-                        tokenizer of transformers or tokenizers
+                        tokenizer of transformers or tokenizers. The first is the Dataset's default role
         text_column     found by name (Comments, text, content, ...) unless given
         clean           steps in order, of "urls", "whitespace", "latin", "remove:TEXT", "data.py"; or a
                         function from str to str: then what it makes is the source (in memory: no line numbers
@@ -187,9 +187,12 @@ class Database:
         given = {"file": file, "texts": texts, "data": data}
         empty = self._put_source(options, given, labels, clean, tokenizers, progress)
         answer = self._with_tokenizers("ingest", options, tokenizers, normalize, progress)
-        if not quiet:
-            _report.say(*_report.ingest_lines(answer, empty))
-        return Dataset(self, self.call("show", {"name": f"{answer['dataset']}@{answer['version']}"}))
+        ds = self._made(answer, tokenizers, quiet, empty)
+        others = [role for role in ds.roles if role not in _tokenizers.roles_of(tokenizers)]
+        if others:
+            names = ", ".join(others)
+            _report.warn(f"{ds.name} has other roles from before: {names}; the default here is {ds.roles[0]}")
+        return ds
 
     def add(
         self,
@@ -208,9 +211,15 @@ class Database:
         """
         options = {"name": name.ref if isinstance(name, Dataset) else name}
         answer = self._with_tokenizers("add", options, tokenizers, normalize, progress)
+        return self._made(answer, tokenizers, quiet)
+
+    def _made(self, answer: Mapping[str, Any], tokenizers: Any, quiet: bool, empty_texts: int = 0) -> Dataset:
+        """The dataset of an answer to ingest or add, which says what was done."""
+        ref = f"{answer['dataset']}@{answer['version']}"
+        ds = Dataset(self, self.call("show", {"name": ref}), _tokenizers.roles_of(tokenizers))
         if not quiet:
-            _report.say(*_report.ingest_lines(answer))
-        return Dataset(self, self.call("show", {"name": f"{answer['dataset']}@{answer['version']}"}))
+            _report.say(*_report.ingest_lines(answer, empty_texts, ds.roles))
+        return ds
 
     def why(
         self,

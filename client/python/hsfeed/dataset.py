@@ -29,11 +29,14 @@ class Dataset:
     name      the dataset's name             version  the version's id, 64 hex digits
     ref       name@version                   labels   names of the label columns, a tuple
     roles     names of the roles, a tuple    info     all that `show` tells, a dict
+
+    default_role is the first role of the `tokenizers=` that made this object, else the role "text" if there,
+    else the first that was ingested. Roles that were named are first in roles.
     """
 
-    def __init__(self, database: Database, info: Mapping[str, Any]) -> None:
+    def __init__(self, database: Database, info: Mapping[str, Any], first: Sequence[str] = ()) -> None:
         self._database = database
-        self.info = dict(info)
+        self.info = _with_roles_first(info, first)
         self.name: str = info["name"]
         self.socket = database.socket
         self.version: str = info["version_info"]["version"]
@@ -102,12 +105,13 @@ class Dataset:
         """More encodings from the stored texts: `add({"student": "org/model"})`, or `add("org/model",
         role="student")`.
 
-        Returns self, with the new roles. Arguments and errors as Database.add.
+        Returns self, with the new roles; its default role stays. Arguments and errors as Database.add.
         """
         given = tokenizer if tokenizers is None else tokenizers
         if role is not None:
             given = {role: given}
-        self.info = self._database.add(self, given, normalize=normalize, progress=progress, quiet=quiet).info
+        more = self._database.add(self, given, normalize=normalize, progress=progress, quiet=quiet)
+        self.info = _with_roles_first(more.info, self.roles)
         return self
 
     # ---- rows
@@ -298,6 +302,18 @@ def check_plan(plan: Mapping[str, Any] | None) -> dict[str, Any]:
         given[key] = int(given[key])
     given["shuffle"] = bool(given["shuffle"])
     return {key: value for key, value in given.items() if value is not None}
+
+
+def _with_roles_first(info: Mapping[str, Any], first: Sequence[str]) -> dict[str, Any]:
+    """What `show` told, with these roles in front, and the first of them as the default."""
+    by_name = {role["role"]: role for role in info["roles"]}
+    named = [by_name.pop(name) for name in first if name in by_name]
+    if named:
+        default = named[0]["role"]
+        roles = [{**role, "default": role["role"] == default} for role in (*named, *by_name.values())]
+    else:
+        roles = list(info["roles"])
+    return {**info, "roles": roles}
 
 
 def _with_arrays(page: dict[str, Any]) -> dict[str, Any]:
