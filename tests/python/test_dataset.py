@@ -7,6 +7,8 @@ import csv
 import os
 import re
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -186,7 +188,7 @@ def test_errors_of_a_source_have_classes(shared_db, demo, tmp_path):
         ingest(path, tokenizers=[demo / "tokenizer"])
     with pytest.raises(hsfeed.BadArgument, match="the role 'b'"):
         ingest(path, normalize={"b": "nfc"})
-    with pytest.raises(hsfeed.BadArgument, match="is a int"):
+    with pytest.raises(hsfeed.BadArgument, match="is an int"):
         ingest(path, tokenizers=5)
     path.write_text("text,y\nNA,1\nb,0\n")
     with pytest.raises(hsfeed.NaWords):
@@ -257,13 +259,53 @@ def test_a_function_cleans_numbers_positives_and_several_labels(shared_db, demo,
     assert bare.labels == () and texts_of(bare) == ["A", "B"]
 
 
+def test_a_function_on_a_file_is_reported_with_the_files_lines(db, demo, tmp_path, capsys):
+    path = tmp_path / "c.csv"
+    path.write_text("Comments,y\na,1\n,0\nNA,1\nb,\nc,0\n" + "d,1\n" * 200)
+    ds = db.ingest("lines", path, labels=["y"], tokenizers=demo / "tokenizer", clean=str.upper)
+    said = capsys.readouterr().err
+    assert f"  {path}, as it was read:\nhsfeed:   205 rows read, 202 kept, 3 dropped" in said
+    assert "dropped 2 without text: lines 3, 4" in said and "dropped 1 without a label: line 5" in said
+    assert '"NA" counts as missing: line 4' in said and "202 rows read, 202 kept, 0 dropped" in said
+    assert "clean: a function" in said and "clean none" not in said
+    assert ds.info["version_info"]["text_column"] == "Comments"
+    db.ingest("lines", path, labels=["y"], tokenizers=demo / "tokenizer", clean=str.upper)
+    said = capsys.readouterr().err
+    assert "known already" in said and "rows read" not in said
+    db.ingest("memory", texts=["a"], tokenizers=demo / "tokenizer", clean=str.upper)
+    assert "clean: a function" in capsys.readouterr().err
+
+
+KILLED = """
+import os, signal, sys, hsfeed
+db = hsfeed.connect(sys.argv[1])
+kill = lambda text: os.kill(os.getpid(), signal.SIGKILL)
+db.ingest("killed", sys.argv[2], labels=None, tokenizers=sys.argv[3], clean=kill)
+"""
+
+
+def test_what_a_killed_process_left_uncleaned_goes_with_the_next_ingest(daemon, db, demo):
+    ours = [daemon.socket, demo / "comments.csv", demo / "tokenizer"]
+    done = subprocess.run([sys.executable, "-c", KILLED, *map(str, ours)], timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    (left,) = [d["name"] for d in db.datasets()]
+    assert left.startswith("killed.uncleaned-")
+    alive = f"killed.uncleaned-{os.getpid()}-" + left.split("-", 2)[2]
+    for name in (alive, "killed.uncleaned-mine"):
+        db.ingest(name, texts=["a"], tokenizers=demo / "tokenizer", quiet=True)
+    db.ingest("killed", texts=["a"], tokenizers=demo / "tokenizer", quiet=True)
+    assert {d["name"] for d in db.datasets()} == {alive, "killed.uncleaned-mine", "killed"}
+
+
 def test_a_function_that_makes_no_text_is_told(shared_db, demo, tmp_path):
     path = tmp_path / "f.csv"
     path.write_text("text,y\na,1\nb,0\n")
-    with pytest.raises(hsfeed.BadArgument, match="clean made a NoneType of text 0"):
+    with pytest.raises(hsfeed.BadArgument, match="clean made a NoneType of the text of .*f.csv, line 2;"):
         shared_db.ingest("failing", path, labels="y", tokenizers=demo / "tokenizer", clean=lambda text: None)
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError if sys.version_info >= (3, 11) else hsfeed.BadArgument) as caught:
         shared_db.ingest("failing", path, labels="y", tokenizers=demo / "tokenizer", clean=lambda text: 1 / 0)
+    said = getattr(caught.value, "__notes__", [str(caught.value)])[0]
+    assert said.startswith(f"hsfeed: clean failed on the text of {path}, line 2")
     assert [d["name"] for d in shared_db.datasets() if "failing" in d["name"]] == []
 
 

@@ -130,7 +130,7 @@ def test_a_nul_and_half_a_pair_are_refused_with_a_sentence(put):
 def test_missing_texts_and_labels_are_refused_not_dropped(put):
     with pytest.raises(hsfeed.BadArgument, match=r"texts\[1\] is missing, not a str"):
         put(texts=["a", None])
-    with pytest.raises(hsfeed.BadArgument, match=r"texts\[0\] is a int, not a str"):
+    with pytest.raises(hsfeed.BadArgument, match=r"texts\[0\] is an int, not a str"):
         put(texts=[3, "a"])
     with pytest.raises(hsfeed.BadLabel, match="the label of text 1 is missing"):
         put(texts=["a", "b"], labels=[1, None])

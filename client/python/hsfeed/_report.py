@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 log = logging.getLogger("hsfeed")
 
@@ -46,7 +46,16 @@ def lines_of(what: Mapping[str, Any], most: int = 10) -> str:
     return f"{'line' if rows == 1 else 'lines'} {text}{more}"
 
 
-def ingest_lines(answer: Mapping[str, Any], empty_texts: int = 0, roles: Sequence[str] = ()) -> list[str]:
+class Prepared(NamedTuple):
+    """What was done with a source before the daemon had it."""
+
+    empty_texts: int = 0  # how many were written as a space
+    function: bool = False  # whether one cleaned the texts
+    file: str = ""  # that was read first
+    file_info: Mapping[str, Any] | None = None  # and what the daemon told of it
+
+
+def ingest_lines(answer: Mapping[str, Any], done: Prepared, roles: Sequence[str]) -> list[str]:
     """What `ingest` and `add` answered; roles: of the Dataset that is made of it, its default first."""
     ref = f"{answer['dataset']}@{short(answer['version'])}"
     lines = [f"{ref}: {_STATES.get(answer['state'], answer['state'])}"]
@@ -55,12 +64,10 @@ def ingest_lines(answer: Mapping[str, Any], empty_texts: int = 0, roles: Sequenc
             f"  the name moved; it was {short(answer['previous'])}, which open loaders and saved states keep"
         )
     if answer["state"] == "new":
-        lines += _version_lines(answer["version_info"])
-    if empty_texts:
-        lines.append(
-            f"  {empty_texts:,} empty {'text is' if empty_texts == 1 else 'texts are'} stored as one space, "
-            "which has no tokens"
-        )
+        lines += _first_lines(done) + _version_lines(answer["version_info"], done.function)
+    if done.empty_texts:
+        what = "text is" if done.empty_texts == 1 else "texts are"
+        lines.append(f"  {done.empty_texts:,} empty {what} stored as one space, which has no tokens")
     if answer["state"] != "known":
         lines += [_role_line(role) for role in answer["roles"]]
     elif roles:
@@ -69,7 +76,18 @@ def ingest_lines(answer: Mapping[str, Any], empty_texts: int = 0, roles: Sequenc
     return lines
 
 
-def _version_lines(info: Mapping[str, Any]) -> list[str]:
+def _first_lines(done: Prepared) -> list[str]:
+    if done.file_info is None:
+        return []
+    return [
+        f"  {done.file}, as it was read:",
+        *_row_lines(done.file_info),
+        "  and what the function made of it:",
+    ]
+
+
+def _row_lines(info: Mapping[str, Any]) -> list[str]:
+    """What was done with every row, by lines of the source."""
     report = info["report"]
     dropped = report["rows_read"] - info["rows"]
     lines = [f"  {report['rows_read']:,} rows read, {info['rows']:,} kept, {dropped:,} dropped"]
@@ -81,16 +99,21 @@ def _version_lines(info: Mapping[str, Any]) -> list[str]:
     for key, words in (("short_rows", "with too few fields"), ("empty_texts", "whose text is empty, kept")):
         if report[key]["rows"]:
             lines.append(f"  {report[key]['rows']:,} rows {words}: {lines_of(report[key])}")
-    lines += [_label_line(label) for label in info["labels"]]
-    same = report["duplicates"]
+    return lines
+
+
+def _version_lines(info: Mapping[str, Any], function: bool) -> list[str]:
+    lines = _row_lines(info) + [_label_line(label) for label in info["labels"]]
+    same = info["report"]["duplicates"]
     if same["rows"]:
         lines.append(
             f"  {same['rows']:,} duplicate texts; "
             f"{same['conflicting_groups']:,} groups of them have different labels"
         )
-    lines.append(
-        "  options: " + ", ".join(f"{key} {_option(value)}" for key, value in info["options"].items())
-    )
+    options = {key: f"{key} {_option(value)}" for key, value in info["options"].items()}
+    if function:
+        options["clean"] = "clean: a function"
+    lines.append("  options: " + ", ".join(options.values()))
     return lines
 
 

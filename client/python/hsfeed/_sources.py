@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .errors import BadArgument, BadColumn, BadLabel, BadText
+from .errors import BadArgument, BadColumn, BadLabel, BadText, a
 
 # Where the daemon looks for the text column, in this order.
 TEXT_COLUMNS = ("Comments", "comments", "Comment", "comment", "text", "Text", "content", "comment_text")
@@ -41,7 +41,8 @@ def from_texts(
     columns, label_type = _label_columns(labels, len(cells))
     for name, values in columns.items():
         _refuse_missing(name, values)
-    return _source(cells, columns, list(columns), label_type, "texts in memory", clean, drop_empty)
+    cells = cleaned(cells, clean, lambda i: f"text {i}")
+    return _source(cells, columns, list(columns), label_type, "texts in memory", drop_empty)
 
 
 def from_frame(
@@ -70,20 +71,21 @@ def from_frame(
         for i, name in enumerate(names)
     }
     label_type = _type_of_labels([frame.iloc[:, names.index(name)].to_numpy() for name in labels or ()])
-    texts = columns.pop(text)
+    texts = cleaned(columns.pop(text), clean, lambda i: f"the text of row {i} of the DataFrame")
     kept = None if labels is None else list(labels)
-    return _source(texts, columns, kept, label_type, "a DataFrame in memory", clean, drop_empty, text)
+    return _source(texts, columns, kept, label_type, "a DataFrame in memory", drop_empty, text)
 
 
 def from_stored(
-    texts: list[str],
+    texts: Cells,
     labels: Mapping[str, Cells],
     label_type: str | None,
     file_name: str,
-    clean: Callable[[str], str],
+    text_column: str,
 ) -> Source:
-    """The source of stored texts after `clean`."""
-    return _source(list(texts), labels, list(labels) or None, label_type, file_name, clean, False)
+    """The source of stored texts that were cleaned; the text column keeps its name unless a label has it."""
+    name = _free_name(text_column, labels)
+    return _source(texts, labels, list(labels) or None, label_type, file_name, False, name)
 
 
 def is_frame(value: Any) -> bool:
@@ -114,7 +116,7 @@ def _texts(texts: Any) -> Cells:
     for i, text in enumerate(cells):
         if not isinstance(text, str):
             raise BadArgument(
-                f"texts[{i}] is {'missing' if _is_missing(text) else f'a {type(text).__name__}'}, not a str",
+                f"texts[{i}] is {'missing' if _is_missing(text) else a(text)}, not a str",
                 "every text keeps its row: leave out those that are missing, or write them as ''",
             )
     return cells
@@ -222,18 +224,14 @@ def _source(
     labels: list[str] | None,
     label_type: str | None,
     file_name: str,
-    clean: Callable[[str], str] | None,
     drop_empty: bool,
     text_column: str | None = None,
 ) -> Source:
     text_column = text_column or _free_name("text", columns)
-    cells: Cells = [None if t is None else t if isinstance(t, str) else str(t) for t in texts]
-    if clean is not None:
-        cells = [None if t is None else _cleaned(clean, t, i) for i, t in enumerate(cells)]
-    empty = 0 if drop_empty else cells.count("")
+    empty = 0 if drop_empty else texts.count("")
     if empty:
-        cells = [" " if t == "" else t for t in cells]
-    data = _csv({text_column: cells, **columns})
+        texts = [" " if t == "" else t for t in texts]
+    data = _csv({text_column: texts, **columns})
     return Source(data, file_name, text_column, labels or None, label_type, empty)
 
 
@@ -243,10 +241,24 @@ def _free_name(name: str, taken: Mapping[str, Any]) -> str:
     return name
 
 
-def _cleaned(clean: Callable[[str], str], text: str, i: int) -> str:
-    result = clean(text)
+def cleaned(texts: Cells, clean: Callable[[str], str] | None, place: Callable[[int], str]) -> Cells:
+    """clean(text) of all texts that there are; place(i) names the i-th for people."""
+    if clean is None:
+        return texts
+    return [None if t is None else _clean_one(clean, t, i, place) for i, t in enumerate(texts)]
+
+
+def _clean_one(clean: Callable[[str], str], text: str, i: int, place: Callable[[int], str]) -> str:
+    try:
+        result = clean(text)
+    except Exception as error:
+        sentence = f"hsfeed: clean failed on {place(i)}"
+        if not hasattr(error, "add_note"):  # before Python 3.11
+            raise BadArgument(f"{sentence}: {error!r}") from error
+        error.add_note(sentence)
+        raise
     if not isinstance(result, str):
-        raise BadArgument(f"clean made a {type(result).__name__} of text {i}; it must give a str")
+        raise BadArgument(f"clean made {a(result)} of {place(i)}; it must give a str")
     return result
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from .errors import BadArgument
+from .errors import BadArgument, a
 
 DEFAULT_ROLE = "text"
 
@@ -64,6 +64,6 @@ def _save(tokenizer: Any, folder: str, role: str) -> str:
         (Path(folder) / "tokenizer.json").write_text(tokenizer.to_str(), encoding="utf-8")
         return f"{type(tokenizer).__module__.split('.')[0]}.{type(tokenizer).__name__} object"
     raise BadArgument(
-        f"the tokenizer of role {role!r} is a {type(tokenizer).__name__}",
+        f"the tokenizer of role {role!r} is {a(tokenizer)}",
         "give a folder, a hub name in the local cache, or a tokenizer of transformers or tokenizers",
     )

@@ -5,15 +5,14 @@ from __future__ import annotations
 
 import logging
 import os
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Union
 
-from . import _hsfeed, _report, _sources, _tokenizers
+from . import _clean, _hsfeed, _report, _sources, _tokenizers
 from ._options import check_timeout
 from ._progress import Progress, finish, meter
 from .dataset import Dataset
-from .errors import BadArgument, ConnectionLost
+from .errors import BadArgument, ConnectionLost, NotFound
 
 if TYPE_CHECKING:
     import pandas  # type: ignore[import-untyped, unused-ignore]
@@ -23,6 +22,7 @@ log = logging.getLogger("hsfeed")
 _UNSET: Any = type("Unset", (), {"__repr__": lambda self: "not given"})()
 Clean = Union[str, Sequence[str], Callable[[str], str]]
 MOST_MS = 2**31 - 1  # of a timeout
+_AS_GIVEN = _report.Prepared()
 FOR_FILES = ("delimiter", "header", "charset", "bad_rows")  # options that only a file's bytes have
 
 
@@ -185,9 +185,10 @@ class Database:
             "positive": positive, "label_type": label_type,
         }  # fmt: skip
         given = {"file": file, "texts": texts, "data": data}
-        empty = self._put_source(options, given, labels, clean, tokenizers, progress)
+        self._remove_left_over(name)
+        done = self._put_source(options, given, labels, clean, tokenizers, progress)
         answer = self._with_tokenizers("ingest", options, tokenizers, normalize, progress)
-        ds = self._made(answer, tokenizers, quiet, empty)
+        ds = self._made(answer, tokenizers, quiet, done)
         others = [role for role in ds.roles if role not in _tokenizers.roles_of(tokenizers)]
         if others:
             names = ", ".join(others)
@@ -213,12 +214,14 @@ class Database:
         answer = self._with_tokenizers("add", options, tokenizers, normalize, progress)
         return self._made(answer, tokenizers, quiet)
 
-    def _made(self, answer: Mapping[str, Any], tokenizers: Any, quiet: bool, empty_texts: int = 0) -> Dataset:
+    def _made(
+        self, answer: Mapping[str, Any], tokenizers: Any, quiet: bool, done: _report.Prepared = _AS_GIVEN
+    ) -> Dataset:
         """The dataset of an answer to ingest or add, which says what was done."""
         ref = f"{answer['dataset']}@{answer['version']}"
         ds = Dataset(self, self.call("show", {"name": ref}), _tokenizers.roles_of(tokenizers))
         if not quiet:
-            _report.say(*_report.ingest_lines(answer, empty_texts, ds.roles))
+            _report.say(*_report.ingest_lines(answer, done, ds.roles))
         return ds
 
     def why(
@@ -286,8 +289,8 @@ class Database:
         clean: Clean | None,
         tokenizers: Any,
         progress: Progress,
-    ) -> int:
-        """Completes ingest's options by its source; how many empty texts were written as a space."""
+    ) -> _report.Prepared:
+        """Completes ingest's options by its source."""
         if _sources.is_frame(given["file"]):
             given["data"], given["file"] = given["file"], None
         kinds = [key for key, value in given.items() if value is not None]
@@ -301,7 +304,9 @@ class Database:
         if kinds == ["file"]:
             options["path"] = os.path.expanduser(os.fspath(given["file"]))
             options["labels"] = _column_names(labels)
-            return 0 if function is None else self._put_cleaned(options, function, tokenizers, progress)
+            if function is None:
+                return _report.Prepared()
+            return self._put_cleaned(options, function, tokenizers, progress)
         for key in FOR_FILES:
             if options.get(key) is not None:
                 raise BadArgument(f"{key} is for files; what is in memory needs none")
@@ -318,19 +323,28 @@ class Database:
                 clean=function,
                 drop_empty=drop_empty,
             )
-        return _put(options, source)
+        return _report.Prepared(_put(options, source), function is not None)
 
     def _put_cleaned(
         self, options: dict[str, Any], function: Callable[[str], str], tokenizers: Any, progress: Progress
-    ) -> int:
+    ) -> _report.Prepared:
         """The file's rows as the daemon reads them, cleaned here."""
+        path = str(options["path"])
         raw = self._store_uncleaned(options, tokenizers, progress)
         try:
-            source = _cleaned_source(raw, str(options["path"]), function)
+            source = _clean.source_of(raw, path, function)
         finally:
             self.call("rm", {"name": raw.name})
         options.update(na="empty", positive=None)  # what these decide is decided
-        return _put(options, source)
+        return _report.Prepared(_put(options, source), True, path, raw.info["version_info"])
+
+    def _remove_left_over(self, name: str) -> None:
+        """What a process that was killed while it cleaned left behind."""
+        for left in _clean.left_over(name, self.datasets()):
+            try:
+                self.call("rm", {"name": left})
+            except NotFound:  # another process was faster
+                pass
 
     def _store_uncleaned(self, options: dict[str, Any], tokenizers: Any, progress: Progress) -> Dataset:
         """The source under a name of its own for a moment, with one of the tokenizers, since rows come with
@@ -339,7 +353,7 @@ class Database:
         first = next(iter(tokenizers.values()), None) if isinstance(tokenizers, Mapping) else tokenizers
         if first is None:
             raise BadArgument("clean by a function needs tokenizers too")
-        name = f"{str(options['name'])[:80]}.uncleaned-{uuid.uuid4().hex[:12]}"
+        name = _clean.name_for_a_moment(str(options["name"]))
         asked = {**options, "name": name, "drop_empty": None}
         answer = self._with_tokenizers("ingest", asked, first, None, progress)
         return Dataset(self, self.call("show", {"name": f"{name}@{answer['version']}"}))
@@ -371,21 +385,6 @@ def _put(options: dict[str, Any], source: _sources.Source) -> int:
     options["na"] = options.get("na") or "empty"
     options["label_type"] = options.get("label_type") or source.label_type
     return source.empty_texts
-
-
-def _cleaned_source(raw: Dataset, path: str, function: Callable[[str], str]) -> _sources.Source:
-    columns: dict[str, list[Any]] = {name: [] for name in raw.labels}
-    texts: list[str] = []
-    for page in raw.pages(text=True):
-        texts += page["texts"]
-        for name, cells in zip(raw.labels, raw.label_cells(page)):
-            columns[name] += cells
-    kind = raw.info["version_info"]["options"]["label_type"] if columns else None
-    return _sources.from_stored(texts, columns, kind, f"{path}, cleaned by {_name_of(function)}", function)
-
-
-def _name_of(function: Callable[[str], str]) -> str:
-    return str(getattr(function, "__qualname__", type(function).__name__))
 
 
 def _on_notice(name: str, params: Mapping[str, Any]) -> None:

@@ -286,6 +286,12 @@ class MissingLibrary(Error, ImportError):
     default_code = "missing_library"
 
 
+def a(value: object) -> str:
+    """What a value is, for sentences: "an int", "a str"."""
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+
+
 def _all_classes(cls: type[Error]) -> list[type[Error]]:
     return [cls] + [deeper for sub in cls.__subclasses__() for deeper in _all_classes(sub)]
 
