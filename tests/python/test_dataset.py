@@ -532,7 +532,7 @@ def test_progress_without_a_terminal_is_plain_lines_or_nothing(shared_db, demo, 
     assert "hsfeed: lines: tokenize\n" in said and "hsfeed: lines: publish\n" in said
 
 
-def test_connect_starts_a_daemon_of_ones_own(tmp_path, monkeypatch):
+def test_connect_starts_a_daemon_of_ones_own(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("HSFEED_HSFEED", str(HSFEED))
     monkeypatch.setenv("HSFEED_HSFEEDD", str(HSFEEDD))
     state = tmp_path / "state"
@@ -541,6 +541,14 @@ def test_connect_starts_a_daemon_of_ones_own(tmp_path, monkeypatch):
     with hsfeed.connect(start=True, state=state) as db, hsfeed.connect(start=True, state=state) as again:
         assert db.pid == again.pid and db.socket == str(state / "hsfeed.sock")
         assert db.status()["state"] == str(state)
+        os.kill(db.pid, signal.SIGTERM)
+    assert capsys.readouterr().err == (
+        f"hsfeed: started a daemon: socket {state}/hsfeed.sock, state {state}, log {state}/hsfeedd.log; "
+        f"`hsfeed stop --socket {state}/hsfeed.sock` ends it\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    with hsfeed.connect(start=True, state="relative") as db:
+        assert db.status()["state"] == str(tmp_path / "relative")
         os.kill(db.pid, signal.SIGTERM)
     monkeypatch.setenv("HSFEED_HSFEED", "/nonexistent/hsfeed")
     with pytest.raises((hsfeed.NoDaemon, FileNotFoundError)):

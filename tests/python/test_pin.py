@@ -276,7 +276,7 @@ def test_without_cuda_it_says_so_once_and_goes_on(demo_set, reference, caplog):
         loader.close()
         assert sum(1 for batch in loader) == len(made)
     assert [r.getMessage() for r in caplog.records] == [
-        "pin_memory=True, but CUDA is not available: batches are not pinned"
+        "hsfeed: pin_memory=True, but CUDA is not available: batches are not pinned"
     ]
     assert_all_same(made, reference.batches(rows, order="shuffle", shard="pad", batch_size=32, max_length=24))
 

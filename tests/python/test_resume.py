@@ -334,6 +334,8 @@ def test_a_daemon_away_for_longer_is_told_once_and_waited_for(daemon, db, demo, 
     assert_all_same(made, expected(ds, reference, 0))
     messages = [record.getMessage() for record in caplog.records]
     assert len(messages) == 2 and "does not answer" in messages[0] and "is back" in messages[1]
+    assert "start it with: hsfeed start" in messages[0]
+    assert all(message.startswith("hsfeed: ") for message in messages)
 
 
 def resumable(loader):

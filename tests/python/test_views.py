@@ -57,7 +57,7 @@ def test_every_batch_may_be_kept(ds, reference, caplog):
         kept = [*loader, *loader]
     wanted = epoch_of(ds, reference) + epoch_of(ds, reference, epoch=1)
     assert len(kept) == len(wanted) and all(map(same, kept, wanted))
-    assert [r.getMessage()[:27] for r in caplog.records] == ["batches are being kept: as "]
+    assert [r.getMessage()[:31] for r in caplog.records] == ["hsfeed: batches are being kept:"]
     slots = loader.describe()["slots"]
     assert [b.copied for b in kept[:slots]] == [False] * (slots - 2) + [True] * 2
     assert all(b.copied for b in kept[slots:])

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from . import _hsfeed
+from . import _hsfeed, _report
 from .database import Database
 from .errors import NoDaemon
 
@@ -25,7 +25,8 @@ def connect(
     socket   where it listens; default: $HSFEED_SOCKET, else each of $XDG_RUNTIME_DIR/hsfeed.sock, the default
              state folder's hsfeed.sock and /run/hsfeed/hsfeed.sock until one answers
     start    start a private daemon where none answers: no root, no systemd. It goes on running; `hsfeed stop`
-             ends it
+             ends it. What is printed then says where it is. One that this process started is started again
+             when it is gone and needed
     state    the folder of a daemon of one's own: looked for, and started, at state/hsfeed.sock unless socket
              is given
     timeout  seconds for connecting, and for every call that does not say otherwise
@@ -34,27 +35,43 @@ def connect(
     used.
     """
     path = os.fspath(socket) if socket is not None else None
-    if path is None and state is not None:
-        path = str(Path(state).absolute() / "hsfeed.sock")
+    folder = str(Path(state).expanduser().absolute()) if state is not None else None
+    if path is None and folder is not None:
+        path = f"{folder}/hsfeed.sock"
     try:
         return Database(path, timeout=timeout)
     except NoDaemon:
         if not start:
             raise
-    return Database(_start(path, state), timeout=timeout)
+    found, ours = _start(path, folder)
+    if not ours:  # another process was faster
+        return Database(found, timeout=timeout)
+    db = Database(found, timeout=timeout, start_again=lambda: _start_again(found, folder))
+    kept = db.status()["state"]
+    _report.say(
+        f"started a daemon: socket {found}, state {kept}, log {kept}/hsfeedd.log; "
+        f"`hsfeed stop{f' --socket {found}' if path else ''}` ends it"
+    )
+    return db
 
 
-def _start(socket: str | None, state: str | os.PathLike[str] | None) -> str:
-    """Runs `hsfeed start`, which returns when the daemon accepts; gives the socket."""
+def _start_again(socket: str, state: str | None) -> None:
+    if _start(socket, state)[1]:
+        _report.warn(f"the daemon at {socket} was gone; it was started again")
+
+
+def _start(socket: str | None, state: str | None) -> tuple[str, bool]:
+    """Runs `hsfeed start`, which returns when a daemon accepts: its socket, and whether it is new."""
     command = [find_program(), "start", "--json"]
     command += ["--socket", socket] if socket else []
-    command += ["--state", os.fspath(state)] if state is not None else []
+    command += ["--state", state] if state is not None else []
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
     if done.returncode != 0:
         raise NoDaemon(
             f"the daemon could not be started: {_last_words(done.stderr)}", f"tried: {' '.join(command)}"
         )
-    return str(json.loads(done.stdout)["socket"])
+    answer = json.loads(done.stdout)
+    return str(answer["socket"]), bool(answer["started"])
 
 
 def _last_words(text: str) -> str:

@@ -3,33 +3,42 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from . import _hsfeed
+from . import _hsfeed, _report
 from ._pin import Pinned
 from .errors import ConnectionLost, Error, Forked, NoDaemon, Timeout
 
-log = logging.getLogger("hsfeed")
-
 T = TypeVar("T")
+Start = Callable[[], object]
 AWAY = (ConnectionLost, NoDaemon, Timeout)
-PATIENCE_S = 2.0  # then there is one message
+PATIENCE_S = 2.0  # then there is a message
+AGAIN_S = 60.0  # and another one after so long, each time
 STEP_MS = int(PATIENCE_S * 1000)  # the longest wait for a batch before that
+START = "hsfeed start"
 CALL_MS, LEAST_MS = 60_000, 1_000  # for one call, whatever the loader's timeout is
 
 
 class Patience:
-    """How long a daemon has been away, and what is done about it: wait, say so once, give up."""
+    """How long a daemon has been away, and what is done about it: wait, say so now and then, give up.
 
-    def __init__(self, socket: str, timeout: float, began: float | None = None) -> None:
-        self.socket, self.timeout = socket, timeout
+    start   starts the daemon again, where this process started it: tried once
+    """
+
+    def __init__(
+        self,
+        socket: str,
+        timeout: float,
+        began: float | None = None,
+        start: Start | None = None,
+    ) -> None:
+        self.socket, self.timeout, self.start = socket, timeout, start
         self.began = time.monotonic() if began is None else began
         self.delay = 0.01
-        self.told = False
+        self.tell_at = PATIENCE_S  # seconds away
 
     def wait(self, error: Error) -> None:
         """Returns when it is time to try again. ConnectionLost: the time is over."""
@@ -37,29 +46,42 @@ class Patience:
         if away >= self.timeout:
             raise ConnectionLost(
                 f"the daemon at {self.socket} did not answer for {self.timeout:g} s: {error.message}",
-                "start it again (hsfeed start); load_state_dict continues where state_dict was taken",
+                f"start it again: {START} --socket {self.socket}\n"
+                "  load_state_dict continues where state_dict was taken",
             ) from error
-        if away >= PATIENCE_S and not self.told:
-            self.told = True
-            log.warning(
-                "the daemon at %s does not answer (%s); trying for %.0f s more", self.socket, error.message,
-                self.timeout - away,
-            )  # fmt: skip
+        if away >= self.tell_at:
+            if self._started_again(error):
+                return
+            self.tell_at = away + AGAIN_S
+            _report.warn(
+                f"the daemon at {self.socket} does not answer ({error.message}); trying for "
+                f"{self.timeout - away:.0f} s more; start it with: {START} --socket {self.socket}"
+            )
         if not isinstance(error, Timeout):  # which has waited already
-            until_told = PATIENCE_S - away if not self.told else self.delay
-            time.sleep(max(0.001, min(self.delay, self.timeout - away, max(until_told, 0.001))))
+            time.sleep(max(0.001, min(self.delay, self.timeout - away, self.tell_at - away)))
             self.delay = min(2 * self.delay, 0.25)
 
+    def _started_again(self, error: Error) -> bool:
+        if self.start is None or not isinstance(error, NoDaemon):
+            return False
+        start, self.start = self.start, None
+        try:
+            start()
+        except Error as refusal:
+            _report.warn(refusal.message)
+            return False
+        return True
+
     def over(self) -> None:
-        if self.told:
-            log.warning("the daemon at %s is back; going on where it was", self.socket)
+        if self.tell_at > PATIENCE_S:
+            _report.warn(f"the daemon at {self.socket} is back; going on where it was")
 
 
 class Link:
     """A connection and a stream, or neither. What is asked of it is asked again while the daemon is away."""
 
-    def __init__(self, socket: str, timeout: float) -> None:
-        self.socket, self.timeout = socket, timeout
+    def __init__(self, socket: str, timeout: float, start: Start | None = None) -> None:
+        self.socket, self.timeout, self.start = socket, timeout, start
         self.client: _hsfeed.Client | None = None
         self.stream: _hsfeed.Stream[Any] | None = None
         self.pin: Pinned | None = None
@@ -103,7 +125,7 @@ class Link:
 
     def insist(self, ask: Callable[[], T], error: Error | None = None, began: float | None = None) -> T:
         """ask() until it answers. `error`: how it failed already. ask() must open again what is gone."""
-        patience = Patience(self.socket, self.timeout, began)
+        patience = Patience(self.socket, self.timeout, began, self.start)
         while True:
             if error is None:
                 try:

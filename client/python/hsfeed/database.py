@@ -12,7 +12,7 @@ from . import _clean, _hsfeed, _report, _sources, _tokenizers
 from ._options import check_timeout
 from ._progress import Progress, finish, meter
 from .dataset import Dataset
-from .errors import BadArgument, ConnectionLost, NotFound
+from .errors import BadArgument, ConnectionLost, NoDaemon, NotFound
 
 if TYPE_CHECKING:
     import pandas  # type: ignore[import-untyped, unused-ignore]
@@ -35,8 +35,16 @@ class Database:
     socket  path of the daemon's socket        pid  its process (0 where that cannot be seen)
     """
 
-    def __init__(self, socket: str | None = None, *, timeout: float = 60.0) -> None:
+    def __init__(
+        self,
+        socket: str | None = None,
+        *,
+        timeout: float = 60.0,
+        start_again: Callable[[], object] | None = None,
+    ) -> None:
+        """start_again: starts the daemon where it is gone; None: that is not for this process to do."""
         self._timeout_ms = int(min(MOST_MS, max(1, check_timeout(timeout) * 1000)))
+        self.start_again = start_again
         self.socket: str = socket or "the default places"
         self._client = self._connect(socket)
         self.socket = self._client.peer[0]
@@ -74,8 +82,17 @@ class Database:
         except ConnectionLost:
             if self._timeout_ms == 0:  # closed by the user
                 raise
-            self._client = self._connect(self.socket)
+            self._client = self._connect_again()
         return ask(self._client)
+
+    def _connect_again(self) -> _hsfeed.Client:
+        try:
+            return self._connect(self.socket)
+        except NoDaemon:
+            if self.start_again is None:
+                raise
+            self.start_again()
+        return self._connect(self.socket)
 
     def call(self, method: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Any request of the protocol: the answer as a dict. For what has no method here yet."""

@@ -29,13 +29,14 @@ class Dataset:
     name      the dataset's name             version  the version's id, 64 hex digits
     ref       name@version                   labels   names of the label columns, a tuple
     roles     names of the roles, a tuple    info     all that `show` tells, a dict
+    database  the Database it is of
 
     default_role is the first role of the `tokenizers=` that made this object, else the role "text" if there,
     else the first that was ingested. Roles that were named are first in roles.
     """
 
     def __init__(self, database: Database, info: Mapping[str, Any], first: Sequence[str] = ()) -> None:
-        self._database = database
+        self.database = database
         self.info = _with_roles_first(info, first)
         self.name: str = info["name"]
         self.socket = database.socket
@@ -90,7 +91,7 @@ class Dataset:
         """All versions of this name: [{version, current, rows, created_ms, bytes, file_name, roles,
         open}].
         """
-        return self._database.versions(self.name)
+        return self.database.versions(self.name)
 
     def add(
         self,
@@ -110,7 +111,7 @@ class Dataset:
         given = tokenizer if tokenizers is None else tokenizers
         if role is not None:
             given = {role: given}
-        more = self._database.add(self, given, normalize=normalize, progress=progress, quiet=quiet)
+        more = self.database.add(self, given, normalize=normalize, progress=progress, quiet=quiet)
         self.info = _with_roles_first(more.info, self.roles)
         return self
 
@@ -129,7 +130,7 @@ class Dataset:
         end = self.rows if count is None else min(self.rows, start + count)
         while start < end:
             asked = {"name": self.ref, "role": role, "start": start, "count": min(PAGE_ROWS, end - start)}
-            page = self._database.call("rows", {**asked, **({"text": True} if text else {})})
+            page = self.database.call("rows", {**asked, **({"text": True} if text else {})})
             yield _with_arrays(page)
             start = page["start"] + page["count"]
 
@@ -188,14 +189,14 @@ class Dataset:
         scikit-learn refuses too.
         """
         plan = check_plan({"folds": k, "kind": kind, "fold_seed": seed, "shuffle": shuffle})
-        table = self._database.call("folds", {"name": self.ref, "plan": plan})
+        table = self.database.call("folds", {"name": self.ref, "plan": plan})
         return [self._fold(plan, f["fold"]) for f in table["folds"]]
 
     def fold_table(self, plan: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The fold table: {plan, rows, labels, warnings, folds: [{fold, train: {rows, counts}, val:
         {...}}]}.
         """
-        return self._database.call("folds", {"name": self.ref, "plan": check_plan(plan)})
+        return self.database.call("folds", {"name": self.ref, "plan": check_plan(plan)})
 
     def _fold(
         self, plan: Mapping[str, Any], fold: int
@@ -223,7 +224,7 @@ class Dataset:
                 "start": start,
                 "count": 1 << 20,
             }
-            page = self._database.call("folds.rows", asked)
+            page = self.database.call("folds.rows", asked)
             pieces.append(np.frombuffer(page["rows"], dtype="<i8"))
             start = page.get("next")
         return np.concatenate(pieces)

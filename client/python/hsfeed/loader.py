@@ -10,7 +10,6 @@ load_state_dict --> (e, a), not begun: the next pass goes on there
 
 from __future__ import annotations
 
-import logging
 import operator
 import os
 import time
@@ -30,8 +29,6 @@ from .errors import BadArgument, BadPlan, BadRequest, Error, PassEnded, Timeout
 
 if TYPE_CHECKING:
     import torch
-
-log = logging.getLogger("hsfeed")
 
 _KEPT = ("labels", "index")  # what trainers gather: always copies, which keep no slot
 
@@ -90,8 +87,10 @@ class Loader:
                   own, see to()) are asynchronous. A slot is filled again when the stream that was current at
                   the next batch is done with them: copies queued on other streams need their batch kept until
                   they are done
-    timeout       seconds to wait for a daemon that went away. After 2 s a warning is logged; when it is back,
-                  batches go on exactly where they were; after `timeout`, ConnectionLost
+    timeout       seconds to wait for a daemon that went away. After 2 s, and then every minute, a warning is
+                  logged, or the daemon is started again, where connect(start=True) of this process had
+                  started it; when it is back, batches go on exactly where they were; after `timeout`,
+                  ConnectionLost
     quiet         do not print the line that says what was chosen (rank 0 prints it on stderr at the first
                   use)
 
@@ -143,7 +142,7 @@ class Loader:
         self._ranks: _options.Ranks | None = None
         self._pin_memory, self._quiet = bool(pin_memory), quiet
         self._device: torch.device | None = None
-        self._link = Link(dataset.socket, _options.check_timeout(timeout))
+        self._link = Link(dataset.socket, _options.check_timeout(timeout), dataset.database.start_again)
         self._info: dict[str, Any] | None = None  # of the first opening, at the start of an epoch
         self._standing: tuple[int, int] | None = None  # where the stream is, if nothing was taken since
         self._epoch = self._at = 0  # the position
@@ -196,7 +195,7 @@ class Loader:
     def _announce(self, info: Mapping[str, Any]) -> None:
         assert self._ranks is not None
         for warning in info["warnings"]:
-            log.warning("%s: %s", info["name"], warning)
+            _report.warn(f"{info['name']}: {warning}")
         if not self._quiet and self._ranks.rank == 0:
             extras = ["pinned"] if self._pin_memory else []
             _report.say(_report.loader_line(info, self._ranks.source, extras))
@@ -215,7 +214,7 @@ class Loader:
     def _warn_once(self, what: str, sentence: str) -> None:
         if what not in self._told:
             self._told.add(what)
-            log.warning(sentence)
+            _report.warn(sentence)
 
     # ---- what it is
 
@@ -451,7 +450,7 @@ class Loader:
         except Error:
             self._encodings, self._info = before
             raise
-        log.warning("%s: the state's encodings are served; its roles have others now", self._data.name)
+        _report.warn(f"{self._data.name}: the state's encodings are served; its roles have others now")
 
 
 class _Warning:

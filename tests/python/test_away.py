@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A daemon that stays away: what is said, and one that this process started is started again."""
+
+import os
+import pathlib
+import signal
+import time
+
+import pytest
+
+import hsfeed
+from conftest import HSFEED, HSFEEDD
+from hsfeed import _link
+from reference import Reference, arrays_of, assert_all_same
+from test_resume import OPTIONS, expected, few
+
+pytest.importorskip("torch")
+
+
+def test_a_daemon_that_stays_away_is_told_again_and_again(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(_link, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(_link, "AGAIN_S", 0.2)
+    patience = _link.Patience("/s", 1.0)
+    with pytest.raises(hsfeed.ConnectionLost, match="did not answer for 1 s"):
+        while True:
+            patience.wait(hsfeed.NoDaemon("none"))
+    told = [r.getMessage() for r in caplog.records]
+    assert 4 <= len(told) <= 5 and all("start it with: hsfeed start --socket /s" in m for m in told)
+
+
+def test_a_daemon_that_was_started_here_is_started_again(tmp_path, demo, monkeypatch, caplog):
+    monkeypatch.setenv("HSFEED_HSFEED", str(HSFEED))
+    monkeypatch.setenv("HSFEED_HSFEEDD", str(HSFEEDD))
+    with hsfeed.connect(start=True, state=tmp_path / "state") as db:
+        ds = few(db, demo, 400)
+        reference = Reference(ds)
+        loader = ds.loader("train", 0, **{**OPTIONS, "slots": 4})
+        batches = iter(loader)
+        made = [arrays_of(next(batches))]
+        end(db.pid)
+        made += [arrays_of(batch) for batch in batches]
+        again = [r.getMessage() for r in caplog.records]
+        end(db.status()["pid"])
+        assert db.dataset(ds.ref).rows == 400
+        assert_all_same(made, expected(ds, reference, 0))
+        end(db.status()["pid"])
+    assert again == [f"hsfeed: the daemon at {db.socket} was gone; it was started again"]
+    assert len(caplog.records) == 2
+
+
+def end(pid):
+    os.kill(pid, signal.SIGKILL)
+    while pathlib.Path(f"/proc/{pid}/cmdline").exists() and pathlib.Path(f"/proc/{pid}/cmdline").read_bytes():
+        time.sleep(0.01)
