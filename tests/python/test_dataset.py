@@ -401,6 +401,8 @@ def test_a_fold_that_cannot_be_is_refused(demo_set, shared_db, demo):
         demo_set.folds(1)
     with pytest.raises(hsfeed.Error):
         demo_set.folds(5, "striped")
+    with pytest.raises(hsfeed.BadArgument, match="no option 'n_splits'\n  k=5"):
+        demo_set.folds(n_splits=5)
     with pytest.raises(hsfeed.BadArgument, match="a plan has no 'seed'"):
         demo_set.pos_weight(0, plan={"seed": 1})
     with pytest.raises(hsfeed.BadArgument, match="there is no fold 5"):

@@ -4,6 +4,7 @@ them.
 """
 
 import copy
+import inspect
 import json
 import logging
 import pickle
@@ -475,10 +476,38 @@ def test_options_that_cannot_be_are_refused_at_once(world_of_rows, options, sent
         ds.loader(**{"split": "train", "fold": 0, **options})
 
 
-def test_an_unknown_option_is_an_error(world_of_rows):
+@pytest.mark.parametrize(
+    "option, hint",
+    [
+        ("shuffle", 'order="sequential"'),
+        ("num_workers", "not needed"),
+        ("epoch", "set_epoch"),
+        ("tokenizer", "roles="),
+        ("n_splits", "plan={'folds': k}"),
+        ("batchsize", "did you mean 'batch_size'?"),
+        ("max_len", "did you mean 'max_length'?"),
+        ("xyzzy", ""),
+    ],
+)
+def test_an_unknown_option_is_an_error_with_a_way_out(world_of_rows, option, hint):
     ds, _ = world_of_rows
-    with pytest.raises(TypeError, match="num_workers"):
-        ds.loader("train", 0, num_workers=2)
+    for make in (ds.loader, ds.loaders):
+        with pytest.raises(hsfeed.BadArgument, match=f"no option '{option}'") as caught:
+            make(fold=0, **{option: 2})
+        assert isinstance(caught.value, TypeError) and hint in caught.value.hint
+
+
+def test_loader_and_loaders_have_the_options_of_a_loader():
+    def options(function):
+        return dict(inspect.signature(function).parameters)
+
+    wanted = options(hsfeed.Loader.__init__)
+    del wanted["dataset"]
+    assert options(hsfeed.Dataset.loader) == wanted
+    del wanted["split"]
+    both = options(hsfeed.Dataset.loaders)
+    assert both.pop("fold").default is inspect.Parameter.empty and wanted.pop("fold")
+    assert both == wanted
 
 
 @pytest.mark.parametrize(

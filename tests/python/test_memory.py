@@ -278,8 +278,10 @@ def test_one_source_and_its_own_options(put, demo):
         put(demo / "comments.csv", texts=["a"])
     with pytest.raises(hsfeed.BadArgument, match="delimiter is for files"):
         put(texts=["a"], delimiter="tab")
-    with pytest.raises(TypeError, match="unexpected keyword"):
+    with pytest.raises(TypeError, match="no option 'delimeter'\n  did you mean 'delimiter'?"):
         put(texts=["a"], delimeter="tab")
+    with pytest.raises(hsfeed.BadArgument, match="charset='latin-1'"):
+        put(texts=["a"], encoding="latin-1")
 
 
 def test_na_words_may_be_asked_for(put):

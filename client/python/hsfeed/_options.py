@@ -5,13 +5,14 @@ loaded.
 
 from __future__ import annotations
 
+import difflib
 import operator
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from . import _torch
-from .errors import BadArgument, StateMismatch
+from .errors import BadArgument, StateMismatch, UnknownOption
 
 SPLITS = ("train", "val", "all")
 DTYPES = ("int64", "int32")
@@ -44,6 +45,49 @@ class Options(NamedTuple):
     shard: str | None
     slots: int | None
     transport: str | None
+
+
+HINTS = {
+    "shuffle": 'order="shuffle" is the default of train, order="sequential" that of val',
+    "sampler": 'order="shuffle" or "sequential"; ranks need no sampler',
+    "num_workers": "not needed: the daemon makes batches ahead, see slots",
+    "prefetch_factor": "not needed: the daemon makes batches ahead, see slots",
+    "persistent_workers": "not needed: there are no workers",
+    "collate_fn": "not needed: batches are padded as padding and max_length say",
+    "epoch": "each pass is the next epoch; loader.set_epoch(n) says else",
+    "tokenizer": "tokenizers are given to ingest or add; here roles=['NAME'] chooses among them",
+    "tokenizers": "tokenizers are given to ingest or add; here roles=['NAME'] chooses among them",
+    "role": "roles='NAME', or roles=['teacher', 'student']",
+    "k": "plan={'folds': k}",
+    "n_splits": "plan={'folds': k}",
+    "device": "loader.to(device)",
+}
+
+FOLD_HINTS = {"n_splits": "k=5", "folds": "k=5", "random_state": "seed=42", "fold_seed": "seed=42"}
+SOURCE_HINTS = {
+    "text": "text_column='NAME', or texts=[...] for texts in memory",
+    "sep": "delimiter=','",
+    "encoding": "charset='latin-1'",
+    "tokenizer": "tokenizers='folder', or {'teacher': ..., 'student': ...}",
+    "roles": "tokenizers={'teacher': ..., 'student': ...}",
+}
+
+
+def refuse_unknown(
+    what: str, unknown: Mapping[str, Any], known: Iterable[str], hints: Mapping[str, str]
+) -> None:
+    """UnknownOption for the first name that nothing knows."""
+    for name in unknown:
+        hint = hints.get(name) or did_you_mean(
+            name, [k for k in known if k not in ("self", "unknown", "return")]
+        )
+        raise UnknownOption(f"{what} has no option {name!r}", hint)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A question, or nothing where no name is near."""
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f"did you mean {near[0]!r}?" if near else ""
 
 
 def check_timeout(timeout: float) -> float:

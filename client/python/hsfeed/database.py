@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Union
 
 from . import _clean, _hsfeed, _report, _sources, _tokenizers
-from ._options import check_timeout
+from ._options import SOURCE_HINTS, check_timeout, refuse_unknown
 from ._progress import Progress, finish, meter
 from .dataset import Dataset
 from .errors import BadArgument, ConnectionLost, NoDaemon, NotFound
@@ -164,6 +164,7 @@ class Database:
         label_type: str | None = None,
         progress: Progress = None,
         quiet: bool = False,
+        **unknown: Any,
     ) -> Dataset:
         """Makes a version of dataset `name` from a source and tokenizers. The same again does nothing.
 
@@ -196,6 +197,7 @@ class Database:
         Raises BadSource's subclasses (what is wrong, with file, line and column), NotFound and BadTokenizer
         for tokenizers, MissingFile, BadArgument, Cancelled. In every case nothing was stored.
         """
+        refuse_unknown("ingest", unknown, Database.ingest.__annotations__, SOURCE_HINTS)
         options = {
             "name": name, "text_column": text_column, "delimiter": delimiter, "header": header,
             "charset": charset, "na": na, "bad_rows": bad_rows, "drop_empty": drop_empty,
@@ -260,9 +262,8 @@ class Database:
         {version, current, same, changes: [{what, stored, given}], roles: [{role, encoding, current, same,
         changes}]}.
         """
-        unknown = set(options) - set(_INGEST_OPTIONS)
-        if unknown:
-            raise TypeError(f"why() got an unexpected keyword argument {sorted(unknown)[0]!r}")
+        unknown = {key: value for key, value in options.items() if key not in _INGEST_OPTIONS}
+        refuse_unknown("why", unknown, Database.ingest.__annotations__, SOURCE_HINTS)
         asked = {"name": name, **options}
         self._put_source(
             asked, {"file": file, "texts": texts, "data": data}, labels, clean, tokenizers, progress

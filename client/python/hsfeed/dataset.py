@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _torch
+from ._options import FOLD_HINTS, refuse_unknown
 from .errors import BadArgument, BadLabel, NotFound
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ class Dataset:
     # ---- folds
 
     def folds(
-        self, k: int = 5, kind: str | None = None, seed: int = 42, shuffle: bool = True
+        self, k: int = 5, kind: str | None = None, seed: int = 42, shuffle: bool = True, **unknown: Any
     ) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
         """The k folds as scikit-learn deals them: a list of (train, val), ascending row numbers, int64.
 
@@ -188,6 +189,7 @@ class Dataset:
         several, plain for none. seed is the folds' own and has no part in the order of training. BadPlan:
         scikit-learn refuses too.
         """
+        refuse_unknown("folds", unknown, ("k", "kind", "seed", "shuffle"), FOLD_HINTS)
         plan = check_plan({"folds": k, "kind": kind, "fold_seed": seed, "shuffle": shuffle})
         table = self.database.call("folds", {"name": self.ref, "plan": plan})
         return [self._fold(plan, f["fold"]) for f in table["folds"]]
@@ -258,7 +260,7 @@ class Dataset:
         role: str | Sequence[str] | None = None,
         max_length: int | Mapping[str, int] = 128,
         *,
-        dtype: str = "int64",
+        dtype: str | torch.dtype = "int64",
         token_type_ids: bool = False,
     ) -> dict[str, torch.Tensor]:
         """All rows at once, as a tokenizer with padding="max_length" and truncation gives them: arrays of
@@ -272,19 +274,73 @@ class Dataset:
 
         return whole(self, roles=role, max_length=max_length, dtype=dtype, token_type_ids=token_type_ids)
 
-    def loader(self, split: str = "train", fold: int | None = None, **options: Any) -> Loader:
-        """A loader over one split: "train" or "val" of a fold (from 0), or "all". Its options are those of
-        Loader.
+    def loader(
+        self,
+        split: str = "train",
+        fold: int | None = None,
+        *,
+        plan: Mapping[str, Any] | None = None,
+        order: str | None = None,
+        seed: int = 42,
+        batch_size: int = 32,
+        drop_last: bool = False,
+        max_length: int | Mapping[str, int] = 128,
+        padding: str | int = "max_length",
+        roles: str | Sequence[str] | None = None,
+        dtype: str | torch.dtype = "int64",
+        token_type_ids: bool = False,
+        rank: int | None = None,
+        world_size: int | None = None,
+        shard: str | None = None,
+        slots: int | None = None,
+        transport: str | None = None,
+        pin_memory: bool = False,
+        timeout: float = 300.0,
+        quiet: bool = False,
+        **unknown: Any,
+    ) -> Loader:
+        """A loader over one split: "train" or "val" of a fold (from 0), or "all". Loader explains the
+        options. BadArgument: there is no such option, role or fold.
         """
         from .loader import Loader
 
-        return Loader(self, split, fold, **options)
+        return Loader(self, **_named(locals()))
 
-    def loaders(self, fold: int, **options: Any) -> tuple[Loader, Loader]:
+    def loaders(
+        self,
+        fold: int,
+        *,
+        plan: Mapping[str, Any] | None = None,
+        order: str | None = None,
+        seed: int = 42,
+        batch_size: int = 32,
+        drop_last: bool = False,
+        max_length: int | Mapping[str, int] = 128,
+        padding: str | int = "max_length",
+        roles: str | Sequence[str] | None = None,
+        dtype: str | torch.dtype = "int64",
+        token_type_ids: bool = False,
+        rank: int | None = None,
+        world_size: int | None = None,
+        shard: str | None = None,
+        slots: int | None = None,
+        transport: str | None = None,
+        pin_memory: bool = False,
+        timeout: float = 300.0,
+        quiet: bool = False,
+        **unknown: Any,
+    ) -> tuple[Loader, Loader]:
         """(train, val) loaders of one fold, with the same options: shuffled and sequential unless order says
         else.
         """
-        return self.loader("train", fold, **options), self.loader("val", fold, **options)
+        options = _named(locals())
+        return self.loader("train", **options), self.loader("val", **options)
+
+
+def _named(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """A method's own arguments, from its locals: options to hand on."""
+    given = {name: value for name, value in arguments.items() if name not in ("self", "unknown", "Loader")}
+    return {**given, **arguments["unknown"]}
 
 
 def check_plan(plan: Mapping[str, Any] | None) -> dict[str, Any]:

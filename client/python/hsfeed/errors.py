@@ -109,6 +109,10 @@ class BadArgument(BadRequest):
     default_code = "bad_argument"
 
 
+class UnknownOption(BadArgument, TypeError):
+    """There is no such option; the hint says what is meant."""
+
+
 class UnknownMethod(Error):
     """The daemon is too old for this."""
 

@@ -118,7 +118,7 @@ class Loader:
         max_length: int | Mapping[str, int] = 128,
         padding: str | int = "max_length",
         roles: str | Sequence[str] | None = None,
-        dtype: str = "int64",
+        dtype: str | torch.dtype = "int64",
         token_type_ids: bool = False,
         rank: int | None = None,
         world_size: int | None = None,
@@ -128,7 +128,9 @@ class Loader:
         pin_memory: bool = False,
         timeout: float = 300.0,
         quiet: bool = False,
+        **unknown: Any,
     ) -> None:
+        _options.refuse_unknown("a loader", unknown, Loader.__init__.__annotations__, _options.HINTS)
         self._options = _options.check(
             split=split, fold=fold, plan=check_plan(plan), order=order, seed=seed, batch_size=batch_size,
             drop_last=bool(drop_last), max_length=max_length, padding=padding, roles=roles, dtype=dtype,
