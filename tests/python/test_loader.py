@@ -8,6 +8,7 @@ import inspect
 import json
 import logging
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -468,6 +469,12 @@ def test_a_loader_cannot_be_pickled(world_of_rows):
         ({"slots": 3}, "slots is a number from 4 on"),
         ({"transport": "tcp"}, "transport"),
         ({"plan": {"k": 5}}, "a plan has no 'k'"),
+        ({"fold": 5}, "there is no fold 5: the plan has 5 folds, from 0 to 4"),
+        ({"fold": 3, "plan": {"folds": 3}}, "there is no fold 3"),
+        ({"roles": "teacher"}, r"no role 'teacher'; it has text, student\n  ds.add\("),
+        ({"roles": ["text", "studnt"]}, "did you mean 'student'"),
+        ({"max_length": {"studnt": 5}}, "no role 'studnt'"),
+        ({"dtype": torch.float32}, "dtype is one of int64, int32, not 'float32'"),
     ],
 )
 def test_options_that_cannot_be_are_refused_at_once(world_of_rows, options, sentence):
@@ -513,10 +520,8 @@ def test_loader_and_loaders_have_the_options_of_a_loader():
 @pytest.mark.parametrize(
     "options, error",
     [
-        ({"fold": 5}, hsfeed.BadRequest),
         ({"order": "random"}, hsfeed.BadRequest),
         ({"shard": "even"}, hsfeed.BadRequest),
-        ({"roles": "teacher"}, hsfeed.NotFound),
         ({"max_length": 2}, None),
         ({"max_length": 1}, hsfeed.BadRequest),
         ({"plan": {"folds": 500}}, hsfeed.BadPlan),
@@ -532,6 +537,28 @@ def test_what_only_the_daemon_knows_is_refused_at_the_first_use(world_of_rows, o
     for use in (len, iter, hsfeed.Loader.describe):
         with pytest.raises(error):
             use(loader)
+
+
+def test_without_torch_it_is_said_at_once(world_of_rows, monkeypatch):
+    ds, _ = world_of_rows
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(hsfeed.MissingLibrary, match="a loader needs torch"):
+        ds.loader("train", 0)
+
+
+def test_a_device_that_is_not_there_is_refused(world_of_rows, monkeypatch):
+    ds, _ = world_of_rows
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(hsfeed.BadArgument, match="there is no cuda:0: torch sees no CUDA here"):
+        quiet(ds).to("cuda:0")
+    with pytest.raises(hsfeed.BadArgument, match="'gpu' is no device"):
+        quiet(ds).to("gpu")
+
+
+def test_dtypes_may_be_torchs(world_of_rows):
+    ds, _ = world_of_rows
+    assert next(iter(quiet(ds, dtype=torch.int32)))["input_ids"].dtype == torch.int32
+    assert ds.tensors(dtype=torch.int64)["input_ids"].dtype == torch.int64
 
 
 # ---- ranks

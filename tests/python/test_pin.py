@@ -289,6 +289,17 @@ def test_inline_memory_is_not_pinned_and_says_so(demo_set, monkeypatch, caplog):
     assert fake.log == [] and "come through the socket" in caplog.text
 
 
+def test_a_description_says_whether_batches_are_pinned(demo_set, monkeypatch, capsys):
+    options = {**OPTIONS, "quiet": False}
+    loader = demo_set.loader("train", 0, **options, transport="inline")
+    assert not loader.describe()["pinned"]
+    assert capsys.readouterr().err.endswith("; not pinned\n") and repr(loader).endswith("; not pinned>")
+    monkeypatch.setattr(torch, "cuda", Cuda())
+    loader = demo_set.loader("train", 0, **options)
+    assert loader.describe()["pinned"]
+    assert capsys.readouterr().err.endswith("; pinned\n") and repr(loader).endswith("; pinned>")
+
+
 def test_to_the_cpu_is_as_it_was(demo_set, reference):
     loader = demo_set.loader("val", 0, **{**OPTIONS, "pin_memory": False}).to("cpu")
     assert not next(iter(loader)).copied

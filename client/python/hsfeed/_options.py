@@ -101,9 +101,9 @@ def check_timeout(timeout: float) -> float:
     return seconds
 
 
-def check(**given: Any) -> Options:
-    """Options as they may be, or BadArgument. Names of orders, shards and roles are the daemon's to know."""
-    o = Options(**given)
+def check(known_roles: Sequence[str], **given: Any) -> Options:
+    """Options as they may be, or BadArgument. Names of orders and shards are the daemon's to know."""
+    o = Options(**{**given, "dtype": str(given["dtype"]).removeprefix("torch.")})
     _choice("split", o.split, SPLITS)
     _choice("dtype", o.dtype, DTYPES)
     if o.transport is not None:
@@ -114,7 +114,7 @@ def check(**given: Any) -> Options:
         )
     if o.split == "all" and o.fold is not None:
         raise BadArgument('split "all" is every row of every fold; it takes no fold')
-    fold = None if o.fold is None else _number("fold", o.fold, 0)
+    fold = None if o.fold is None else _fold(o.fold, o.plan)
     lengths = o.max_length
     max_length = (
         {str(role): _number("max_length", n, 1) for role, n in lengths.items()}
@@ -128,7 +128,7 @@ def check(**given: Any) -> Options:
         batch_size=_number("batch_size", o.batch_size, 1),
         max_length=max_length,
         padding=_padding(o.padding),
-        roles=_role_names(o.roles, max_length),
+        roles=_role_names(o.roles, max_length, known_roles),
         slots=None if o.slots is None else _number("slots", o.slots, LEAST_SLOTS),
     )
 
@@ -148,6 +148,16 @@ def _number(name: str, value: Any, least: int) -> int:
     return number
 
 
+def _fold(value: Any, plan: Mapping[str, Any] | None) -> int:
+    fold, folds = _number("fold", value, 0), (plan or {}).get("folds", 0)
+    if fold >= folds > 0:
+        raise BadArgument(
+            f"there is no fold {fold}: the plan has {folds} folds, from 0 to {folds - 1}",
+            "plan={'folds': k} makes k folds",
+        )
+    return fold
+
+
 def _padding(value: Any) -> str | int:
     if value in ("max_length", "longest"):
         return str(value)
@@ -156,15 +166,23 @@ def _padding(value: Any) -> str | int:
     return _number("padding", value, 1)
 
 
-def _role_names(roles: Any, max_length: int | Mapping[str, int]) -> tuple[str, ...] | None:
-    named = (roles,) if isinstance(roles, str) else None if roles is None else tuple(roles)
+def _role_names(
+    roles: Any, max_length: int | Mapping[str, int], known: Sequence[str]
+) -> tuple[str, ...] | None:
     lengths = tuple(max_length) if isinstance(max_length, Mapping) else ()
-    if named is None:
-        return lengths or None
+    named = (roles,) if isinstance(roles, str) else lengths if roles is None else tuple(roles)
     for role in lengths:
         if role not in named:
-            raise BadArgument(f"max_length names the role {role!r}, which roles does not")
-    return named
+            raise BadArgument(
+                f"max_length names the role {role!r}, which roles does not", f"roles={list(named)!r}"
+            )
+    for role in named:
+        if role not in known:
+            raise BadArgument(
+                f"the dataset has no role {role!r}; it has {', '.join(known) or 'none'}",
+                did_you_mean(str(role), known) or f"ds.add('FOLDER', role={role!r}) makes one",
+            )
+    return named or None
 
 
 def for_stream(o: Options, ref: str, encodings: Mapping[str, str], default_role: str) -> dict[str, Any]:

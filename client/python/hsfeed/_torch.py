@@ -7,7 +7,7 @@ import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .errors import MissingLibrary
+from .errors import BadArgument, MissingLibrary
 
 if TYPE_CHECKING:
     import torch
@@ -33,6 +33,20 @@ def optional() -> Any:
         return importlib.import_module("torch")
     except ImportError:
         return None
+
+
+def device(given: Any) -> Any:
+    """A torch.device that is there, or BadArgument."""
+    torch_module = require("a loader")
+    try:
+        found = torch_module.device(given)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise BadArgument(f"{given!r} is no device: {error}", 'to("cuda"), to("cuda:1"), to("cpu")') from None
+    if found.type == "cuda" and not torch_module.cuda.is_available():
+        raise BadArgument(
+            f"there is no {found}: torch sees no CUDA here", 'leave out to("cuda"), or to("cpu")'
+        )
+    return found
 
 
 def from_dlpack(torch_module: Any) -> Callable[[Any], Any]:

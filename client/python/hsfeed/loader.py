@@ -73,7 +73,7 @@ class Loader:
     padding       "max_length", "longest" (of the batch), or a number: the longest, rounded up to its multiple
     roles         whose ids: the first role's arrays have no prefix, those of "student" are student_input_ids
                   and so on. Default: the role "text" if there, else the first ingested
-    dtype         of ids and masks: "int64" or "int32"         token_type_ids   that array too
+    dtype         of ids and masks: "int64" or "int32", also torch.int64   token_type_ids   that array too
     rank, world_size   default: torch.distributed's if it is initialised, else RANK and WORLD_SIZE of the
                   environment (as torchrun and accelerate set them) if both are there, else 0 of 1. Found at
                   the first use
@@ -99,9 +99,9 @@ class Loader:
     was opened before raises Forked. A new iter() ends the pass before it: the older iterator raises
     PassEnded.
 
-    Raises BadArgument for options that cannot be; at the first use BadRequest (no such fold, order or shard),
-    NotFound (version, role), BadPlan (the plan cannot be made), LimitExceeded (batches too large for the
-    daemon), Corrupt.
+    Raises BadArgument for options that cannot be, such as a role or fold that is not there, and
+    MissingLibrary without torch; at the first use BadRequest (no such order or shard), NotFound, BadPlan (the
+    plan cannot be made), LimitExceeded (batches too large for the daemon), Corrupt.
     """
 
     def __init__(
@@ -131,10 +131,12 @@ class Loader:
         **unknown: Any,
     ) -> None:
         _options.refuse_unknown("a loader", unknown, Loader.__init__.__annotations__, _options.HINTS)
+        _torch.require("a loader")
         self._options = _options.check(
-            split=split, fold=fold, plan=check_plan(plan), order=order, seed=seed, batch_size=batch_size,
-            drop_last=bool(drop_last), max_length=max_length, padding=padding, roles=roles, dtype=dtype,
-            token_type_ids=bool(token_type_ids), shard=shard, slots=slots, transport=transport,
+            dataset.roles, split=split, fold=fold, plan=check_plan(plan), order=order, seed=seed,
+            batch_size=batch_size, drop_last=bool(drop_last), max_length=max_length, padding=padding,
+            roles=roles, dtype=dtype, token_type_ids=bool(token_type_ids), shard=shard, slots=slots,
+            transport=transport,
         )  # fmt: skip
         self._data = dataset
         self._encodings = dataset.encodings
@@ -143,6 +145,7 @@ class Loader:
             _options.find_ranks(rank, world_size)
         self._ranks: _options.Ranks | None = None
         self._pin_memory, self._quiet = bool(pin_memory), quiet
+        self._pinned = False  # whether the slots were, when they were last looked at
         self._device: torch.device | None = None
         self._link = Link(dataset.socket, _options.check_timeout(timeout), dataset.database.start_again)
         self._info: dict[str, Any] | None = None  # of the first opening, at the start of an epoch
@@ -199,10 +202,14 @@ class Loader:
         for warning in info["warnings"]:
             _report.warn(f"{info['name']}: {warning}")
         if not self._quiet and self._ranks.rank == 0:
-            extras = ["pinned"] if self._pin_memory else []
-            _report.say(_report.loader_line(info, self._ranks.source, extras))
+            _report.say(self._line(info, self._ranks))
+
+    def _line(self, info: Mapping[str, Any], ranks: _options.Ranks) -> str:
+        extras = [] if not self._pin_memory else ["pinned" if self._pinned else "not pinned"]
+        return _report.loader_line(info, ranks.source, extras)
 
     def _pin(self, stream: _hsfeed.Stream[Any], cuda: Any) -> None:
+        self._pinned = False
         if not cuda.is_available():
             self._warn_once("pin", "pin_memory=True, but CUDA is not available: batches are not pinned")
         elif stream.memory is None:
@@ -212,6 +219,7 @@ class Loader:
         else:
             self._link.pin = Pinned(stream, cuda)
             self._link.pin.device = self._cuda_device()
+            self._pinned = True
 
     def _warn_once(self, what: str, sentence: str) -> None:
         if what not in self._told:
@@ -248,7 +256,12 @@ class Loader:
         info = dict(self._opened())
         for key in ("stream", "generation", "epoch", "at", "arrays", "slot_bytes", "warnings", "samples"):
             info.pop(key, None)
-        own = {"pin_memory": self._pin_memory, "timeout": self._link.timeout, "socket": self._link.socket}
+        own = {
+            "pin_memory": self._pin_memory,
+            "pinned": self._pinned,
+            "timeout": self._link.timeout,
+            "socket": self._link.socket,
+        }
         return {**info, **own, "device": str(self._device or "cpu")}
 
     def __repr__(self) -> str:
@@ -256,7 +269,7 @@ class Loader:
             fold = "" if self._options.fold is None else f" of fold {self._options.fold}"
             what = f"{self._options.split}{fold}"
             return f"<hsfeed.Loader {self._data.name}@{self._data.version[:6]}: {what}; not opened yet>"
-        return f"<hsfeed.Loader {_report.loader_line(self._info, self._ranks.source, [])}>"
+        return f"<hsfeed.Loader {self._line(self._info, self._ranks)}>"
 
     def __reduce__(self) -> Any:
         raise TypeError(
@@ -278,9 +291,10 @@ class Loader:
         """From the next pass on, batches are on this device: the loader makes the copies. Returns self.
 
         With pin_memory=True they are asynchronous, on the current stream of that device at each step, and a
-        slot is filled again only when its copies are done. batch.index stays on the CPU.
+        slot is filled again only when its copies are done. batch.index stays on the CPU. BadArgument: there
+        is no such device.
         """
-        self._device = _torch.require("a loader").device(device)
+        self._device = _torch.device(device)
         if self._link.pin is not None:
             self._link.pin.device = self._cuda_device()
         return self
