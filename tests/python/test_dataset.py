@@ -180,6 +180,10 @@ def test_errors_of_a_source_have_classes(shared_db, demo, tmp_path):
     path.write_text("text,y\na,1\nb,0\n")
     with pytest.raises(hsfeed.BadColumn, match="z"):
         ingest(path, labels=["z"])
+    with pytest.raises(hsfeed.BadColumn, match="did you mean 'text'.*text_column="):
+        ingest(path, text_column="txt")
+    with pytest.raises(hsfeed.BadRequest, match='^na is one of pandas, pandas1, empty, not "none"$'):
+        ingest(path, na="none")
     with pytest.raises(hsfeed.NotFound, match="no/such"):
         ingest(path, tokenizers="no/such")
     with pytest.raises(hsfeed.BadArgument, match="needs tokenizers"):

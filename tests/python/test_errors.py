@@ -60,6 +60,59 @@ def test_errors_survive_pickle_and_copy(name, number):
         assert (again.number, again.code, str(again)) == (number, name, "what\n  how")
 
 
+@pytest.mark.parametrize(
+    "hint, wanted",
+    [
+        (
+            "say --na empty to keep these rows, or --na pandas to",
+            "na='empty' to keep these rows, or na='pandas'",
+        ),
+        ("with --labels A,B, or say --labels none", "labels=['A', 'B'], or say labels=None"),
+        (
+            "with --text; the delimiter is comma (--delimiter)",
+            "text_column=; the delimiter is comma (delimiter=)",
+        ),
+        (
+            "say --delimiter semicolon, or --delimiter comma if",
+            "delimiter='semicolon', or delimiter='comma' if",
+        ),
+        ("name one of them with --positive", "with positive="),
+        ("it may be --charset latin-1", "it may be charset='latin-1'"),
+        ("--bad-rows skip drops such rows", "bad_rows='skip' drops such rows"),
+        ("use --kind plain, or --labels COLUMN", "use kind='plain', or labels=['COLUMN']"),
+        ("add one with: hsfeed add x --tokenizer student=DIR", "with: ds.add('FOLDER', role='student')"),
+        ("hsfeed datasets lists what there is", "db.datasets() lists"),
+    ],
+)
+def test_hints_are_python(hint, wanted):
+    assert wanted in error_from(-1002, "bad_request", "m", hint).hint
+
+
+@pytest.mark.parametrize(
+    "message, hint, wanted",
+    [
+        (
+            "--positive makes 0 and 1, --label-type class makes classes",
+            "",
+            "positive= makes 0 and 1, label_type='class' makes",
+        ),
+        (
+            'ingest: the key "options.na" has the unknown value "x"',
+            "known: pandas empty",
+            'na is one of pandas, empty, not "x"',
+        ),
+        (
+            'a.csv: there is no label column "hate"; the columns are "text", "Hate"',
+            "",
+            "did you mean 'Hate'?",
+        ),
+        ('a.csv: no label is "--text"', "", 'a.csv: no label is "--text"'),
+    ],
+)
+def test_sentences_are_python(message, hint, wanted):
+    assert wanted in str(error_from(-1002, "bad_request", message, hint))
+
+
 def test_where_no_daemon_answers_the_sentence_says_where_it_was_looked_for(tmp_path):
     with pytest.raises(hsfeed.NoDaemon) as caught:
         hsfeed.connect(tmp_path / "none.sock")

@@ -5,14 +5,13 @@ loaded.
 
 from __future__ import annotations
 
-import difflib
 import operator
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from . import _torch
-from .errors import BadArgument, StateMismatch, UnknownOption
+from .errors import BadArgument, StateMismatch, UnknownOption, did_you_mean
 
 SPLITS = ("train", "val", "all")
 DTYPES = ("int64", "int32")
@@ -82,12 +81,6 @@ def refuse_unknown(
             name, [k for k in known if k not in ("self", "unknown", "return")]
         )
         raise UnknownOption(f"{what} has no option {name!r}", hint)
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A question, or nothing where no name is near."""
-    near = difflib.get_close_matches(name, list(known), 1)
-    return f"did you mean {near[0]!r}?" if near else ""
 
 
 def check_timeout(timeout: float) -> float:

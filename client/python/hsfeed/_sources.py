@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .errors import BadArgument, BadColumn, BadLabel, BadText, a
+from .errors import BadArgument, BadColumn, BadLabel, BadText, a, did_you_mean
 
 # Where the daemon looks for the text column, in this order.
 TEXT_COLUMNS = ("Comments", "comments", "Comment", "comment", "text", "Text", "content", "comment_text")
@@ -61,7 +61,7 @@ def from_frame(
     text = _text_column(names, text_column)
     for name in labels or ():
         if name not in names:
-            raise BadColumn(f'the DataFrame has no label column "{name}"', f"its columns: {', '.join(names)}")
+            raise BadColumn(f'the DataFrame has no label column "{name}"', _columns(names, name))
     columns = {
         name: (
             _cells(name, frame.iloc[:, i])
@@ -92,10 +92,14 @@ def is_frame(value: Any) -> bool:
     return hasattr(value, "iloc") and hasattr(value, "columns")
 
 
+def _columns(names: list[str], name: str) -> str:
+    return " ".join(filter(None, [did_you_mean(name, names), f"its columns: {', '.join(names)}"]))
+
+
 def _text_column(names: list[str], given: str | None) -> str:
     if given is not None:
         if given not in names:
-            raise BadColumn(f'the DataFrame has no column "{given}"', f"its columns: {', '.join(names)}")
+            raise BadColumn(f'the DataFrame has no column "{given}"', _columns(names, given))
         return given
     for name in TEXT_COLUMNS:
         if name in names:

@@ -5,7 +5,10 @@ hsfeed.Error.
 
 from __future__ import annotations
 
+import difflib
 import errno
+import re
+from collections.abc import Iterable
 
 __all__ = ["Error", "error_from"]
 
@@ -296,6 +299,12 @@ def a(value: object) -> str:
     return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A question, or nothing where no name is near."""
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f"did you mean {near[0]!r}?" if near else ""
+
+
 def _all_classes(cls: type[Error]) -> list[type[Error]]:
     return [cls] + [deeper for sub in cls.__subclasses__() for deeper in _all_classes(sub)]
 
@@ -313,7 +322,48 @@ _BY_ERRNO = {
 def error_from(number: int, name: str, message: str, hint: str) -> Error:
     """The exception for an error of the C library: its number, stable symbol, sentence and hint."""
     cls = _BY_ERRNO.get(-number) or _BY_CODE.get(name) or Error
-    return cls(message, hint, code=name, number=number)
+    return cls(*_in_python(message, hint), code=name, number=number)
+
+
+# ---- the command line's options, as Python has them
+
+_WORDS = [
+    (r"--labels A,B\b", "labels=['A', 'B']"),
+    (r"--labels COLUMN\b", "labels=['COLUMN']"),
+    (r"--labels none\b", "labels=None"),
+    (r"--labels\b", "labels="),
+    (r"--text\b", "text_column="),
+    (r"--na (\w+)", r"na='\1'"),
+    (r"--kind (\w+)", r"kind='\1'"),
+    (r"--bad-rows (\w+)", r"bad_rows='\1'"),
+    (r"--label-type (class|float)\b", r"label_type='\1'"),
+    (r"--(charset|delimiter) ([^\s,]+)", r"\1='\2'"),
+    (r"--(charset|delimiter|positive)\b", r"\1="),
+    (r"\bhsfeed add \S+ --tokenizer (\S+)=DIR", r"ds.add('FOLDER', role='\1')"),
+    (r"\bhsfeed datasets lists", "db.datasets() lists"),
+    (r"\bhsfeed versions (\S+) lists", r"db.versions('\1') lists"),
+    (r"\bhsfeed rm of", "db.remove of"),
+]
+_UNKNOWN_VALUE = re.compile(r'[\w.]+: the key "(?:[^"]*\.)?(\w+)" has the unknown value (".*")', re.S)
+_NO_COLUMN = re.compile(r'.*: there is no \w+ column "(.*)"; the columns are (.*)', re.S)
+
+
+def _in_python(message: str, hint: str) -> tuple[str, str]:
+    """A sentence and hint of daemon or library, for those who wrote Python."""
+    unknown = _UNKNOWN_VALUE.fullmatch(message)
+    if unknown and hint.startswith("known: "):
+        return f"{unknown[1]} is one of {', '.join(hint.split()[1:])}, not {unknown[2]}", ""
+    missing = _NO_COLUMN.fullmatch(message)
+    question = did_you_mean(missing[1], re.findall('"(.*?)"', missing[2])) if missing else ""
+    if message.startswith("--"):
+        message = _translated(message)
+    return message, " ".join(filter(None, [question, _translated(hint)]))
+
+
+def _translated(text: str) -> str:
+    for pattern, words in _WORDS:
+        text = re.sub(pattern, words, text)
+    return text
 
 
 __all__ += sorted({cls.__name__ for cls in _all_classes(Error)} - set(__all__))
