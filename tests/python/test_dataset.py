@@ -5,6 +5,7 @@ replace.
 
 import csv
 import os
+import pickle
 import re
 import signal
 import subprocess
@@ -487,6 +488,19 @@ def test_a_database_lists_and_tells(shared_db, demo_set, shared_daemon):
     assert shared_db.verify("demo")["ok"]
     with pytest.raises(hsfeed.UnknownMethod):
         shared_db.call("nothing.of.the.kind")
+
+
+def test_a_database_is_a_table_of_its_datasets(shared_db, demo_set):
+    assert shared_db["demo"].ref == demo_set.ref
+    assert "demo" in shared_db and "emod" not in shared_db
+    with pytest.raises(LookupError, match="emod"):
+        shared_db["emod"]
+
+
+def test_databases_and_datasets_are_pickled_by_their_place(shared_db, demo_set):
+    ds = pickle.loads(pickle.dumps(demo_set))
+    assert (ds.ref, ds.roles, ds.database.socket) == (demo_set.ref, demo_set.roles, shared_db.socket)
+    assert ds.database is not shared_db and ds[5]["text"] == demo_set[5]["text"]
 
 
 def test_a_database_outlives_its_daemon(db, demo, daemon):

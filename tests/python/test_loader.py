@@ -436,6 +436,8 @@ def test_the_dataset_of_a_loader_is_its_split(world_of_rows):
     assert len(train) == 168 and (train.indices == ds.split_rows("train", 0)).all()
     assert train[5]["line"] == ds[int(train.indices[5])]["line"]
     assert len(quiet(ds, "all").dataset) == 211
+    assert repr(train) == f"<hsfeed.Split train of fold 0 of small@{ds.version[:6]}: 168 rows>"
+    assert pickle.loads(pickle.dumps(train))[5]["line"] == train[5]["line"]
 
 
 def test_a_loader_cannot_be_pickled(world_of_rows):

@@ -276,6 +276,8 @@ def test_one_source_and_its_own_options(put, demo):
         put()
     with pytest.raises(hsfeed.BadArgument, match="given: file, texts"):
         put(demo / "comments.csv", texts=["a"])
+    with pytest.raises(hsfeed.BadArgument, match="file is a path, not an? ndarray\n  .*texts="):
+        put(np.array(["a"]))
     with pytest.raises(hsfeed.BadArgument, match="delimiter is for files"):
         put(texts=["a"], delimiter="tab")
     with pytest.raises(TypeError, match="no option 'delimeter'\n  did you mean 'delimiter'?"):

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Union
 
 from . import _clean, _hsfeed, _report, _sources, _tokenizers
 from ._options import SOURCE_HINTS, check_timeout, refuse_unknown
 from ._progress import Progress, finish, meter
 from .dataset import Dataset
-from .errors import BadArgument, ConnectionLost, NoDaemon, NotFound
+from .errors import BadArgument, ConnectionLost, NoDaemon, NotFound, a
 
 if TYPE_CHECKING:
     import pandas  # type: ignore[import-untyped, unused-ignore]
@@ -31,6 +31,8 @@ class Database:
     other.
 
     A context manager: leaving it closes the connection. Loaders have connections of their own and go on.
+    db["hate"] is db.dataset("hate"); list(db) has the names. Unpickling one, or a Dataset, connects anew to
+    the same socket.
 
     socket  path of the daemon's socket        pid  its process (0 where that cannot be seen)
     """
@@ -43,7 +45,8 @@ class Database:
         start_again: Callable[[], object] | None = None,
     ) -> None:
         """start_again: starts the daemon where it is gone; None: that is not for this process to do."""
-        self._timeout_ms = int(min(MOST_MS, max(1, check_timeout(timeout) * 1000)))
+        self._timeout = check_timeout(timeout)
+        self._timeout_ms = int(min(MOST_MS, max(1, self._timeout * 1000)))
         self.start_again = start_again
         self.socket: str = socket or "the default places"
         self._client = self._connect(socket)
@@ -65,6 +68,15 @@ class Database:
 
     def __repr__(self) -> str:
         return f"<hsfeed.Database at {self.socket}>"
+
+    def __reduce__(self) -> Any:
+        return (_open, (self.socket, self._timeout))
+
+    def __getitem__(self, name: str) -> Dataset:
+        return self.dataset(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return (str(stored["name"]) for stored in self.datasets())
 
     def close(self) -> None:
         """Ends the connection. Calls after this raise ConnectionLost."""
@@ -319,29 +331,14 @@ class Database:
         if not callable(clean):
             options["clean"] = [clean] if isinstance(clean, str) else list(clean or []) or None
         function = clean if callable(clean) else None
-        if kinds == ["file"]:
-            options["path"] = os.path.expanduser(os.fspath(given["file"]))
-            options["labels"] = _column_names(labels)
-            if function is None:
-                return _report.Prepared()
-            return self._put_cleaned(options, function, tokenizers, progress)
-        for key in FOR_FILES:
-            if options.get(key) is not None:
-                raise BadArgument(f"{key} is for files; what is in memory needs none")
-        drop_empty = bool(options.get("drop_empty"))
-        if kinds == ["texts"]:
-            wanted = None if labels is _UNSET else labels
-            source = _sources.from_texts(given["texts"], wanted, clean=function, drop_empty=drop_empty)
-        else:
-            names = _column_names(labels)
-            source = _sources.from_frame(
-                given["data"],
-                names,
-                text_column=options.get("text_column"),
-                clean=function,
-                drop_empty=drop_empty,
-            )
-        return _report.Prepared(_put(options, source), function is not None)
+        if kinds != ["file"]:
+            source = _source_in_memory(options, given, labels, function)
+            return _report.Prepared(_put(options, source), function is not None)
+        options["path"] = _path(given["file"])
+        options["labels"] = _column_names(labels)
+        if function is None:
+            return _report.Prepared()
+        return self._put_cleaned(options, function, tokenizers, progress)
 
     def _put_cleaned(
         self, options: dict[str, Any], function: Callable[[str], str], tokenizers: Any, progress: Progress
@@ -380,6 +377,10 @@ class Database:
 _INGEST_OPTIONS = (*FOR_FILES, "text_column", "na", "drop_empty", "positive", "label_type")
 
 
+def _open(socket: str, timeout: float) -> Database:
+    return Database(socket, timeout=timeout)
+
+
 def _column_names(labels: Any) -> list[str] | None:
     if labels is _UNSET:
         raise BadArgument(
@@ -392,6 +393,35 @@ def _column_names(labels: Any) -> list[str] | None:
         if not isinstance(name, str):
             raise BadArgument(f"labels names columns here; {name!r} is no name")
     return names
+
+
+def _path(file: Any) -> str:
+    if not isinstance(file, (str, os.PathLike)):
+        raise BadArgument(f"file is a path, not {a(file)}", "texts in memory: texts=..., labels=...")
+    return os.path.expanduser(os.fspath(file))
+
+
+def _source_in_memory(
+    options: Mapping[str, Any],
+    given: Mapping[str, Any],
+    labels: Any,
+    function: Callable[[str], str] | None,
+) -> _sources.Source:
+    """The source of texts= or data=."""
+    for key in FOR_FILES:
+        if options.get(key) is not None:
+            raise BadArgument(f"{key} is for files; what is in memory needs none")
+    drop_empty = bool(options.get("drop_empty"))
+    if given["texts"] is not None:
+        wanted = None if labels is _UNSET else labels
+        return _sources.from_texts(given["texts"], wanted, clean=function, drop_empty=drop_empty)
+    return _sources.from_frame(
+        given["data"],
+        _column_names(labels),
+        text_column=options.get("text_column"),
+        clean=function,
+        drop_empty=drop_empty,
+    )
 
 
 def _put(options: dict[str, Any], source: _sources.Source) -> int:

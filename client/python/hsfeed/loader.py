@@ -52,6 +52,10 @@ class Split:
             self._indices = self.dataset.split_rows(self.split, self.fold, self._plan)
         return self._indices
 
+    def __repr__(self) -> str:
+        what = self.split if self.fold is None else f"{self.split} of fold {self.fold}"
+        return f"<hsfeed.Split {what} of {self.dataset.name}@{self.dataset.version[:6]}: {self._rows:,} rows>"
+
     def __getitem__(self, i: int) -> dict[str, Any]:
         """The i-th of these rows, as the dataset gives it."""
         return self.dataset[int(self.indices[i])]
