@@ -72,6 +72,12 @@ def test_ddp_sees_exactly_the_split_and_resumes_with_other_ranks(shared_daemon, 
     assert "epoch 0" not in out and "epoch 1: 3 processes saw 3176 rows, 1 of them twice" in out
 
 
+def test_ddp_alone_says_how_it_is_started(demo):
+    command = [sys.executable, EXAMPLES / "ddp.py", "x.csv", "--labels", "y", "--tokenizer", "z"]
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 1 and "torchrun --nproc_per_node 2" in done.stderr
+
+
 def code_of(path, language="python"):
     return re.findall(rf"```{language}\n(.*?)```", path.read_text(), re.S)
 

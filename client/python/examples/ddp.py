@@ -11,6 +11,7 @@ number of processes. The model is a bag of embeddings; put a transformer in its 
 import argparse
 import json
 import os
+import sys
 
 import torch
 import torch.distributed as dist
@@ -105,6 +106,8 @@ def tell(epoch, seen, wanted):
 
 def main():
     arguments = parse_arguments()
+    if "RANK" not in os.environ:
+        sys.exit("ddp.py is for several processes: torchrun --nproc_per_node 2 ddp.py ...")
     dist.init_process_group("gloo")
     ds = open_dataset(arguments)
     train = ds.loader(
