@@ -100,7 +100,7 @@ class Database:
     def _connect_again(self) -> _hsfeed.Client:
         try:
             return self._connect(self.socket)
-        except NoDaemon:
+        except (NoDaemon, ConnectionLost):  # there is none, or it is just ending
             if self.start_again is None:
                 raise
             self.start_again()
