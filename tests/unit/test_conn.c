@@ -72,6 +72,8 @@ static int teardown(void **state)
 	if (server->conns)
 		hs_conn_doom(server->conns, "the test ends");
 	hs_conn_reap(server);
+	while (hs_crew_pending(server->closer) > 0)
+		uv_run(&server->loop, UV_RUN_ONCE);
 	close(f->peer);
 	uv_close((uv_handle_t *)&server->reaper, NULL);
 	uv_close((uv_handle_t *)&server->sweep, NULL);
