@@ -22,7 +22,10 @@ if(HSFEED_SANITIZE MATCHES "address|thread" AND CMAKE_C_COMPILER_ID STREQUAL GNU
   string(REPLACE thread tsan runtime ${runtime})
   execute_process(COMMAND ${CMAKE_C_COMPILER} -print-file-name=lib${runtime}.so OUTPUT_VARIABLE HSFEED_PRELOAD
                   OUTPUT_STRIP_TRAILING_WHITESPACE)
-  set(HSFEED_PRELOAD "LD_PRELOAD=${HSFEED_PRELOAD};ASAN_OPTIONS=detect_leaks=0")
+  # And before it must be there what throws C++ exceptions, which it looks up once: torch throws.
+  execute_process(COMMAND ${CMAKE_C_COMPILER} -print-file-name=libstdc++.so.6 OUTPUT_VARIABLE cxx
+                  OUTPUT_STRIP_TRAILING_WHITESPACE)
+  set(HSFEED_PRELOAD "LD_PRELOAD=${HSFEED_PRELOAD}:${cxx};ASAN_OPTIONS=detect_leaks=0")
 endif()
 foreach(file ${HSFEED_PYTHON_TESTS})
   get_filename_component(stem ${file} NAME_WE)
@@ -37,7 +40,7 @@ foreach(file ${HSFEED_PYTHON_TESTS})
            WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
   set_tests_properties(${name} PROPERTIES TIMEOUT 1200 SKIP_RETURN_CODE 77 ENVIRONMENT
     "HSFEED_BUILD_DIR=${CMAKE_BINARY_DIR};HYPOTHESIS_STORAGE_DIRECTORY=${CMAKE_BINARY_DIR}/hypothesis")
-  if("${folder}" STREQUAL "python" AND NOT name STREQUAL "python.test_install") # which has a build of its own
+  if("${folder}" STREQUAL "python")
     set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT ${HSFEED_PRELOAD})
   endif()
   if(name IN_LIST HSFEED_HEAVY_TESTS)

@@ -54,8 +54,12 @@ def pythons():
 PYTHONS = pythons()
 
 
+# Of the build under test, not of an installed package.
+NOT_KEPT = ("PYTHONPATH", "LD_LIBRARY_PATH", "LD_PRELOAD", "ASAN_OPTIONS")
+
+
 def run(command, timeout=600, **env):
-    kept = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "LD_LIBRARY_PATH")}
+    kept = {key: value for key, value in os.environ.items() if key not in NOT_KEPT}
     done = subprocess.run(
         [str(word) for word in command], capture_output=True, text=True, timeout=timeout, cwd="/", env={**kept, **env}
     )
