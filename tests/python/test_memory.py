@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import hsfeed
 from hsfeed import _sources
+from hsfeed.errors import BadText
 
 NA_WORDS = [
     "",
@@ -81,8 +82,26 @@ def test_empty_texts_keep_their_rows_and_are_told(shared_db, demo, capsys):
     )
 )
 def test_any_text_arrives_as_it_is(shared_db, demo, texts):
+    if _sources.are_read_as_numbers([text or " " for text in texts]):  # and is refused: see below
+        with pytest.raises(BadText, match="is a number"):
+            shared_db.ingest("any", texts=texts, tokenizers=demo / "tokenizer", quiet=True)
+        return
     ds = shared_db.ingest("any", texts=texts, tokenizers=demo / "tokenizer", quiet=True)
     assert texts_of(ds) == [text or " " for text in texts]
+
+
+@pytest.mark.parametrize("texts", [["00"], ["1", "1.5"], ["+1", "2"], ["1e5"], ["true", "false"], [" 7"], ["inf"]])
+def test_texts_that_would_be_changed_as_numbers_are_refused(shared_db, demo, texts):
+    with pytest.raises(BadText, match="every text of 'text' is a number"):
+        shared_db.ingest("numbers", texts=texts, tokenizers=demo / "tokenizer", quiet=True)
+    ds = shared_db.ingest("numbers", texts=[*texts, "a word"], tokenizers=demo / "tokenizer", quiet=True)
+    assert texts_of(ds) == [*texts, "a word"]
+
+
+@pytest.mark.parametrize("texts", [["0", "-12", "7"], ["0.5", "-3.25"], ["1_000"], ["\u09e7\u09e8"]])
+def test_texts_of_numbers_that_stay_as_they_are_are_taken(shared_db, demo, texts):
+    ds = shared_db.ingest("numbers", texts=texts, tokenizers=demo / "tokenizer", quiet=True)
+    assert texts_of(ds) == texts
 
 
 @pytest.mark.parametrize(

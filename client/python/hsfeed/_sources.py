@@ -222,6 +222,42 @@ def _refuse_missing(name: str, values: Cells) -> None:
 # ---- cells into bytes
 
 
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
+_DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,6})\.[0-9]{1,6}")
+
+
+def are_read_as_numbers(texts: Cells) -> bool:
+    """Whether the daemon, as pandas does, takes a whole column for numbers and may write some of them otherwise:
+    "00" as "0", and "1" as "1.0" beside a missing one.
+    """
+    given = [text for text in texts if text is not None]
+    if not given or not all(map(_is_number, given)):
+        return False
+    if len(given) == len(texts) and all(map(_INTEGER.fullmatch, given)):
+        return False
+    return not all(_DECIMAL.fullmatch(text) and repr(float(text)) == text for text in given)
+
+
+def _is_number(text: str) -> bool:
+    word = text.strip(" \t\n\r\v\f")
+    if word.lower() in ("true", "false"):
+        return True
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return word.isascii() and "_" not in word  # which only Python takes
+
+
+def _refuse_numbers(name: str, texts: Cells) -> None:
+    if are_read_as_numbers(texts):
+        raise BadText(
+            f"every text of {name!r} is a number, and a column of numbers is read as such: "
+            "some would be changed (00 to 0)",
+            "texts that are not all numbers are kept as they are; give numbers in their shortest form",
+        )
+
+
 def _source(
     texts: Cells,
     columns: Mapping[str, Cells],
@@ -235,6 +271,7 @@ def _source(
     empty = 0 if drop_empty else texts.count("")
     if empty:
         texts = [" " if t == "" else t for t in texts]
+    _refuse_numbers(text_column, texts)
     data = _csv({text_column: texts, **columns})
     return Source(data, file_name, text_column, labels or None, label_type, empty)
 
