@@ -39,6 +39,8 @@ void hs_message_close(struct hs_message *m); // frees and zeroes
 // What a key's value may be, and the member of the struct it is written to.
 enum hs_type {
 	HS_T_UINT,          // uint64_t, min..max
+	HS_T_F64,           // double, finite; a whole number is taken too; NaN when left out
+	HS_T_UINT_OR_F64,   // struct hs_uint_or_f64
 	HS_T_BOOL,          // bool
 	HS_T_STR,           // const char *, NUL-terminated copy, min..max bytes; NULL when left out
 	HS_T_BIN,           // struct hs_bytes, min..max bytes
@@ -84,6 +86,11 @@ struct hs_uint_or_enum {
 	uint64_t u;
 	int e;
 }; // e >= 0: a word was given
+struct hs_uint_or_f64 {
+	enum { HS_NUMBER_UNSET, HS_NUMBER_UINT, HS_NUMBER_F64 } given;
+	uint64_t u;
+	double f;
+};
 struct hs_maps {
 	size_t n;
 	void *items;

@@ -4,6 +4,7 @@
 #include "decode.h"
 
 #include <errno.h>
+#include <math.h>
 #include <msgpack.h>
 #include <stdio.h>
 #include <string.h>
@@ -101,6 +102,28 @@ static int read_uint(struct walk *w, const struct hs_field *f, const msgpack_obj
 		return out_of_bounds(w, f, "a whole number");
 	*(uint64_t *)member = v->via.u64;
 	return 0;
+}
+
+static int read_f64(struct walk *w, const struct hs_field *f, const msgpack_object *v, void *member)
+{
+	double *value = member;
+	if (v->type == MSGPACK_OBJECT_FLOAT32 || v->type == MSGPACK_OBJECT_FLOAT64)
+		*value = v->via.f64;
+	else if (v->type == MSGPACK_OBJECT_POSITIVE_INTEGER)
+		*value = (double)v->via.u64;
+	else if (v->type == MSGPACK_OBJECT_NEGATIVE_INTEGER)
+		*value = (double)v->via.i64;
+	else
+		return wrong_type(w, f, v, "a number");
+	return isfinite(*value) ? 0 : wrong_value(w, f, "must be a finite number");
+}
+
+static int read_uint_or_f64(struct walk *w, const struct hs_field *f, const msgpack_object *v, void *member)
+{
+	struct hs_uint_or_f64 *m = member;
+	bool whole = v->type == MSGPACK_OBJECT_POSITIVE_INTEGER || v->type == MSGPACK_OBJECT_NEGATIVE_INTEGER;
+	m->given = whole ? HS_NUMBER_UINT : HS_NUMBER_F64;
+	return whole ? read_uint(w, f, v, &m->u) : read_f64(w, f, v, &m->f);
 }
 
 static int read_bool(struct walk *w, const struct hs_field *f, const msgpack_object *v, void *member)
@@ -298,6 +321,8 @@ static int read_maps(struct walk *w, const struct hs_field *f, const msgpack_obj
 
 static const reader readers[] = {
 	[HS_T_UINT] = read_uint,
+	[HS_T_F64] = read_f64,
+	[HS_T_UINT_OR_F64] = read_uint_or_f64,
 	[HS_T_BOOL] = read_bool,
 	[HS_T_STR] = read_str,
 	[HS_T_BIN] = read_bin,
@@ -320,6 +345,8 @@ static void set_defaults(const struct hs_schema *schema, void *ret)
 		void *member = (char *)ret + f->offset;
 		if (f->type == HS_T_UINT)
 			*(uint64_t *)member = f->def;
+		else if (f->type == HS_T_F64)
+			*(double *)member = NAN;
 		else if (f->type == HS_T_BOOL)
 			*(bool *)member = f->def != 0;
 		else if (f->type == HS_T_ENUM)

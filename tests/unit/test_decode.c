@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,6 +28,8 @@ struct outer {
 	struct hs_uint_or_named per;
 	struct inner inner;
 	struct hs_maps many;
+	double real;
+	struct hs_uint_or_f64 size;
 };
 
 static const char *const words[] = {"one", "two", NULL};
@@ -51,6 +54,8 @@ static const struct hs_field outer_fields[] = {
 	{.key = "per", .type = HS_T_UINT_OR_NAMED, AT(per), .min = 1, .max = 512, .def = 128},
 	{.key = "inner", .type = HS_T_MAP, AT(inner), .sub = &inner_schema},
 	{.key = "many", .type = HS_T_MAPS, AT(many), .max = 2, .sub = &inner_schema},
+	{.key = "real", .type = HS_T_F64, AT(real)},
+	{.key = "size", .type = HS_T_UINT_OR_F64, AT(size), .max = 9},
 };
 #undef AT
 static const struct hs_schema outer_schema = HS_SCHEMA(struct outer, outer_fields);
@@ -106,6 +111,17 @@ static void what_is_left_out_or_nil_has_its_default(void **state)
 	assert_int_equal(f->out.per.u, 128);
 	assert_int_equal(f->out.inner.n, 4);
 	assert_true(f->out.inner.flag);
+	assert_true(isnan(f->out.real));
+	assert_int_equal(f->out.size.given, HS_NUMBER_UNSET);
+}
+
+static void floats_are_read_and_whole_numbers_where_either_may_stand(void **state)
+{
+	struct fixture *f = *state;
+	assert_int_equal(REQUEST(f, "\x82\xa4real\xcb\x3f\xe0\x00\x00\x00\x00\x00\x00\xa4size\xca\x3e\x80\x00\x00"), 0);
+	assert_true(f->out.real == 0.5 && f->out.size.given == HS_NUMBER_F64 && f->out.size.f == 0.25);
+	assert_int_equal(REQUEST(f, "\x82\xa4real\xff\xa4size\x09"), 0);
+	assert_true(f->out.real == -1 && f->out.size.given == HS_NUMBER_UINT && f->out.size.u == 9);
 }
 
 static void every_type_is_read_into_its_member(void **state)
@@ -223,6 +239,11 @@ static void a_value_of_the_wrong_type_or_range_is_refused(void **state)
 		MAP("\x81\xa5inner\x90"),
 		MAP("\x81\xa5inner\x80"),
 		MAP("\x81\xa4many\x91\x01"),
+		MAP("\x81\xa4real\xa1x"),
+		MAP("\x81\xa4real\xcb\x7f\xf0\x00\x00\x00\x00\x00\x00"), // infinity
+		MAP("\x81\xa4size\x0a"),
+		MAP("\x81\xa4size\xff"),
+		MAP("\x81\xa4size\xca\x7f\xc0\x00\x00"), // NaN
 #undef MAP
 	};
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
@@ -287,6 +308,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		TEST(what_is_left_out_or_nil_has_its_default),
+		TEST(floats_are_read_and_whole_numbers_where_either_may_stand),
 		TEST(every_type_is_read_into_its_member),
 		TEST(an_unknown_key_is_named_in_a_request_and_ignored_in_a_notice),
 		TEST(a_fault_names_the_whole_path_of_its_key),
