@@ -22,7 +22,7 @@ static const struct option folds_options[] = {
 	OPT_END,
 };
 static const struct option stream_options[] = {
-	{.name = "fold", .kind = OPT_NUMBER, .arg = "F", .max = 65535, .help = "from 0; needed unless --split all"},
+	{.name = "fold", .kind = OPT_NUMBER, .arg = "F", .max = 65533, .help = "from 0; needed unless --split all"},
 	{.name = "split", .kind = OPT_TEXT, .arg = "SPLIT", .choices = "train|val|all", .help = "default train"},
 	{.name = "epoch", .kind = OPT_NUMBER, .arg = "E", .max = INT64_MAX, .help = "default 0"},
 	{.name = "batch-size", .kind = OPT_NUMBER, .arg = "N", .min = 1, .max = UINT32_MAX, .help = "default 32"},

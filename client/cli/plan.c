@@ -5,7 +5,7 @@
 #include "cli.h"
 
 const struct option plan_options[] = {
-	{.name = "folds", .kind = OPT_NUMBER, .arg = "K", .min = 1, .max = 65535, .help = "how many folds; default 5"},
+	{.name = "folds", .kind = OPT_NUMBER, .arg = "K", .min = 1, .max = 65534, .help = "how many folds; default 5"},
 	{.name = "kind",
 	 .kind = OPT_TEXT,
 	 .arg = "KIND",

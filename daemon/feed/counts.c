@@ -62,6 +62,8 @@ void hs_feed_label_table(const struct hs_feed_source *source, const struct hs_pl
 	memset(ret_rows, 0, (nfolds + 1) * sizeof(*ret_rows));
 	for (size_t row = 0; row < v->nrows; row++) {
 		size_t fold = plan->fold_of_row[row] < nfolds ? plan->fold_of_row[row] : nfolds;
+		if (plan->fold_of_row[row] == HS_FOLD_UNUSED)
+			continue;
 		ret_rows[fold]++;
 		if (v->label_type != HS_LABELS_NONE)
 			count_row(v, &layout, row, ret_counts + fold * layout.total);

@@ -10,7 +10,8 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "plan/folds.h"
+#include "plan/groups.h"
+#include "plan/holdout.h"
 #include "plan/order.h"
 #include "store/store.h"
 #include "store/version.h"
@@ -59,21 +60,56 @@ const char *hs_feed_source_role(const struct hs_feed_source *source, size_t i);
 
 // ---- split plans ----
 
-// What a request says of a plan; unset kind is chosen by the labels (stratified, multiclass, plain).
+// What a request says of a plan. Pointers are borrowed until the plan is made.
 struct hs_plan_request {
-	bool kind_given;
-	struct hs_plan_spec spec;
+	bool kind_given;          // otherwise chosen by the labels and by what else is given
+	struct hs_plan_spec spec; // nfolds 0: not given
+	size_t nby;
+	const char *const *by;   // label columns that count; none: all
+	const char *group;       // source column: rows with equal values stay together
+	double similarity;       // rows with duplicate texts stay together, exact and near ones (text/near.h); 0: not
+	bool rule_given;         // otherwise the current one
+	enum hs_group_rule rule; // group kinds
+	const char *column;      // predefined: source column of fold numbers
+	struct hs_size test, train; // hold-outs
+};
+
+// What groups a plan keeps together, and how even its folds became.
+struct hs_plan_groups {
+	uint64_t count, largest, together; // groups; rows of the largest; rows in groups of two and more
+	uint64_t size_gap;                 // rows of the largest fold less those of the smallest
+	uint64_t label_gap;                // the same of rows of a class, or of a label; the largest of all
+	bool bounded;                      // both gaps have bounds, by the algorithm (plan/deal_groups.h)
+	uint64_t size_bound, label_bound;
 };
 
 struct hs_plan { // resolved and computed, shared, counted
 	struct hs_plan_spec spec;
 	size_t nrows;
-	const uint16_t *fold_of_row; // [nrows]
-	char warning[256];           // "" or scikit-learn's sentence
+	const uint16_t *fold_of_row; // [nrows] 0 .. nfolds - 1, HS_FOLD_NONE or HS_FOLD_UNUSED
+	const uint32_t *train, *val; // hold-outs: rows in scikit-learn's order (val: its test rows); else NULL
+	size_t ntrain, nval;
+	bool grouped;
+	struct hs_plan_groups groups;
+	const uint8_t *map; // PLAN as resolved, a msgpack map that gives the same plan again
+	size_t map_len;
+	uint8_t digest[32]; // SHA-256 over it
+	char warning[256];  // "" or scikit-learn's sentence
 };
 int hs_feed_plan_get(struct hs_feed *feed, struct hs_feed_source *source, const struct hs_plan_request *request,
 		     const struct hs_plan **ret, struct hs_err *reterr);
 void hs_feed_plan_put(struct hs_feed *feed, const struct hs_plan *plan);
+
+// hs_plan_has tells whether a row is among a fold's validation rows (val) or its training rows.
+static inline bool hs_plan_has(const struct hs_plan *plan, size_t row, uint32_t fold, bool val)
+{
+	uint16_t of = plan->fold_of_row[row];
+	return of != HS_FOLD_UNUSED && (of == fold) == val;
+}
+
+// hs_plan_rows lists the rows of one split, ascending or, of a hold-out, in scikit-learn's order. ret_rows has room for
+// plan->nrows. Returns how many there are.
+size_t hs_plan_rows(const struct hs_plan *plan, uint32_t fold, bool val, uint32_t *ret_rows);
 
 // Rows per label value: counts[label column][value] laid end to end; floats that are not all 0/1 have no values. The
 // layout (columns and values per column) is hs_feed_label_layout's.
@@ -85,7 +121,8 @@ struct hs_label_layout {
 };
 void hs_feed_label_layout(const struct hs_feed_source *source, struct hs_label_layout *ret);
 // hs_feed_label_table counts every fold's validation rows in one pass: ret_counts[nfolds + 1][layout.total] and
-// ret_rows[nfolds + 1]; the last of each is over all rows. A fold's training rows are all rows less its own.
+// ret_rows[nfolds + 1]; the last of each is over all rows but the unused. A fold's training rows are those less its
+// own.
 void hs_feed_label_table(const struct hs_feed_source *source, const struct hs_plan *plan, uint64_t *ret_counts,
 			 uint64_t *ret_rows);
 

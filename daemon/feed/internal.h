@@ -5,12 +5,13 @@
 
 #include "feed/cache.h"
 #include "feed/feed.h"
+#include "wire/wire.h"
 
 struct hs_feed {
 	struct hs_store *store;
 	struct hs_cache *versions;  // key: owner, id    value: struct open_version
 	struct hs_cache *encodings; // key: owner, id    value: struct open_encoding
-	struct hs_cache *plans;     // key: version key, plan spec         value: struct cached_plan
+	struct hs_cache *plans;     // key: version key, digest of PLAN   value: struct cached_plan
 	struct hs_cache *orders;    // key: plan key, fold, split, order, seed + epoch   value: u32 rows[]
 };
 
@@ -50,11 +51,41 @@ struct cache_key {
 };
 void hs_feed_key_add(struct cache_key *key, const void *data, size_t len);
 void hs_feed_key_version(struct cache_key *key, const struct hs_feed_source *source);
-void hs_feed_key_plan(struct cache_key *key, const struct hs_plan_spec *spec);
 
-// hs_feed_plan_resolve chooses the kind that a request left open, by the labels.
-void hs_feed_plan_resolve(const struct hs_feed_source *source, const struct hs_plan_request *request,
-			  struct hs_plan_spec *ret);
+// A request with everything chosen that it left open.
+struct plan_make {
+	struct hs_feed *feed;
+	const struct hs_feed_source *source;
+	struct hs_plan_request request;
+	size_t ncolumns;
+	uint16_t columns[HS_FEED_MAX_LABELS]; // of the label matrix, those that count
+};
+
+// hs_feed_plan_resolve chooses the kind that a request left open, finds its label columns, and refuses what does not
+// go together. 0, HSFEED_EBADREQUEST, HSFEED_EBADPLAN or HSFEED_ENOTFOUND.
+int hs_feed_plan_resolve(struct hs_feed *feed, const struct hs_feed_source *source,
+			 const struct hs_plan_request *request, struct plan_make *ret, struct hs_err *reterr);
+// hs_feed_plan_write writes it as the PLAN of the protocol.
+void hs_feed_plan_write(struct hs_wbuf *w, const struct hs_plan_request *request);
+
+// A plan under construction.
+struct dealt {
+	uint32_t nfolds;
+	uint16_t *fold_of_row; // [nrows], the caller's
+	struct hs_holdout holdout;
+	struct hs_plan_groups groups;
+	char warning[256];
+};
+// hs_feed_plan_deal gives each row its fold. The hold-out's lists are the caller's to free, also on failure.
+int hs_feed_plan_deal(const struct plan_make *make, struct dealt *ret, struct hs_err *reterr);
+
+// hs_feed_group_column numbers a source column's values in ascending order, as numpy.unique does what pandas read:
+// numbers by size where all are numbers, else by code points. hs_feed_fold_column reads fold numbers. Errors name line
+// and column.
+int hs_feed_group_column(const struct hs_feed_source *source, const char *column, uint32_t *ret_groups,
+			 struct hs_err *reterr);
+int hs_feed_fold_column(const struct hs_feed_source *source, const char *column, int64_t *ret_numbers,
+			struct hs_err *reterr);
 
 // What hs_feed_order_cache's make needs.
 struct order_request {

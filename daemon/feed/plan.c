@@ -1,31 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fold tables and epoch orders, each computed once and shared: fold_of_row by (version, plan), the rows in order by
 // (version, plan, fold, split, order, seed + epoch).
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sha256.h"
 #include "feed/internal.h"
 
 struct cached_plan {
 	struct hs_plan plan; // first: hs_plan pointers are cached_plan pointers
 	struct hs_cache_entry *entry;
+	struct hs_holdout holdout;
+	struct hs_wbuf map;
 	uint16_t fold_of_row[];
 };
-
-struct plan_make {
-	const struct hs_feed_source *source;
-	struct hs_plan_spec spec;
-};
-
-void hs_feed_plan_resolve(const struct hs_feed_source *source, const struct hs_plan_request *request,
-			  struct hs_plan_spec *ret)
-{
-	*ret = request->spec;
-	if (request->kind_given)
-		return;
-	size_t nlabels = hs_feed_source_version(source)->nlabels;
-	ret->kind = nlabels == 0 ? HS_SPLIT_PLAIN : nlabels == 1 ? HS_SPLIT_STRATIFIED : HS_SPLIT_MULTICLASS;
-}
 
 void hs_feed_key_version(struct cache_key *key, const struct hs_feed_source *source)
 {
@@ -33,126 +22,96 @@ void hs_feed_key_version(struct cache_key *key, const struct hs_feed_source *sou
 	hs_feed_key_add(key, source->entry.version.bytes, sizeof(source->entry.version.bytes));
 }
 
-void hs_feed_key_plan(struct cache_key *key, const struct hs_plan_spec *spec)
-{
-	uint32_t fields[4] = {(uint32_t)spec->kind, spec->nfolds, spec->shuffle, spec->shuffle ? spec->seed : 0};
-	hs_feed_key_add(key, fields, sizeof(fields));
-}
-
-// ---- classes ----
-
-// Lays a version's float labels end to end: [nrows, nlabels].
-static float *copy_floats(const struct hs_version *v)
-{
-	float *values = hs_array(v->nrows * v->nlabels, sizeof(*values));
-	if (!values)
-		return NULL;
-	for (size_t g = 0, row = 0; g < v->ngroups; g++) {
-		size_t n = v->nrows - row < HS_GROUP_ROWS ? v->nrows - row : HS_GROUP_ROWS;
-		memcpy(values + row * v->nlabels, v->labels[g], n * v->nlabels * sizeof(*values));
-		row += n;
-	}
-	return values;
-}
-
-static int check_classes(const float *values, size_t n, struct hs_err *reterr)
-{
-	for (size_t i = 0; i < n; i++)
-		if (values[i] != __builtin_truncf(values[i]))
-			return hs_err_set(
-				reterr, HSFEED_EBADPLAN,
-				"Supported target types are: ('binary', 'multiclass'). Got 'continuous' instead.");
-	return 0;
-}
-
-static int float_classes(const struct hs_version *v, uint32_t *ret_classes, struct hs_err *reterr)
-{
-	float *values = copy_floats(v);
-	if (!values)
-		return hs_err_nomem(reterr, "reading labels");
-	size_t nclasses;
-	int rc = check_classes(values, v->nrows * v->nlabels, reterr);
-	if (rc == 0 && hs_label_combinations(values, v->nrows, v->nlabels, ret_classes, &nclasses) < 0)
-		rc = hs_err_nomem(reterr, "numbering label combinations");
-	free(values);
-	return rc;
-}
-
-static int read_classes(const struct hs_version *v, const struct hs_plan_spec *spec, uint32_t *ret_classes,
-			struct hs_err *reterr)
-{
-	if (v->label_type == HS_LABELS_NONE) {
-		hs_err_set(reterr, HSFEED_EBADPLAN, "a %s plan needs labels, and this dataset was ingested without",
-			   hs_split_kind_name(spec->kind));
-		return hs_err_hint(reterr, "use --kind plain, or ingest with --labels COLUMN");
-	}
-	if (v->nlabels > 1 && spec->kind == HS_SPLIT_STRATIFIED) {
-		hs_err_set(reterr, HSFEED_EBADPLAN,
-			   "Supported target types are: ('binary', 'multiclass'). Got 'multilabel-indicator' instead.");
-		return hs_err_hint(
-			reterr,
-			"the dataset has %zu label columns: --kind multiclass makes every label combination a class",
-			v->nlabels);
-	}
-	if (v->label_type == HS_LABELS_FLOAT)
-		return float_classes(v, ret_classes, reterr);
-	for (size_t row = 0; row < v->nrows; row++)
-		ret_classes[row] = ((const uint32_t *)v->labels[row / HS_GROUP_ROWS])[row % HS_GROUP_ROWS];
-	return 0;
-}
-
 // ---- plans ----
 
-static int stratify(const struct hs_version *v, struct cached_plan *cached, struct hs_err *reterr)
+static void plan_destroy(void *value)
 {
-	uint32_t *classes = hs_array(v->nrows, sizeof(*classes));
-	if (!classes)
-		return hs_err_nomem(reterr, "reading labels");
+	struct cached_plan *cached = value;
+	hs_holdout_fini(&cached->holdout);
+	hs_w_fini(&cached->map);
+	free(cached);
+}
+
+static int write_map(struct cached_plan *cached, const struct plan_make *make, struct hs_err *reterr)
+{
 	struct hs_plan *plan = &cached->plan;
-	int rc = read_classes(v, &plan->spec, classes, reterr);
-	if (rc == 0)
-		rc = hs_stratified_kfold(classes, v->nrows, &plan->spec, cached->fold_of_row, plan->warning, reterr);
-	free(classes);
-	return rc;
+	struct hs_plan_request resolved = make->request;
+	resolved.spec = plan->spec;
+	hs_feed_plan_write(&cached->map, &resolved);
+	plan->map = cached->map.data;
+	plan->map_len = cached->map.len;
+	if (cached->map.failed || hs_sha256(plan->map, plan->map_len, plan->digest) < 0)
+		return hs_err_nomem(reterr, "making a split plan");
+	return 0;
+}
+
+static int deal(struct cached_plan *cached, const struct plan_make *make, struct hs_err *reterr)
+{
+	struct hs_plan *plan = &cached->plan;
+	struct dealt dealt = {.fold_of_row = cached->fold_of_row};
+	int rc = hs_feed_plan_deal(make, &dealt, reterr);
+	cached->holdout = dealt.holdout;
+	if (rc < 0)
+		return rc;
+	plan->spec = make->request.spec;
+	plan->spec.nfolds = dealt.nfolds;
+	plan->nrows = hs_feed_source_version(make->source)->nrows;
+	plan->fold_of_row = cached->fold_of_row;
+	plan->train = dealt.holdout.train;
+	plan->ntrain = dealt.holdout.ntrain;
+	plan->val = dealt.holdout.test;
+	plan->nval = dealt.holdout.ntest;
+	plan->grouped = make->request.group || make->request.similarity > 0;
+	plan->groups = dealt.groups;
+	memcpy(plan->warning, dealt.warning, sizeof(plan->warning));
+	return write_map(cached, make, reterr);
 }
 
 static int plan_make(void *arg, void **ret_value, size_t *ret_bytes, struct hs_err *reterr)
 {
-	struct plan_make *request = arg;
-	const struct hs_version *v = hs_feed_source_version(request->source);
-	size_t bytes = sizeof(struct cached_plan) + v->nrows * sizeof(uint16_t);
-	struct cached_plan *cached = calloc(1, bytes);
+	const struct plan_make *make = arg;
+	size_t n = hs_feed_source_version(make->source)->nrows;
+	struct cached_plan *cached = calloc(1, sizeof(struct cached_plan) + n * sizeof(uint16_t));
 	if (!cached)
 		return hs_err_nomem(reterr, "making a split plan");
-	cached->plan.spec = request->spec;
-	cached->plan.nrows = v->nrows;
-	cached->plan.fold_of_row = cached->fold_of_row;
-	int rc;
-	if (request->spec.kind == HS_SPLIT_PLAIN)
-		rc = hs_kfold(v->nrows, &request->spec, cached->fold_of_row, reterr);
-	else
-		rc = stratify(v, cached, reterr);
+	int rc = deal(cached, make, reterr);
 	if (rc < 0) {
-		free(cached);
+		plan_destroy(cached);
 		return rc;
 	}
 	*ret_value = cached;
-	*ret_bytes = bytes;
+	*ret_bytes = sizeof(struct cached_plan) + n * sizeof(uint16_t) +
+		     (cached->plan.ntrain + cached->plan.nval) * sizeof(uint32_t);
 	return 0;
 }
 
-const struct hs_cache_kind hs_feed_plan_cache = {plan_make, free, 64u << 20};
+const struct hs_cache_kind hs_feed_plan_cache = {plan_make, plan_destroy, 64u << 20};
+
+static int key_of(const struct plan_make *make, struct cache_key *ret, struct hs_err *reterr)
+{
+	struct hs_wbuf map = {0};
+	uint8_t digest[HS_SHA256_BYTES];
+	hs_feed_plan_write(&map, &make->request);
+	int rc = map.failed ? -ENOMEM : hs_sha256(map.data, map.len, digest);
+	hs_w_fini(&map);
+	if (rc < 0)
+		return hs_err_nomem(reterr, "making a split plan");
+	hs_feed_key_version(ret, make->source);
+	hs_feed_key_add(ret, digest, sizeof(digest));
+	return 0;
+}
 
 int hs_feed_plan_get(struct hs_feed *feed, struct hs_feed_source *source, const struct hs_plan_request *request,
 		     const struct hs_plan **ret, struct hs_err *reterr)
 {
-	struct plan_make make = {.source = source};
-	hs_feed_plan_resolve(source, request, &make.spec);
+	struct plan_make make;
 	struct cache_key key = {0};
-	hs_feed_key_version(&key, source);
-	hs_feed_key_plan(&key, &make.spec);
 	struct hs_cache_entry *entry;
-	int rc = hs_cache_get(feed->plans, key.bytes, key.len, &make, &entry, reterr);
+	int rc = hs_feed_plan_resolve(feed, source, request, &make, reterr);
+	if (rc == 0)
+		rc = key_of(&make, &key, reterr);
+	if (rc == 0)
+		rc = hs_cache_get(feed->plans, key.bytes, key.len, &make, &entry, reterr);
 	if (rc < 0)
 		return rc;
 	struct cached_plan *cached = hs_cache_value(entry);
@@ -167,6 +126,15 @@ void hs_feed_plan_put(struct hs_feed *feed, const struct hs_plan *plan)
 		return;
 	const struct cached_plan *cached = (const struct cached_plan *)(const void *)plan;
 	hs_cache_put(feed->plans, __atomic_load_n(&cached->entry, __ATOMIC_RELAXED));
+}
+
+size_t hs_plan_rows(const struct hs_plan *plan, uint32_t fold, bool val, uint32_t *ret_rows)
+{
+	if (!plan->train)
+		return hs_fold_rows(plan->fold_of_row, plan->nrows, fold, val, ret_rows);
+	size_t n = val ? plan->nval : plan->ntrain;
+	memcpy(ret_rows, val ? plan->val : plan->train, n * sizeof(*ret_rows));
+	return n;
 }
 
 // ---- orders ----
@@ -191,8 +159,7 @@ static int order_make(void *arg, void **ret_value, size_t *ret_bytes, struct hs_
 	if (!order)
 		return hs_err_nomem(reterr, "ordering an epoch");
 	if (request->plan) {
-		order->n = hs_fold_rows(request->plan->fold_of_row, request->nrows, request->fold, request->val,
-					order->rows);
+		order->n = hs_plan_rows(request->plan, request->fold, request->val, order->rows);
 	} else {
 		order->n = request->nrows;
 		for (size_t i = 0; i < order->n; i++)

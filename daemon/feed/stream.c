@@ -62,7 +62,7 @@ static int get_order(const struct hs_stream *s, const struct hs_stream_spec *spe
 	struct cache_key key = {0};
 	hs_feed_key_version(&key, s->source);
 	if (s->plan) {
-		hs_feed_key_plan(&key, &s->plan->spec);
+		hs_feed_key_add(&key, s->plan->digest, sizeof(s->plan->digest));
 		hs_feed_key_add(&key, &request.fold, sizeof(request.fold));
 	}
 	uint8_t flags[3] = {s->plan != NULL, request.val, request.shuffle};
@@ -146,6 +146,7 @@ static int stream_init(struct hs_stream *s, const struct hs_stream_spec *spec, s
 		rc = hs_feed_plan_get(s->feed, s->source, &spec->plan, &s->plan, reterr);
 	if (rc == 0 && s->plan)
 		rc = check_fold(spec, s->plan, reterr);
+	s->spec.plan = (struct hs_plan_request){.kind_given = false}; // its pointers were the request's
 	if (rc < 0)
 		return rc;
 	s->rows = hs_array(spec->batch_size, sizeof(*s->rows));

@@ -22,12 +22,12 @@
 #include "plan/number.h"
 
 static const char *const kind_names[] = {
-	[HS_SPLIT_PLAIN] = "plain",
-	[HS_SPLIT_STRATIFIED] = "stratified",
-	[HS_SPLIT_MULTICLASS] = "multiclass",
+	[HS_SPLIT_PLAIN] = "plain",           [HS_SPLIT_STRATIFIED] = "stratified",
+	[HS_SPLIT_MULTICLASS] = "multiclass", [HS_SPLIT_MULTILABEL] = "multilabel",
+	[HS_SPLIT_GROUP] = "group",           [HS_SPLIT_STRATIFIED_GROUP] = "stratified-group",
+	[HS_SPLIT_HOLDOUT] = "holdout",       [HS_SPLIT_STRATIFIED_HOLDOUT] = "stratified-holdout",
+	[HS_SPLIT_PREDEFINED] = "predefined", [HS_SPLIT_ROWS] = "rows",
 };
-
-static const char *const later_kinds[] = {"multilabel", "group", "stratified-group"};
 
 int hs_split_kind_parse(const char *name, enum hs_split_kind *ret, struct hs_err *reterr)
 {
@@ -39,12 +39,9 @@ int hs_split_kind_parse(const char *name, enum hs_split_kind *ret, struct hs_err
 			return 0;
 		}
 	}
-	for (size_t i = 0; i < sizeof(later_kinds) / sizeof(later_kinds[0]); i++)
-		if (strcmp(name, later_kinds[i]) == 0)
-			return hs_err_set(reterr, HSFEED_EBADREQUEST,
-					  "kind %s is not supported yet: use stratified, multiclass or plain", name);
-	return hs_err_set(reterr, HSFEED_EBADREQUEST,
-			  "there is no kind \"%.64s\": use stratified (or binary), multiclass or plain", name);
+	hs_err_set(reterr, HSFEED_EBADREQUEST, "there is no kind \"%.64s\"", name);
+	return hs_err_hint(reterr, "kinds: stratified (or binary), multiclass, multilabel, plain, group, "
+				   "stratified-group, holdout, stratified-holdout, predefined, rows");
 }
 
 const char *hs_split_kind_name(enum hs_split_kind kind)
@@ -128,7 +125,7 @@ static void fill_block(uint16_t *block, uint32_t count, uint32_t start, uint32_t
 {
 	uint32_t each = count / k, from = start % k, extra = count % k, at = 0;
 	uint32_t wrapped = from + extra > k ? from + extra - k : 0; // folds below it have one more, by going round
-	if (each == 0) { // no walk over all k folds for every tiny class
+	if (each == 0) {                                            // no walk over all k folds for every tiny class
 		for (uint32_t fold = 0; fold < wrapped; fold++)
 			block[at++] = (uint16_t)fold;
 		for (uint32_t fold = from; at < count; fold++)
@@ -214,7 +211,7 @@ size_t hs_fold_rows(const uint16_t *fold_of_row, size_t n, uint32_t fold, bool v
 {
 	size_t nrows = 0;
 	for (size_t i = 0; i < n; i++)
-		if ((fold_of_row[i] == fold) == val)
+		if (fold_of_row[i] != HS_FOLD_UNUSED && (fold_of_row[i] == fold) == val)
 			ret_rows[nrows++] = (uint32_t)i;
 	return nrows;
 }

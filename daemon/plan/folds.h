@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Split plans: which fold each row is validated in. Bit-identical to scikit-learn's KFold and StratifiedKFold (0.22 and
-// later).
+// Split plans: which fold each row is validated in. Here are the kinds there are, and KFold and StratifiedKFold,
+// bit-identical to scikit-learn's (0.22 and later).
 #ifndef HS_PLAN_FOLDS_H
 #define HS_PLAN_FOLDS_H
 
@@ -10,9 +10,23 @@
 
 #include "base/err.h"
 
-enum hs_split_kind { HS_SPLIT_PLAIN, HS_SPLIT_STRATIFIED, HS_SPLIT_MULTICLASS };
+enum hs_split_kind {
+	HS_SPLIT_PLAIN,            // KFold
+	HS_SPLIT_STRATIFIED,       // StratifiedKFold of one label column
+	HS_SPLIT_MULTICLASS,       // StratifiedKFold of label combinations
+	HS_SPLIT_MULTILABEL,       // MultilabelStratifiedKFold: multilabel.h
+	HS_SPLIT_GROUP,            // GroupKFold: groups.h
+	HS_SPLIT_STRATIFIED_GROUP, // StratifiedGroupKFold: groups.h
+	HS_SPLIT_HOLDOUT,          // train_test_split: holdout.h
+	HS_SPLIT_STRATIFIED_HOLDOUT,
+	HS_SPLIT_PREDEFINED, // a column of fold numbers: predefined.h
+	HS_SPLIT_ROWS,       // a list of row numbers
+};
 
-#define HS_PLAN_MAX_FOLDS 65535
+#define HS_PLAN_MAX_FOLDS 65534
+// What stands in the place of a fold number for a row that is validated in no fold:
+#define HS_FOLD_NONE   65535 // it trains in every fold
+#define HS_FOLD_UNUSED 65534 // it is in neither split
 
 struct hs_plan_spec {
 	enum hs_split_kind kind;
@@ -21,8 +35,8 @@ struct hs_plan_spec {
 	uint32_t seed; // ignored without shuffle
 };
 
-// hs_split_kind_parse: "plain", "stratified" (alias "binary"), "multiclass". 0 or HSFEED_EBADREQUEST naming the kinds
-// there are (kinds of later versions are "not supported yet").
+// hs_split_kind_parse: "plain", "stratified" (alias "binary"), "multiclass", ... 0 or HSFEED_EBADREQUEST naming the
+// kinds there are.
 int hs_split_kind_parse(const char *name, enum hs_split_kind *ret, struct hs_err *reterr);
 const char *hs_split_kind_name(enum hs_split_kind kind);
 
@@ -38,7 +52,7 @@ int hs_stratified_kfold(const uint32_t *classes, size_t n, const struct hs_plan_
 // compared by value; -0 equals 0). classes[n] out, *ret_nclasses out. 0 or -ENOMEM.
 int hs_label_combinations(const float *values, size_t n, size_t nlabels, uint32_t *ret_classes, size_t *ret_nclasses);
 
-// hs_fold_rows lists, ascending, the rows of one split: val = rows of fold f, train = all others.
+// hs_fold_rows lists, ascending, the rows of one split: val = rows of fold f, train = all others but the unused.
 // rows must hold n entries; returns how many were written.
 size_t hs_fold_rows(const uint16_t *fold_of_row, size_t n, uint32_t fold, bool val, uint32_t *ret_rows);
 

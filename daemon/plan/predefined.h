@@ -6,8 +6,6 @@
 #include "base/buf.h"
 #include "plan/folds.h"
 
-#define HS_FOLD_NONE 65535 // fold of a row that is in no validation part: it trains in every fold
-
 // hs_fold_number reads one cell: an integer ("3", "-1", "+2", "3.0" as pandas writes it; blanks around it are skipped).
 // 0, or HSFEED_EBADPLAN naming what stands there (ret untouched).
 int hs_fold_number(struct hs_span cell, int64_t *ret, struct hs_err *reterr);

@@ -118,7 +118,7 @@ static void write_table(const struct table *t)
 	hs_w_uint(w, entry->owner);
 	hs_write_id(w, "version", &entry->version);
 	hs_w_cstr(w, "plan");
-	hs_plan_write(w, &t->plan->spec);
+	hs_plan_write(w, t->plan);
 	hs_w_cstr(w, "rows");
 	hs_w_uint(w, t->plan->nrows);
 	hs_write_header_value(w, hs_file_header(hs_feed_source_version(t->source)->file), "labels");
@@ -177,18 +177,20 @@ int hs_req_folds_run(struct hs_request *req)
 static int collect(const struct hs_plan *plan, const struct folds_params *p, struct hs_buf *ret_rows,
 		   uint64_t *ret_total)
 {
-	uint64_t total = 0, max = p->count < PAGE_ROWS ? p->count : PAGE_ROWS;
-	bool val = p->split == 1;
-	for (size_t row = 0; row < plan->nrows; row++) {
-		if ((plan->fold_of_row[row] == p->fold) != val)
-			continue;
-		int64_t number = (int64_t)row;
-		if (total >= p->start && total - p->start < max && hs_buf_append(ret_rows, &number, sizeof(number)) < 0)
-			return -ENOMEM;
-		total++;
+	uint32_t *rows = hs_array(plan->nrows, sizeof(*rows));
+	if (!rows)
+		return -ENOMEM;
+	uint64_t total = hs_plan_rows(plan, (uint32_t)p->fold, p->split == 1, rows);
+	uint64_t left = p->start < total ? total - p->start : 0, n = p->count < PAGE_ROWS ? p->count : PAGE_ROWS;
+	n = n < left ? n : left;
+	int rc = hs_buf_reserve(ret_rows, n * sizeof(int64_t));
+	for (uint64_t i = 0; rc == 0 && i < n; i++) {
+		int64_t number = rows[p->start + i];
+		rc = hs_buf_append(ret_rows, &number, sizeof(number));
 	}
 	*ret_total = total;
-	return 0;
+	free(rows);
+	return rc;
 }
 
 static void write_rows(struct hs_wbuf *w, uint64_t start, uint64_t total, const struct hs_buf *rows)

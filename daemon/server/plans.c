@@ -1,46 +1,82 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plans.h"
 
+#include <math.h>
+
+static const char *const rules[] = {[HS_GROUP_RULE_CURRENT] = "current", [HS_GROUP_RULE_OLDER] = "older", NULL};
+
+#define AT(member) .offset = offsetof(struct hs_plan_params, member)
 static const struct hs_field fields[] = {
-	{.key = "kind", .type = HS_T_STR, .offset = offsetof(struct hs_plan_params, kind), .min = 1, .max = 64},
-	{.key = "folds",
-	 .type = HS_T_UINT,
-	 .offset = offsetof(struct hs_plan_params, folds),
-	 .max = UINT32_MAX,
-	 .def = 5},
-	{.key = "fold_seed",
-	 .type = HS_T_UINT,
-	 .offset = offsetof(struct hs_plan_params, seed),
-	 .max = UINT32_MAX,
-	 .def = 42},
-	{.key = "shuffle", .type = HS_T_BOOL, .offset = offsetof(struct hs_plan_params, shuffle), .def = 1},
+	{.key = "kind", .type = HS_T_STR, AT(kind), .min = 1, .max = 64},
+	{.key = "folds", .type = HS_T_UINT, AT(folds), .max = UINT32_MAX, .def = HS_UNSET},
+	{.key = "fold_seed", .type = HS_T_UINT, AT(seed), .max = UINT32_MAX, .def = 42},
+	{.key = "shuffle", .type = HS_T_BOOL, AT(shuffle), .def = 1},
+	{.key = "by", .type = HS_T_STRS, AT(by), .max = HS_FEED_MAX_LABELS},
+	{.key = "group", .type = HS_T_STR, AT(group), .min = 1, .max = 1024},
+	{.key = "duplicates", .type = HS_T_F64, AT(similarity)},
+	{.key = "rule", .type = HS_T_ENUM, AT(rule), .names = rules, .def = HS_UNSET},
+	{.key = "column", .type = HS_T_STR, AT(column), .min = 1, .max = 1024},
+	{.key = "test_size", .type = HS_T_UINT_OR_F64, AT(test), .max = INT64_MAX},
+	{.key = "train_size", .type = HS_T_UINT_OR_F64, AT(train), .max = INT64_MAX},
 };
+#undef AT
 const struct hs_schema hs_plan_schema = HS_SCHEMA(struct hs_plan_params, fields);
+
+static struct hs_size read_size(const struct hs_uint_or_f64 *given)
+{
+	switch (given->given) {
+	case HS_NUMBER_UINT:
+		return (struct hs_size){.unit = HS_SIZE_ROWS, .nrows = (int64_t)given->u};
+	case HS_NUMBER_F64:
+		return (struct hs_size){.unit = HS_SIZE_FRACTION, .fraction = given->f};
+	default:
+		return (struct hs_size){.unit = HS_SIZE_NONE};
+	}
+}
+
+static int read_kind(const char *kind, struct hs_plan_request *plan, struct hs_err *reterr)
+{
+	plan->kind_given = kind != NULL;
+	return kind ? hs_split_kind_parse(kind, &plan->spec.kind, reterr) : 0;
+}
+
+// Zero folds would be those that a request leaves open.
+static int read_folds(uint64_t folds, struct hs_plan_request *plan, struct hs_err *reterr)
+{
+	plan->spec.nfolds = folds == HS_UNSET ? 0 : (uint32_t)folds;
+	if (folds != 0)
+		return 0;
+	return hs_err_set(reterr, HSFEED_EBADPLAN,
+			  "k-fold cross-validation requires at least one train/test split by setting n_splits=2 or "
+			  "more, got n_splits=0.");
+}
 
 int hs_plan_params_read(const struct hs_plan_params *p, struct hs_plan_request *ret, struct hs_err *reterr)
 {
-	struct hs_plan_request plan = {.kind_given = p->kind != NULL};
-	if (p->kind) {
-		int rc = hs_split_kind_parse(p->kind, &plan.spec.kind, reterr);
-		if (rc < 0)
-			return rc;
-	}
-	plan.spec.nfolds = (uint32_t)p->folds;
+	struct hs_plan_request plan = {.nby = p->by.n,
+				       .by = p->by.items,
+				       .group = p->group,
+				       .similarity = isnan(p->similarity) ? 0 : p->similarity,
+				       .rule_given = p->rule >= 0,
+				       .rule = p->rule == HS_GROUP_RULE_OLDER ? HS_GROUP_RULE_OLDER
+									      : HS_GROUP_RULE_CURRENT,
+				       .column = p->column,
+				       .test = read_size(&p->test),
+				       .train = read_size(&p->train)};
+	int rc = read_kind(p->kind, &plan, reterr);
+	if (rc == 0)
+		rc = read_folds(p->folds, &plan, reterr);
+	if (rc == 0 && p->similarity <= 0) // what is not given is not a number
+		rc = hs_err_set(reterr, HSFEED_EBADREQUEST, "a similarity is from 0.5 to 1, not %g", p->similarity);
+	if (rc < 0)
+		return rc;
 	plan.spec.seed = (uint32_t)p->seed;
 	plan.spec.shuffle = p->shuffle;
 	*ret = plan;
 	return 0;
 }
 
-void hs_plan_write(struct hs_wbuf *w, const struct hs_plan_spec *spec)
+void hs_plan_write(struct hs_wbuf *w, const struct hs_plan *plan)
 {
-	hs_w_map(w, 4);
-	hs_w_cstr(w, "kind");
-	hs_w_cstr(w, hs_split_kind_name(spec->kind));
-	hs_w_cstr(w, "folds");
-	hs_w_uint(w, spec->nfolds);
-	hs_w_cstr(w, "fold_seed");
-	hs_w_uint(w, spec->seed);
-	hs_w_cstr(w, "shuffle");
-	hs_w_bool(w, spec->shuffle);
+	hs_w_raw(w, plan->map, plan->map_len);
 }

@@ -335,7 +335,7 @@ static void write_opened(struct hs_wbuf *w, const struct hs_stream *stream, cons
 	hs_w_cstr(w, hex);
 	hs_w_cstr(w, "plan");
 	if (plan)
-		hs_plan_write(w, &plan->spec);
+		hs_plan_write(w, plan);
 	else
 		hs_w_nil(w);
 	hs_w_cstr(w, "warnings");

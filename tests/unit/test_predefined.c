@@ -84,9 +84,9 @@ static void predefined_folds_with_gaps_strange_numbers_or_a_single_fold_are_refu
 	check_refused((int64_t[]){1, 2, 3, 1}, 4, "no row has fold 0, but there are folds up to 3");
 	check_refused((int64_t[]){0, 2, 0, 2}, 4, "no row has fold 1, but there are folds up to 2");
 	check_refused((int64_t[]){0, 1, -2, 0}, 4,
-		      "row 2 has fold -2: folds are 0 to 65534, and -1 for rows that always train");
-	check_refused((int64_t[]){0, 65535, 1, 0}, 4,
-		      "row 1 has fold 65535: folds are 0 to 65534, and -1 for rows that always train");
+		      "row 2 has fold -2: folds are 0 to 65533, and -1 for rows that always train");
+	check_refused((int64_t[]){0, 65534, 1, 0}, 4,
+		      "row 1 has fold 65534: folds are 0 to 65533, and -1 for rows that always train");
 	check_refused((int64_t[]){0, 0, 0, -1}, 4, "the fold numbers make 1 fold, and a plan has at least 2");
 	check_refused((int64_t[]){-1, -1}, 2, "the fold numbers make 0 folds, and a plan has at least 2");
 	check_refused(NULL, 0, "the fold numbers make 0 folds, and a plan has at least 2");
