@@ -11,7 +11,7 @@
 #include <string.h>
 
 // Unused entries kept, however small: a client that seeks through the epochs of ten rows leaves one at each.
-#define MAX_UNUSED 256
+#define MAX_UNUSED 32
 
 enum entry_state { MAKING, READY, FAILED };
 

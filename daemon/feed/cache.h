@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A small cache of things that are costly to make and shared by streams: each is made once, by the first who asks,
-// while others who want the same wait for it. Unused things are kept up to a budget of bytes and a few hundred, the
+// while others who want the same wait for it. Unused things are kept up to a budget of bytes and a few dozen, the
 // least recently used go first.
 #ifndef HS_FEED_CACHE_H
 #define HS_FEED_CACHE_H

@@ -84,11 +84,25 @@ struct opening {
 	uint64_t *slot_bytes; // the user's account
 };
 
-// Left out: as many as pays (measured). A ring's client does not wake the daemon for each.
-static unsigned slots_of(const struct open_params *p, const struct hs_limits *limits)
+#define INLINE_SLOTS 8
+// A ring's client wakes nobody for each slot, so more of them pay: measured, up to what a cache holds.
+#define RING_SLOTS_MIN 16
+#define RING_SLOTS_MAX 32
+#define RING_BYTES     (2u << 20)
+
+static unsigned usual_slots(const struct open_params *p, size_t slot_bytes)
 {
-	unsigned most = limits->slots > UINT_MAX ? UINT_MAX : (unsigned)limits->slots, usual = p->transport ? 16 : 8;
-	return p->slots ? (unsigned)p->slots : usual < most ? usual : most;
+	if (!p->transport)
+		return INLINE_SLOTS;
+	size_t n = RING_BYTES / slot_bytes;
+	return n < RING_SLOTS_MIN ? RING_SLOTS_MIN : n > RING_SLOTS_MAX ? RING_SLOTS_MAX : (unsigned)n;
+}
+
+// As many as asked for; left out, as many as pay and may be.
+static unsigned slots_of(const struct open_params *p, const struct hs_limits *limits, size_t slot_bytes)
+{
+	unsigned usual = usual_slots(p, slot_bytes);
+	return p->slots ? (unsigned)p->slots : limits->slots < usual ? (unsigned)limits->slots : usual;
 }
 
 int hs_req_stream_open_begin(struct hs_request *req)
@@ -100,7 +114,7 @@ int hs_req_stream_open_begin(struct hs_request *req)
 			   (unsigned long long)limits->streams);
 		return hs_err_hint(&req->err, "close some with stream.close, or use another connection");
 	}
-	if (slots_of(p, limits) > limits->slots)
+	if (p->slots > limits->slots)
 		return hs_err_set(&req->err, HSFEED_ELIMIT, "stream.open: at most %llu slots",
 				  (unsigned long long)limits->slots);
 	struct hs_user *user = req->conn->user;
@@ -116,7 +130,6 @@ int hs_req_stream_open_begin(struct hs_request *req)
 	o->ring = p->transport;
 	user->rings += o->ring; // given back by settle, or when the client lets go of it
 	o->id = ++req->conn->next_stream;
-	o->slots = slots_of(p, limits);
 	o->slot_bytes = &user->slot_bytes;
 	req->conn->npumps++; // settle gives it back when no stream comes of it
 	req->state = o;
@@ -370,6 +383,7 @@ int hs_req_stream_open_run(struct hs_request *req)
 	rc = hs_stream_create(req->server->feed, source, &spec, &stream, &req->err);
 	if (rc < 0)
 		return rc;
+	o->slots = slots_of(p, limits, hs_stream_get_layout(stream)->slot_bytes);
 	write_opened(&req->result, stream, o, p->transport);
 	const struct hs_pump_options options = {.transport = p->transport ? &hs_ring : &hs_inline,
 						.id = o->id,

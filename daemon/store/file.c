@@ -65,6 +65,19 @@ void hs_file_key_bytes(uint8_t ret_key[HS_FILE_KEY], struct hs_file_key key)
 	memcpy(ret_key, bytes, sizeof(bytes));
 }
 
+void hs_file_rest(const struct hs_file *f)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = UINTPTR_MAX, end = 0; // LMDB tells no address
+	for (size_t i = 0; i < f->nvalues; i++) {
+		uintptr_t at = (uintptr_t)f->values[i].stored.ptr;
+		begin = at < begin ? at : begin;
+		end = at + f->values[i].stored.len > end ? at + f->values[i].stored.len : end;
+	}
+	begin -= begin % page;
+	if (begin < end)
+		madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
 const char *hs_file_path(const struct hs_file *f)
 {
 	return f->path;

@@ -75,6 +75,9 @@ int hs_file_check(const char *path, uint32_t crc_root, void (*progress)(void *ar
 // close. 0, or HSFEED_ENOTFOUND.
 int hs_file_get(const struct hs_file *f, enum hs_column column, uint16_t number, uint32_t group, struct hs_span *ret);
 
+// hs_file_rest unmaps the pages that were looked at; they come back, from the page cache, when they are needed.
+void hs_file_rest(const struct hs_file *f);
+
 const char *hs_file_path(const struct hs_file *f);
 uint64_t hs_file_bytes(const struct hs_file *f);
 enum hs_file_kind hs_file_get_kind(const struct hs_file *f);

@@ -180,6 +180,7 @@ int hs_version_open(const struct hs_file *file, struct hs_version **ret, struct 
 		hs_version_close(v);
 		return rc;
 	}
+	hs_file_rest(file); // checking looked everywhere, and streams need no texts
 	*ret = v;
 	return 0;
 }

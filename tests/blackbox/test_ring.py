@@ -172,9 +172,12 @@ def test_no_descriptors_come_with_an_opening_without_a_ring(client):
     assert client.fds == []
 
 
-def test_hello_lists_the_feature_and_a_ring_has_16_slots_unless_told(client, ring):
+def test_hello_lists_the_feature_and_a_ring_has_what_fits_2_mib_unless_told(client, ring):
     assert "ring" in client.hello["features"]
-    assert ring().slots == 16 and ring(slots=0).slots == 16 and ring(slots=3).slots == 3
+    assert ring().slots == 32 and ring(slots=0).slots == 32 and ring(slots=3).slots == 3
+    between = ring(max_length=128, batch_size=40)
+    assert 16 < between.slots < 32 and between.slots == (2 << 20) // between.slot_bytes
+    assert ring(max_length=512, batch_size=40).slots == 16
 
 
 # ---- announcements and credits ----

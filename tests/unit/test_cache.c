@@ -106,7 +106,7 @@ static void small_things_are_not_kept_without_number(void **state)
 	}
 	pause_us = 20000;
 	assert_int_equal(made, 1000);
-	assert_int_equal(destroyed, 1000 - 256);
+	assert_int_equal(destroyed, 1000 - 32);
 	hs_cache_destroy(cache);
 	assert_int_equal(destroyed, 1000);
 }
