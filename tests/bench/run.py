@@ -183,15 +183,20 @@ class Trainers:
         return run_json(*self.command(peer, work=work, epochs=epochs), env=self.env)
 
     def four(self, peer):
-        """At once, each with another fold. The sum of their rates, of what they added to memory, and the daemon's."""
+        """At once, each with another fold. The sum of their rates, of what they added to memory, and the most that the
+        daemon had meanwhile."""
         epochs = {"hsfeed": 60, "memmap": 30, "slices": 20}.get(peer, 2)
         start = time.time() + (30 if peer.startswith("dataloader") else 10)
         commands = [self.command(peer, epochs=epochs, fold=fold, start=start) for fold in range(4)]
         running = [subprocess.Popen(c, env=self.env, stdout=subprocess.PIPE) for c in commands]
+        daemon_mb = 0.0
+        while peer == "hsfeed" and any(p.poll() is None for p in running):
+            daemon_mb = max(daemon_mb, self.daemon.pss_mb())
+            time.sleep(0.5)
         lines = [json.loads(p.communicate()[0]) for p in running]
         return {
             "batches_per_s": sum(l["batches_per_s"] for l in lines),
-            "added_mb": sum(l["added_uss_mb"] for l in lines) + (self.daemon.pss_mb() if peer == "hsfeed" else 0),
+            "added_mb": sum(l["added_uss_mb"] for l in lines) + daemon_mb,
             "processes": sum(l["processes"] for l in lines),
         }
 
