@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "plan/check.h"
+#include "plan/loads.h"
 #include "plan/mt19937.h"
 #include "plan/sort.h"
 
@@ -59,42 +60,16 @@ static int order_by_size(struct grouping *g, enum hs_group_rule rule)
 	return rc;
 }
 
-struct load {
-	uint32_t nrows, fold;
-};
-
-static bool lighter(struct load a, struct load b)
-{
-	return a.nrows < b.nrows || (a.nrows == b.nrows && a.fold < b.fold);
-}
-
-// Moves the root, which has become heavier, to its place.
-static void heap_settle(struct load *heap, uint32_t k)
-{
-	struct load item = heap[0];
-	size_t at = 0, child = 1;
-	while (child < k) {
-		if (child + 1 < k && lighter(heap[child + 1], heap[child]))
-			child++;
-		if (!lighter(heap[child], item))
-			break;
-		heap[at] = heap[child];
-		at = child;
-		child = 2 * at + 1;
-	}
-	heap[at] = item;
-}
-
 static int deal_by_size(struct grouping *g, uint32_t k, enum hs_group_rule rule)
 {
-	struct load *heap = hs_array(k, sizeof(*heap));
+	struct hs_load *heap = hs_array(k, sizeof(*heap));
 	int rc = heap == NULL ? -ENOMEM : order_by_size(g, rule);
 	for (uint32_t fold = 0; rc == 0 && fold < k; fold++)
 		heap[fold].fold = fold;
 	for (size_t i = g->ngroups; rc == 0 && i-- > 0;) {
 		g->fold_of_group[g->order[i]] = (uint16_t)heap[0].fold;
-		heap[0].nrows += g->nrows[g->order[i]];
-		heap_settle(heap, k);
+		heap[0].weight += g->nrows[g->order[i]];
+		hs_loads_settle(heap, k, 0);
 	}
 	free(heap);
 	return rc;
