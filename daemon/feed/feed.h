@@ -15,6 +15,7 @@
 #include "plan/order.h"
 #include "store/store.h"
 #include "store/version.h"
+#include "text/near.h"
 
 #define HS_FEED_MAX_ROLES      8
 #define HS_FEED_MAX_ARRAYS     (3 * HS_FEED_MAX_ROLES + 2)
@@ -57,6 +58,18 @@ const struct hs_version_entry *hs_feed_source_entry(const struct hs_feed_source 
 size_t hs_feed_source_nroles(const struct hs_feed_source *source);
 const struct hs_encoding *hs_feed_source_encoding(const struct hs_feed_source *source, size_t i);
 const char *hs_feed_source_role(const struct hs_feed_source *source, size_t i);
+
+// ---- duplicates ----
+
+#define HS_FEED_NEAR_MAX_BYTES (4ull << 30) // of memory, for a search
+
+// hs_feed_near_get finds the exact and near duplicates among a version's texts, or takes those found before (in
+// memory: 12 bytes a row and the pairs, of which at most 4 Mi are listed). The first who asks for a version and
+// similarity searches, seconds for a million rows, on threads that stand behind all others; one search at a time.
+// 0; -ENOMEM; HSFEED_EBADREQUEST: similarity not from 0.5 to 1; HSFEED_ELIMIT: too large; HSFEED_ECORRUPT.
+int hs_feed_near_get(struct hs_feed *feed, const struct hs_feed_source *source, double similarity,
+		     const struct hs_near **ret, struct hs_err *reterr);
+void hs_feed_near_put(struct hs_feed *feed, const struct hs_near *near); // NULL does nothing
 
 // ---- split plans ----
 

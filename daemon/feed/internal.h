@@ -3,6 +3,8 @@
 #ifndef HS_FEED_INTERNAL_H
 #define HS_FEED_INTERNAL_H
 
+#include <pthread.h>
+
 #include "feed/cache.h"
 #include "feed/feed.h"
 #include "wire/wire.h"
@@ -12,7 +14,9 @@ struct hs_feed {
 	struct hs_cache *versions;  // key: owner, id    value: struct open_version
 	struct hs_cache *encodings; // key: owner, id    value: struct open_encoding
 	struct hs_cache *plans;     // key: version key, digest of PLAN   value: struct cached_plan
+	struct hs_cache *nears;     // key: version key, similarity       value: struct cached_near
 	struct hs_cache *orders;    // key: plan key, fold, split, order, seed + epoch   value: u32 rows[]
+	pthread_mutex_t near_lock;  // held by the one who searches for near duplicates
 };
 
 struct open_version {
@@ -42,7 +46,7 @@ struct order { // the rows of one epoch, in order; shared by streams
 };
 
 extern const struct hs_cache_kind hs_feed_version_cache, hs_feed_encoding_cache, hs_feed_plan_cache,
-	hs_feed_order_cache;
+	hs_feed_order_cache, hs_feed_near_cache;
 
 // A key under construction: fixed-width fields appended one after another.
 struct cache_key {

@@ -88,9 +88,11 @@ int hs_feed_create(struct hs_store *store, struct hs_feed **ret)
 	if (!feed)
 		return -ENOMEM;
 	feed->store = store;
+	pthread_mutex_init(&feed->near_lock, NULL);
 	if (hs_cache_create(&hs_feed_version_cache, &feed->versions) < 0 ||
 	    hs_cache_create(&hs_feed_encoding_cache, &feed->encodings) < 0 ||
 	    hs_cache_create(&hs_feed_plan_cache, &feed->plans) < 0 ||
+	    hs_cache_create(&hs_feed_near_cache, &feed->nears) < 0 ||
 	    hs_cache_create(&hs_feed_order_cache, &feed->orders) < 0) {
 		hs_feed_destroy(feed);
 		return -ENOMEM;
@@ -105,8 +107,10 @@ void hs_feed_destroy(struct hs_feed *feed)
 		return;
 	hs_cache_destroy(feed->orders);
 	hs_cache_destroy(feed->plans);
+	hs_cache_destroy(feed->nears);
 	hs_cache_destroy(feed->encodings);
 	hs_cache_destroy(feed->versions);
+	pthread_mutex_destroy(&feed->near_lock);
 	free(feed);
 }
 
