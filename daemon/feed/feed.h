@@ -91,6 +91,7 @@ struct hs_plan_request {
 struct hs_plan_groups {
 	uint64_t count, largest, together; // groups; rows of the largest; rows in groups of two and more
 	uint64_t size_gap;                 // rows of the largest fold less those of the smallest
+	bool labelled;                     // the next is known
 	uint64_t label_gap;                // the same of rows of a class, or of a label; the largest of all
 	bool bounded;                      // both gaps have bounds, by the algorithm (plan/deal_groups.h)
 	uint64_t size_bound, label_bound;

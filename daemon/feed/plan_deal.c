@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "feed/internal.h"
+#include "plan/deal_groups.h"
 #include "plan/multilabel.h"
 #include "plan/predefined.h"
 #include "plan/ranks.h"
@@ -108,15 +109,25 @@ static int read_matrix(const struct plan_make *make, float **ret, struct hs_err 
 
 // ---- groups ----
 
+static int near_groups(const struct plan_make *make, uint32_t *ret, struct hs_err *reterr)
+{
+	const struct hs_near *near;
+	int rc = hs_feed_near_get(make->feed, make->source, make->request.similarity, &near, reterr);
+	if (rc < 0)
+		return rc;
+	memcpy(ret, near->group, near->nrows * sizeof(*ret));
+	hs_feed_near_put(make->feed, near);
+	return 0;
+}
+
+// Numbers below the number of rows.
 static int read_groups(const struct plan_make *make, uint32_t **ret, struct hs_err *reterr)
 {
-	size_t n = hs_feed_source_version(make->source)->nrows;
-	if (make->request.similarity > 0)
-		return hs_err_set(reterr, HSFEED_EUNSUPPORTED, "not supported yet: groups of duplicates");
-	uint32_t *groups = hs_array(n, sizeof(*groups));
+	uint32_t *groups = hs_array(hs_feed_source_version(make->source)->nrows, sizeof(*groups));
 	if (!groups)
 		return hs_err_nomem(reterr, "reading groups");
-	int rc = hs_feed_group_column(make->source, make->request.group, groups, reterr);
+	int rc = make->request.group ? hs_feed_group_column(make->source, make->request.group, groups, reterr)
+				     : near_groups(make, groups, reterr);
 	if (rc < 0)
 		free(groups);
 	else
@@ -197,25 +208,62 @@ static int deal_stratified_groups(const struct plan_make *make, const uint32_t *
 	return rc;
 }
 
-static int deal_groups(const struct plan_make *make, struct dealt *ret, struct hs_err *reterr)
+// Groups in kinds that no library has with groups: by our own rule.
+static int deal_our_groups(const struct plan_make *make, const uint32_t *groups, struct dealt *ret,
+			   struct hs_err *reterr)
+{
+	struct hs_deal_figures figures;
+	uint32_t *classes = NULL;
+	float *values = NULL;
+	size_t n = hs_feed_source_version(make->source)->nrows;
+	int rc = make->request.spec.kind == HS_SPLIT_MULTILABEL ? read_matrix(make, &values, reterr)
+								: read_classes(make, false, &classes, reterr);
+	if (rc < 0)
+		return rc;
+	const struct hs_deal_rows rows = {n, groups, n, classes, values, make->ncolumns};
+	rc = hs_deal_groups(&rows, &make->request.spec, ret->fold_of_row, &figures, reterr);
+	free(classes);
+	free(values);
+	if (rc < 0)
+		return rc;
+	ret->groups = (struct hs_plan_groups){.count = figures.groups,
+					      .largest = figures.largest,
+					      .together = figures.together,
+					      .size_gap = figures.size_gap,
+					      .label_gap = figures.label_gap,
+					      .labelled = true,
+					      .bounded = figures.bounded,
+					      .size_bound = figures.size_bound,
+					      .label_bound = figures.label_bound};
+	memcpy(ret->warning, figures.warning, sizeof(ret->warning));
+	return 0;
+}
+
+static int deal_library_groups(const struct plan_make *make, const uint32_t *groups, struct dealt *ret,
+			       struct hs_err *reterr)
 {
 	const struct hs_plan_spec *spec = &make->request.spec;
 	size_t n = hs_feed_source_version(make->source)->nrows;
-	uint32_t *groups = NULL;
-	int rc = read_groups(make, &groups, reterr);
-	if (rc < 0)
-		return rc;
-	if (spec->kind == HS_SPLIT_GROUP)
-		rc = hs_group_kfold(groups, n, spec, make->request.rule, ret->fold_of_row, reterr);
-	else if (spec->kind == HS_SPLIT_STRATIFIED_GROUP)
-		rc = deal_stratified_groups(make, groups, ret, reterr);
-	else
-		rc = hs_err_set(reterr, HSFEED_EUNSUPPORTED, "not supported yet: groups in a plan of kind %s",
-				hs_split_kind_name(spec->kind));
+	int rc = spec->kind == HS_SPLIT_GROUP
+			 ? hs_group_kfold(groups, n, spec, make->request.rule, ret->fold_of_row, reterr)
+			 : deal_stratified_groups(make, groups, ret, reterr);
 	if (rc == 0)
 		rc = count_groups(groups, n, &ret->groups, reterr);
 	if (rc == 0)
 		rc = measure_folds(ret->fold_of_row, n, spec->nfolds, &ret->groups, reterr);
+	return rc;
+}
+
+static int deal_groups(const struct plan_make *make, struct dealt *ret, struct hs_err *reterr)
+{
+	enum hs_split_kind kind = make->request.spec.kind;
+	uint32_t *groups = NULL;
+	int rc = read_groups(make, &groups, reterr);
+	if (rc < 0)
+		return rc;
+	rc = kind == HS_SPLIT_GROUP || kind == HS_SPLIT_STRATIFIED_GROUP
+		     ? deal_library_groups(make, groups, ret, reterr)
+		     : deal_our_groups(make, groups, ret, reterr);
 	free(groups);
 	return rc;
 }

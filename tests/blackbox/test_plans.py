@@ -120,6 +120,50 @@ def test_groups_of_a_column_are_scikit_learns(client, data, column, shuffle):
             same(ours, split(model_selection.StratifiedGroupKFold(k, **options), data, y, data[column]))
 
 
+VARIANTS = [str, str.upper, lambda t: "  " + t, lambda t: t + ".", lambda t: t.replace(" ", "  ")]
+
+
+@pytest.fixture(scope="module")
+def copies(shared_daemon, tmp_path_factory, demo):
+    """Texts of which many are near copies of others; the group that each was made from."""
+    rng = random.Random(3)
+    words = ["".join(rng.choice("abcdefghijkl") for _ in range(6)) for _ in range(300)]
+    sources = [" ".join(rng.choice(words) for _ in range(15)) for _ in range(250)]
+    rows = []
+    for source, text in enumerate(sources):
+        for _ in range(rng.choice([1, 1, 1, 2, 3, 6])):
+            labels = [int(rng.random() < p) for p in (0.4, 0.2, 0.1)]
+            rows.append([rng.choice(VARIANTS)(text), *labels, source])
+    rng.shuffle(rows)
+    frame = pd.DataFrame(rows, columns=["comment", "A", "B", "C", "source"])
+    path = tmp_path_factory.mktemp("copies") / "copies.csv"
+    frame.to_csv(path, index=False)
+    for name, labels in (("copies", "A"), ("copies3", "A,B,C")):
+        shared_daemon.run("ingest", name, path, "--tokenizer", demo / "tokenizer", "--labels", labels)
+    return frame
+
+
+@pytest.mark.parametrize(
+    "name, kind",
+    [("copies", "stratified"), ("copies3", "multiclass"), ("copies3", "multilabel"), ("copies", "group"),
+     ("copies", "stratified-group")],
+)  # fmt: skip
+def test_duplicates_stay_together_and_folds_stay_even(client, copies, name, kind):
+    n = len(copies)
+    plan = {"kind": kind, "duplicates": 0.8, "folds": 4, "fold_seed": 9, "shuffle": kind != "group"}
+    fold_of_row = np.full(n, -1)
+    for fold in range(4):
+        answer = client.call("folds.rows", name=name, plan=plan, fold=fold, split="val", start=0, count=n)
+        fold_of_row[np.frombuffer(answer["rows"], np.int64)] = fold
+    assert (fold_of_row >= 0).all()
+    assert (copies.assign(fold=fold_of_row).groupby("source")["fold"].nunique() == 1).all()
+    sizes = np.bincount(fold_of_row)
+    assert sizes.max() - sizes.min() <= 30
+    for label in ("A", "B", "C") if kind == "multilabel" else ("A",) if kind == "stratified" else ():
+        shares = np.bincount(fold_of_row, copies[label])
+        assert shares.max() - shares.min() <= 6
+
+
 def test_what_a_grouped_plan_keeps_together_is_told(client, data):
     plan = client.call("folds", name="one", plan={"kind": "group", "group": "author", "folds": 3})["plan"]
     assert plan["group"] == "author" and plan["rule"] == "current"
