@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Token ids and resolved settings beside Hugging Face `tokenizers`."""
 import json
+import os
 import random
 import string
 import sys
@@ -14,6 +15,8 @@ from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizer
 
 FOLDERS = ["banglabert", "mbert-cased", "bert-uncased", "mbert-uncased"]
 SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+ROUNDS = int(os.environ.get("HSFEED_TEST_ROUNDS", "1"))  # more of what is drawn at random
 
 
 def load(folder):
@@ -53,6 +56,8 @@ def test_ids_equal_hf_on_every_line_of_every_file(name):
     tok = load(folder)
     for path in sorted(shared("data", "csv").iterdir()):
         texts = file_texts(path)
+        if name.endswith("uncased") and ROUNDS == 1:
+            texts = texts[::8]  # blackbox/test_real_data.py has all rows with every tokenizer
         (_, ids), = dump([(folder, texts)])
         assert first_difference(texts, ids, ids_of(tok, texts)) is None, path.name
 
@@ -149,7 +154,7 @@ def random_text(rng, extra=()):
 def test_ids_equal_hf_on_generated_texts(name):
     rng = random.Random(name)
     folder = shared("data", "tokenizers", name)
-    agree(folder, load(folder), [random_text(rng) for _ in range(20000)])
+    agree(folder, load(folder), [random_text(rng) for _ in range(6000 * ROUNDS)])
 
 
 def random_vocab(rng):
@@ -194,7 +199,7 @@ def random_tokenizer(rng):
                           rng.choice([100, 100, 100, 0, 1, 3, 101]))
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4 * ROUNDS))
 def test_ids_equal_hf_with_random_vocabularies_options_and_added_tokens(seed, tmp_path):
     rng = random.Random(seed)
     jobs, wanted = [], []
