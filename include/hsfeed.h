@@ -113,8 +113,7 @@ enum hsfeed_error_code {
 #undef HSFEED_ERROR_CODE
 };
 
-// ---- errors and versions
-// ----------------------------------------------------------------------------------------------
+// ---- errors and versions ----------------------------------------------------------------------------------
 
 struct hsfeed_error {
 	int code;           // negative: HSFEED_E* or -errno
@@ -134,8 +133,7 @@ HSFEED_API const char *hsfeed_error_name(int code);
 // hsfeed_version gives the version of the library in use, as "0.1.0".
 HSFEED_API const char *hsfeed_version(void);
 
-// ---- connecting
-// -------------------------------------------------------------------------------------------------------
+// ---- connecting -------------------------------------------------------------------------------------------
 
 typedef struct hsfeed_client hsfeed_client; // one connection
 typedef struct hsfeed_stream hsfeed_stream; // one client's window on the batches of an epoch
@@ -191,8 +189,7 @@ HSFEED_API int hsfeed_socket_path(unsigned i, char *ret_path, size_t path_bytes)
 // ${XDG_STATE_HOME:-~/.local/state}/hsfeed. Returns 0; -ENOENT when no home folder is known; -ENAMETOOLONG.
 HSFEED_API int hsfeed_state_path(char *ret_path, size_t path_bytes);
 
-// ---- values
-// -----------------------------------------------------------------------------------------------------------
+// ---- values -----------------------------------------------------------------------------------------------
 //
 // A result owns everything below it. Accessors take NULL and any type and then give "nothing", so that chains need one
 // check at the end: hsfeed_value_uint(hsfeed_value_get(hsfeed_value_get(v, "version_info"), "rows"), 0).
@@ -243,8 +240,7 @@ HSFEED_API const char *hsfeed_value_str(const hsfeed_value *value, size_t *ret_l
 // hsfeed_value_bin gives the bytes of a bin (of any alignment); NULL when it is none. Borrowed.
 HSFEED_API const void *hsfeed_value_bin(const hsfeed_value *value, size_t *ret_len);
 
-// ---- requests of any kind
-// ---------------------------------------------------------------------------------------------
+// ---- requests of any kind ---------------------------------------------------------------------------------
 //
 // Parameters are built in order; the first failure sticks and is reported by hsfeed_call. `key` is NULL inside an
 // array. A text that is NULL is left out together with its key.
@@ -272,8 +268,7 @@ HSFEED_API void hsfeed_params_end(hsfeed_params *params);
 HSFEED_API int hsfeed_call(hsfeed_client *client, const char *method, const hsfeed_params *params, int timeout_ms,
 			   hsfeed_value **ret_value, struct hsfeed_error *reterr);
 
-// ---- datasets
-// --------------------------------------------------------------------------------------------------------
+// ---- datasets ---------------------------------------------------------------------------------------------
 //
 // A dataset is named `name`, `name@prefix` (at least 4 hex digits of a version id) or `user:name` (another's shared
 // one; a user name or a uid). Results are the maps of PROTOCOL.md; each is the caller's, for hsfeed_value_free. Any of
@@ -301,8 +296,7 @@ HSFEED_API int hsfeed_rm(hsfeed_client *client, const char *name, hsfeed_value *
 HSFEED_API int hsfeed_status(hsfeed_client *client, hsfeed_value **ret_value, struct hsfeed_error *reterr);
 HSFEED_API int hsfeed_ping(hsfeed_client *client, struct hsfeed_error *reterr);
 
-// ---- ingest, add, why, verify
-// -----------------------------------------------------------------------------------------
+// ---- ingest, add, why, verify -----------------------------------------------------------------------------
 
 // A progress callback hears of a stage ("read", "parse", "tokenize", "write", "publish", "verify") about ten times a
 // second. It returns 0 to go on; anything else cancels the work, and the call returns HSFEED_ECANCELLED.
@@ -396,8 +390,7 @@ HSFEED_API int hsfeed_verify(hsfeed_client *client, const struct hsfeed_verify_o
 HSFEED_API int hsfeed_tokenizer_find(const char *name, char ret_folder[4096], char ret_revision[128],
 				     struct hsfeed_error *reterr);
 
-// ---- rows and folds
-// ---------------------------------------------------------------------------------------------------
+// ---- rows and folds ---------------------------------------------------------------------------------------
 
 // Numbers are little-endian, which is native on every machine hsfeed runs on.
 enum hsfeed_dtype { HSFEED_INT64 = 1, HSFEED_INT32 = 2, HSFEED_FLOAT32 = 3 };
@@ -466,8 +459,7 @@ HSFEED_API int hsfeed_fold_rows(hsfeed_client *client, const char *name, const s
 // hsfeed_free releases plain memory that the library gave away. NULL is allowed.
 HSFEED_API void hsfeed_free(void *memory);
 
-// ---- streams
-// ----------------------------------------------------------------------------------------------------------
+// ---- streams ----------------------------------------------------------------------------------------------
 
 // One role of a stream. In an array of these all must have the same `size`.
 struct hsfeed_stream_role {
@@ -537,17 +529,19 @@ struct hsfeed_batch {
 HSFEED_API int hsfeed_stream_open(hsfeed_client *client, const struct hsfeed_stream_options *options,
 				  hsfeed_stream **ret_stream, struct hsfeed_error *reterr);
 
-// hsfeed_stream_reopen opens `stream` again, at the position after the last batch that was taken from it: the same
-// version and encodings by their ids, the same plan and options. For after the daemon was restarted: `client` is then a
-// new connection, and the old stream and its connection are closed by the caller, before or after; batches held from it
-// stay readable. Errors as hsfeed_stream_open; HSFEED_ENOTFOUND: the version was removed meanwhile.
+// hsfeed_stream_reopen opens `stream` again, at the position after the last batch that was taken from it (or where a
+// seek led that was made ahead and not refused): the same version and encodings by their ids, the same plan and
+// options. For after the daemon was restarted: `client` is then a new connection, and the old stream and its connection
+// are closed by the caller, before or after; batches held from it stay readable. Errors as hsfeed_stream_open;
+// HSFEED_ENOTFOUND: the version was removed meanwhile.
 HSFEED_API int hsfeed_stream_reopen(hsfeed_client *client, const hsfeed_stream *stream, hsfeed_stream **ret_stream,
 				    struct hsfeed_error *reterr);
 
 // hsfeed_stream_fd gives the descriptor to wait on for a stream's batches with poll or epoll, for reading. It is the
 // library's: never read, write or close it. Something may have come when it is readable, so call
 // hsfeed_stream_next(stream, 0, ...) until HSFEED_ETIMEOUT; and do so before the first wait too, since batches may be
-// in memory already. Streams without a ring share the connection's. -1 after the connection was closed.
+// in memory already. Streams without a ring share the connection's, and so does one with a ring until a seek that was
+// made ahead is answered: ask for it again before each wait. -1 after the connection was closed.
 HSFEED_API int hsfeed_stream_fd(const hsfeed_stream *stream);
 
 // hsfeed_stream_ring tells of a stream's shared memory: 1 with its address and size, which hold until the stream is
@@ -584,6 +578,15 @@ struct hsfeed_seek_options {
 //   HSFEED_ETIMEOUT, -EINTR  where the stream stands is not known any more: it only fails from now on
 HSFEED_API int hsfeed_stream_seek(hsfeed_stream *stream, const struct hsfeed_seek_options *options,
 				  hsfeed_value **ret_value, struct hsfeed_error *reterr);
+
+// hsfeed_stream_seek_ahead asks for a seek and does not wait for the answer: the batches there are made while the
+// caller does something else, as a trainer does between two epochs. hsfeed_stream_next then waits for the answer first,
+// within its timeout, and goes on there, or returns the daemon's refusal, again and again until a seek.
+// hsfeed_stream_seek to the very same place, before a batch is taken, asks nothing again and returns that answer; to
+// any other it takes the answer and seeks as usual, and a refusal is forgotten. Waits only for an earlier one's answer.
+//   HSFEED_ETIMEOUT, -EINTR  the earlier one is still not answered; it holds, and nothing was asked
+HSFEED_API int hsfeed_stream_seek_ahead(hsfeed_stream *stream, const struct hsfeed_seek_options *options,
+					struct hsfeed_error *reterr);
 
 // hsfeed_stream_close closes a stream; the batches it lent stay readable until released. Never blocks: the daemon is
 // told, and not waited for; with a ring it is told when the last batch is released, since it then takes the memory

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Requests and their answers. One call waits at a time; a call that was given up leaves its sequence number in `late`,
-// so that an answer that still comes is known, and what it opened is closed again.
+// Requests and their answers. One call waits at a time; one that was given up, or that nobody waits for, leaves its
+// sequence number in `late`, so that its answer is known when it comes, and what it opened is closed again.
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +30,7 @@ static int add_late(hsfeed_client *client, uint32_t seq, int what)
 
 // ---- answers ----
 
-static int on_late(hsfeed_client *client, uint32_t seq, const hsfeed_value *result)
+static int on_late(hsfeed_client *client, uint32_t seq, const hsfeed_value *error, hsfeed_value **answer)
 {
 	size_t i = 0;
 	while (i < client->nlate && client->late[i].seq != seq)
@@ -38,7 +38,10 @@ static int on_late(hsfeed_client *client, uint32_t seq, const hsfeed_value *resu
 	if (i == client->nlate)
 		return hs_conn_break(client, HSFEED_EBADFRAME, "the daemon answered a request that was not made");
 	int what = client->late[i].what;
+	const hsfeed_value *result = *answer;
 	client->late[i] = client->late[--client->nlate];
+	if (what == HS_LATE_SOUGHT)
+		return hs_stream_on_sought(client, seq, error, answer);
 	if (what == HS_LATE_CLOSE_STREAM && hs_stream_is_ring(result))
 		hs_ring_refuse(client);
 	const hsfeed_value *stream = hsfeed_value_get(result, "stream"), *handle = hsfeed_value_get(result, "handle");
@@ -81,7 +84,7 @@ static int on_reply(hsfeed_client *client, struct hs_rbuf r)
 	else if (client->wait.active && !client->wait.answered && seq.as.u == client->wait.seq)
 		rc = on_answer(client, error, &result);
 	else
-		rc = on_late(client, (uint32_t)seq.as.u, result);
+		rc = on_late(client, (uint32_t)seq.as.u, error, &result);
 	hsfeed_value_free(error);
 	hsfeed_value_free(result);
 	return rc;
@@ -195,6 +198,18 @@ int hs_send_request(hsfeed_client *client, const char *method, const char *key, 
 		rc = add_late(client, put_request(client, method, &params), HS_LATE_IGNORE);
 	hs_w_fini(&params);
 	return rc;
+}
+
+int hs_call_ahead(hsfeed_client *client, const char *method, hsfeed_params *params, int late, uint32_t *ret_seq,
+		  struct hsfeed_error *reterr)
+{
+	const struct hs_wbuf *body = hs_params_finish(params);
+	if (!body)
+		return hs_error_nomem(reterr);
+	*ret_seq = put_request(client, method, body);
+	if (add_late(client, *ret_seq, late) < 0 || hs_conn_flush(client) < 0)
+		return hs_error_copy(reterr, &client->broken);
+	return 0;
 }
 
 void hs_write_release(struct hs_wbuf *out, uint32_t stream, const uint64_t (*fills)[2], size_t n)

@@ -71,9 +71,9 @@ int hs_socket_connect(const char *path, unsigned timeout_ms, int *ret_fd, struct
 int64_t hs_now_ms(void);
 int64_t hs_deadline(int64_t timeout_ms); // < 0: never, as INT64_MAX
 
-struct hs_late { // a call that was given up; its answer may still come
+struct hs_late { // a call that nobody waits for, or that was given up; its answer may still come
 	uint32_t seq;
-	enum { HS_LATE_IGNORE, HS_LATE_CLOSE_STREAM, HS_LATE_CLOSE_FILE } what;
+	enum { HS_LATE_IGNORE, HS_LATE_CLOSE_STREAM, HS_LATE_CLOSE_FILE, HS_LATE_SOUGHT } what;
 };
 
 struct hs_wait { // the one call that is being waited for
@@ -151,8 +151,11 @@ int hs_call(hsfeed_client *client, const struct hs_call *call, hsfeed_value **re
 // hs_call_simple sends method {name} (name may be NULL).
 int hs_call_simple(hsfeed_client *client, const char *method, const char *name, hsfeed_value **ret,
 		   struct hsfeed_error *reterr);
-// hs_send_request queues a request whose answer nobody waits for; hs_send_notice a notice. 0 or -ENOMEM.
+// hs_send_request queues a request whose answer nobody waits for. 0 or -ENOMEM.
 int hs_send_request(hsfeed_client *client, const char *method, const char *key, uint64_t number);
+// hs_call_ahead sends a request (small enough for any daemon) whose answer is taken when it comes, as `late` says.
+int hs_call_ahead(hsfeed_client *client, const char *method, hsfeed_params *params, int late, uint32_t *ret_seq,
+		  struct hsfeed_error *reterr);
 // hs_write_release writes the notice that gives fills back.
 void hs_write_release(struct hs_wbuf *out, uint32_t stream, const uint64_t (*fills)[2], size_t n);
 
@@ -201,6 +204,15 @@ struct hs_end { // an epoch's end, or a failure, that came for a generation
 	struct hsfeed_error error; // code 0: the end
 };
 
+// A seek whose answer nobody waited for when it was made.
+struct hs_ahead {
+	enum { HS_AHEAD_NONE, HS_AHEAD_ASKED, HS_AHEAD_REFUSED, HS_AHEAD_THERE } state; // THERE: and nothing was taken
+	uint32_t seq;
+	struct hsfeed_seek_options place;
+	struct hsfeed_error refusal; // REFUSED
+	hsfeed_value *answer;        // THERE
+};
+
 struct hsfeed_stream {
 	hsfeed_client *client; // NULL: closed before the stream
 	hsfeed_stream *next;
@@ -219,6 +231,7 @@ struct hsfeed_stream {
 	uint8_t queue[HS_LIB_MAX_SLOTS];         // slots whose batch waits to be taken, in the order they came
 	unsigned queue_head, queue_len;
 	struct hs_end end;
+	struct hs_ahead ahead;
 	struct hsfeed_error failed;             // sticky
 	uint64_t releases[HS_LIB_MAX_SLOTS][2]; // credits not yet sent: (slot, fill)
 	unsigned nreleases;
@@ -230,6 +243,10 @@ void hs_layout_fini(struct hs_layout *layout);
 int hs_stream_on_batch(hsfeed_client *client, struct hs_rbuf params);
 int hs_stream_on_end(hsfeed_client *client, struct hs_rbuf params);
 int hs_stream_on_failed(hsfeed_client *client, struct hs_rbuf params, const hsfeed_value *tree);
+// hs_stream_on_sought takes the answer to a seek that was made ahead: `error` or *result, which it may keep.
+int hs_stream_on_sought(hsfeed_client *client, uint32_t seq, const hsfeed_value *error, hsfeed_value **result);
+// hs_stream_place gives where the stream is to go on, a seek included that is not answered yet; has_seed is set.
+void hs_stream_place(const hsfeed_stream *stream, struct hsfeed_seek_options *ret);
 // hs_stream_create takes info, also on failure; with a ring also the two descriptors that came with it.
 int hs_stream_create(hsfeed_client *client, hsfeed_value *info, hsfeed_stream **ret, struct hsfeed_error *reterr);
 bool hs_stream_is_ring(const hsfeed_value *info); // what an opening says

@@ -243,6 +243,8 @@ static int put_again(hsfeed_params *p, const void *what, struct hsfeed_error *re
 					   "batch_size", "drop_last", "padding", "dtype", "slots"};
 	const hsfeed_stream *s = what;
 	const hsfeed_value *info = s->info;
+	struct hsfeed_seek_options place;
+	hs_stream_place(s, &place);
 	int rc = put_version(p, info, reterr);
 	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++)
 		hs_params_value(p, same[i], hsfeed_value_get(info, same[i]));
@@ -251,9 +253,9 @@ static int put_again(hsfeed_params *p, const void *what, struct hsfeed_error *re
 		hs_params_value(p, "fold", hsfeed_value_get(info, "fold"));
 	}
 	hsfeed_params_bool(p, "token_type_ids", has_array(info, "token_type_ids"));
-	hsfeed_params_uint(p, "seed", s->seed);
-	hsfeed_params_uint(p, "epoch", s->epoch);
-	hsfeed_params_uint(p, "at", s->at);
+	hsfeed_params_uint(p, "seed", place.seed);
+	hsfeed_params_uint(p, "epoch", place.epoch);
+	hsfeed_params_uint(p, "at", place.at);
 	put_encodings(p, info);
 	return rc;
 }

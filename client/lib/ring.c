@@ -123,7 +123,8 @@ int hsfeed_stream_fd(const hsfeed_stream *stream)
 {
 	if (!stream || !stream->client || stream->client->closed)
 		return -1;
-	return stream->ring ? stream->channel->fd : hsfeed_fd(stream->client);
+	bool asked = stream->ahead.state == HS_AHEAD_ASKED; // a refusal comes on the connection alone
+	return stream->ring && !asked ? stream->channel->fd : hsfeed_fd(stream->client);
 }
 
 // ---- out ----

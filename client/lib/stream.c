@@ -7,6 +7,11 @@
 // A slot is the memory of one batch. With the inline transport it is ours and filled by a copy; with a ring it is a
 // part of the mapped ring: nothing outside batch.c and ring.c knows.
 //
+// A seek that is made ahead is answered while somebody waits for something else, or by the next who wants a batch:
+//
+//   NONE --- seek_ahead ---> ASKED --- answer ---> THERE (arrived) --- a batch is taken, seek ---> NONE
+//                                  \--- error ---> REFUSED --- seek ---> NONE
+//
 // Closing: a ring's memory goes back to the daemon with stream.close, so that is sent when the last batch in it is
 // released, and until then stream and connection live on behind the caller's back.
 #include <errno.h>
@@ -83,6 +88,7 @@ static void end(hsfeed_stream *stream)
 	hs_ring_close(stream);
 	hs_layout_fini(&stream->layout);
 	hsfeed_value_free(stream->info);
+	hsfeed_value_free(stream->ahead.answer);
 	free(stream);
 }
 
@@ -313,6 +319,25 @@ static int timed_out(hsfeed_stream *s, int timeout_ms, struct hsfeed_error *rete
 	return HSFEED_ETIMEOUT;
 }
 
+// ---- a seek that was made ahead ----
+
+static void forget_ahead(hsfeed_stream *stream)
+{
+	hsfeed_value_free(stream->ahead.answer);
+	stream->ahead.answer = NULL;
+	stream->ahead.state = HS_AHEAD_NONE;
+}
+
+// Waits for its answer, on the connection alone: a ring's channel stays readable for who polls it, and the new batches
+// that may be there already stay unread.
+static int settle(hsfeed_stream *stream, int64_t deadline, struct hsfeed_error *reterr)
+{
+	int rc = 0;
+	while (rc == 0 && stream->ahead.state == HS_AHEAD_ASKED)
+		rc = hs_conn_step(stream->client, deadline, reterr);
+	return rc;
+}
+
 int hsfeed_stream_next(hsfeed_stream *stream, int timeout_ms, const struct hsfeed_batch **ret_batch,
 		       struct hsfeed_error *reterr)
 {
@@ -320,9 +345,15 @@ int hsfeed_stream_next(hsfeed_stream *stream, int timeout_ms, const struct hsfee
 	if (rc < 0)
 		return rc;
 	int64_t deadline = hs_deadline(timeout_ms);
-	for (;;) {
+	if (stream->ahead.state != HS_AHEAD_NONE) {
+		rc = settle(stream, deadline, reterr);
+		if (rc == 0 && stream->ahead.state == HS_AHEAD_REFUSED)
+			rc = hs_error_copy(reterr, &stream->ahead.refusal);
+	}
+	while (rc == 0) {
 		struct hs_slot *slot = take(stream);
 		if (slot) {
+			forget_ahead(stream);
 			*ret_batch = &slot->batch;
 			return 1;
 		}
@@ -331,21 +362,17 @@ int hsfeed_stream_next(hsfeed_stream *stream, int timeout_ms, const struct hsfee
 		hs_stream_flush(stream);
 		rc = stream->ring ? hs_channel_step(stream, deadline, reterr)
 				  : hs_conn_step(stream->client, deadline, reterr);
-		if (rc == HSFEED_ETIMEOUT)
-			return timed_out(stream, timeout_ms, reterr);
-		if (rc < 0)
-			return rc;
 	}
+	return rc == HSFEED_ETIMEOUT ? timed_out(stream, timeout_ms, reterr) : rc;
 }
 
-static void arrive(hsfeed_stream *s, const hsfeed_value *answer)
+// ---- seeking ----
+
+// What waits of another generation goes back.
+static void drop_others(hsfeed_stream *s)
 {
-	s->generation = (uint32_t)hsfeed_value_uint(hsfeed_value_get(answer, "generation"), s->generation);
-	s->epoch = hsfeed_value_uint(hsfeed_value_get(answer, "epoch"), s->epoch);
-	s->at = hsfeed_value_uint(hsfeed_value_get(answer, "at"), s->at);
-	s->seed = hsfeed_value_uint(hsfeed_value_get(answer, "seed"), s->seed);
 	unsigned n = s->queue_len;
-	while (n-- > 0) { // once around: what is of another generation goes back
+	while (n-- > 0) { // once around
 		uint8_t index = s->queue[s->queue_head];
 		s->queue_head = (s->queue_head + 1) % HS_LIB_MAX_SLOTS;
 		s->queue_len--;
@@ -357,6 +384,132 @@ static void arrive(hsfeed_stream *s, const hsfeed_value *answer)
 	hs_stream_flush(s);
 }
 
+static void arrive(hsfeed_stream *s, const hsfeed_value *answer)
+{
+	s->generation = (uint32_t)hsfeed_value_uint(hsfeed_value_get(answer, "generation"), s->generation);
+	s->epoch = hsfeed_value_uint(hsfeed_value_get(answer, "epoch"), s->epoch);
+	s->at = hsfeed_value_uint(hsfeed_value_get(answer, "at"), s->at);
+	s->seed = hsfeed_value_uint(hsfeed_value_get(answer, "seed"), s->seed);
+	drop_others(s);
+}
+
+// Found by the number of its request: the stream may be gone, and its id another's.
+int hs_stream_on_sought(hsfeed_client *client, uint32_t seq, const hsfeed_value *error, hsfeed_value **result)
+{
+	hsfeed_stream *s = client->streams;
+	while (s && !(s->ahead.state == HS_AHEAD_ASKED && s->ahead.seq == seq))
+		s = s->next;
+	if (!s)
+		return 0;
+	if (hsfeed_value_type(error) == HSFEED_MAP) {
+		s->ahead.state = HS_AHEAD_REFUSED;
+		hs_error_decode(&s->ahead.refusal, error);
+		return 0;
+	}
+	if (hsfeed_value_type(error) != HSFEED_NIL)
+		return hs_conn_break(client, HSFEED_EBADFRAME, "the daemon sent an error that is no map");
+	s->ahead.state = HS_AHEAD_THERE;
+	s->ahead.answer = *result;
+	*result = NULL;
+	arrive(s, s->ahead.answer);
+	return client->broken.code;
+}
+
+void hs_stream_place(const hsfeed_stream *s, struct hsfeed_seek_options *ret)
+{
+	if (s->ahead.state == HS_AHEAD_ASKED)
+		*ret = s->ahead.place;
+	else
+		*ret = (struct hsfeed_seek_options){.epoch = s->epoch, .at = s->at};
+	if (!ret->has_seed)
+		ret->seed = s->seed;
+	ret->has_seed = 1;
+}
+
+// Whether the stream stands there already, or will once it is answered. Of an epoch that failed nobody stands at the
+// start: it is to be tried again.
+static bool is_ahead(const hsfeed_stream *s, const struct hsfeed_seek_options *o)
+{
+	bool failed = s->end.generation == s->generation && s->end.error.code;
+	struct hsfeed_seek_options place;
+	hs_stream_place(s, &place);
+	if (s->ahead.state != HS_AHEAD_ASKED && (s->ahead.state != HS_AHEAD_THERE || failed))
+		return false;
+	return place.epoch == o->epoch && place.at == o->at && (!o->has_seed || place.seed == o->seed);
+}
+
+static hsfeed_params *seek_params(const hsfeed_stream *stream, const struct hsfeed_seek_options *o)
+{
+	hsfeed_params *params = hsfeed_params_create();
+	if (!params)
+		return NULL;
+	hsfeed_params_uint(params, "stream", stream->id);
+	hsfeed_params_uint(params, "epoch", o->epoch);
+	hsfeed_params_uint(params, "at", o->at);
+	if (o->has_seed)
+		hsfeed_params_uint(params, "seed", o->seed);
+	return params;
+}
+
+// One seek is answered before the next is made: the daemon takes one at a time.
+static int settle_in_time(hsfeed_stream *stream, struct hsfeed_error *reterr)
+{
+	unsigned timeout_ms = stream->client->timeout_ms;
+	int rc = settle(stream, hs_deadline(timeout_ms), reterr);
+	if (rc == HSFEED_ETIMEOUT)
+		hs_error_set(reterr, rc, "the daemon did not answer stream.seek within %u ms", timeout_ms);
+	return rc;
+}
+
+int hsfeed_stream_seek_ahead(hsfeed_stream *stream, const struct hsfeed_seek_options *options,
+			     struct hsfeed_error *reterr)
+{
+	struct hsfeed_seek_options o;
+	int rc = enter(stream, reterr);
+	if (rc == 0)
+		rc = hs_options_read(&o, sizeof(o), options, reterr);
+	if (rc < 0 || is_ahead(stream, &o))
+		return rc;
+	rc = settle_in_time(stream, reterr);
+	if (rc < 0)
+		return rc;
+	forget_ahead(stream);
+	hs_stream_flush(stream);
+	hsfeed_params *params = seek_params(stream, &o);
+	if (!params)
+		return hs_error_nomem(reterr);
+	struct hs_ahead *ahead = &stream->ahead;
+	rc = hs_call_ahead(stream->client, "stream.seek", params, HS_LATE_SOUGHT, &ahead->seq, reterr);
+	hsfeed_params_destroy(params);
+	if (rc < 0)
+		return rc;
+	ahead->place = o;
+	ahead->state = HS_AHEAD_ASKED;
+	return 0;
+}
+
+static int seek_now(hsfeed_stream *stream, const struct hsfeed_seek_options *o, hsfeed_value **ret,
+		    struct hsfeed_error *reterr)
+{
+	forget_ahead(stream);
+	hsfeed_params *params = seek_params(stream, o);
+	if (!params)
+		return hs_error_nomem(reterr);
+	struct hs_call call = {.method = "stream.seek", .params = params, .fd = -1};
+	int rc = hs_call(stream->client, &call, ret, reterr);
+	hsfeed_params_destroy(params);
+	if (rc == 0)
+		arrive(stream, *ret);
+	return rc;
+}
+
+static hsfeed_value *take_answer(struct hs_ahead *ahead)
+{
+	hsfeed_value *answer = ahead->answer;
+	*ahead = (struct hs_ahead){.state = HS_AHEAD_NONE};
+	return answer;
+}
+
 int hsfeed_stream_seek(hsfeed_stream *stream, const struct hsfeed_seek_options *options, hsfeed_value **ret_value,
 		       struct hsfeed_error *reterr)
 {
@@ -366,24 +519,17 @@ int hsfeed_stream_seek(hsfeed_stream *stream, const struct hsfeed_seek_options *
 		rc = hs_options_read(&o, sizeof(o), options, reterr);
 	if (rc < 0)
 		return rc;
-	hsfeed_params *params = hsfeed_params_create();
-	if (!params)
-		return hs_error_nomem(reterr);
-	hsfeed_params_uint(params, "stream", stream->id);
-	hsfeed_params_uint(params, "epoch", o.epoch);
-	hsfeed_params_uint(params, "at", o.at);
-	if (o.has_seed)
-		hsfeed_params_uint(params, "seed", o.seed);
 	hsfeed_value *answer = NULL;
 	struct hsfeed_error why = {0};
-	rc = hs_call(stream->client, &(struct hs_call){.method = "stream.seek", .params = params, .fd = -1}, &answer,
-		     &why);
-	hsfeed_params_destroy(params);
+	rc = settle_in_time(stream, &why);
+	if (rc == 0 && is_ahead(stream, &o))
+		answer = take_answer(&stream->ahead);
+	else if (rc == 0)
+		rc = seek_now(stream, &o, &answer, &why);
 	if (rc == HSFEED_ETIMEOUT || rc == -EINTR) // where the stream stands is not known any more
 		stream->failed = why;
 	if (rc < 0)
 		return hs_error_copy(reterr, &why);
-	arrive(stream, answer);
 	if (ret_value)
 		*ret_value = answer;
 	else

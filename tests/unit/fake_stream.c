@@ -166,6 +166,95 @@ void reply_sought(struct fake *f, uint64_t generation, uint64_t epoch)
 	fake_end(f, &w);
 }
 
+// ---- either transport ----
+
+void either_open(struct fake *f, struct either *l)
+{
+	*l = (struct either){.f = f, .is_ring = f->rings};
+	if (l->is_ring) {
+		ring_open(f, &l->ring);
+		return;
+	}
+	fake_hello(f, true);
+	fake_expect(f, "stream.open");
+	struct hs_wbuf w = fake_begin_reply(f->seq);
+	ring_put_open(&w, &(struct opening){.transport = "inline"});
+	fake_end(f, &w);
+}
+
+void either_finish(struct either *l, const char *never)
+{
+	while (fake_read(l->f))
+		fake_check(strcmp(l->f->method, never) != 0);
+	if (l->is_ring)
+		fake_ring_free(&l->ring);
+}
+
+// The bytes of batch i as ring_assert_batch wants them.
+static void put_data(struct hs_wbuf *w, uint64_t i)
+{
+	uint8_t data[216] = {0};
+	for (int64_t k = 0; k < 15; k++)
+		memcpy(data + 8 * k, &(int64_t){(int64_t)i * 1000 + k}, 8);
+	for (int64_t k = 0; k < 3; k++) {
+		memcpy(data + 128 + 8 * k + 4, &(float){(float)i}, 4);
+		memcpy(data + 192 + 8 * k, &(int64_t){(int64_t)i * 10 + k}, 8);
+	}
+	hs_w_cstr(w, "data");
+	hs_w_bin(w, data, sizeof(data));
+}
+
+void either_batch(struct either *l, uint64_t generation, uint64_t i)
+{
+	if (l->is_ring) {
+		ring_ready(&l->ring, generation, &(struct ready){.first = i, .n = 1});
+		return;
+	}
+	struct hs_wbuf w = fake_begin_notice("stream.batch");
+	hs_w_map(&w, 9);
+	put_uint(&w, "stream", STREAM);
+	put_uint(&w, "generation", generation);
+	put_uint(&w, "slot", i % SLOTS);
+	put_uint(&w, "fill", i + 1);
+	put_uint(&w, "batch", i);
+	put_uint(&w, "at", (i + 1) * 3);
+	put_uint(&w, "rows", 3);
+	hs_w_cstr(&w, "lengths");
+	hs_w_array(&w, 1);
+	hs_w_uint(&w, 5);
+	put_data(&w, i);
+	fake_end(l->f, &w);
+}
+
+static void put_failure(struct hs_wbuf *w)
+{
+	hs_w_cstr(w, "error");
+	hs_w_map(w, 2);
+	hs_w_cstr(w, "code");
+	hs_w_cstr(w, "corrupt");
+	hs_w_cstr(w, "message");
+	hs_w_cstr(w, "a checksum differs");
+}
+
+void either_end(struct either *l, uint64_t generation, bool failed)
+{
+	struct hs_wbuf w = fake_begin_notice(failed ? "stream.failed" : "stream.end");
+	hs_w_map(&w, failed ? 3 : 2);
+	put_uint(&w, "stream", STREAM);
+	put_uint(&w, "generation", generation);
+	if (failed)
+		put_failure(&w);
+	fake_end_on(l->is_ring ? l->ring.channel : l->f->fd, &w, NULL, 0);
+}
+
+void either_expect_release(struct either *l)
+{
+	if (l->is_ring)
+		fake_expect_on(l->f, l->ring.channel, "stream.release");
+	else
+		fake_expect(l->f, "stream.release");
+}
+
 hsfeed_stream *ring_stream(struct fake *f, void (*script)(struct fake *f), hsfeed_client **ret_client)
 {
 	fake_start(f, script);

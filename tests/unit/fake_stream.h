@@ -36,6 +36,19 @@ void ring_end(struct fake_ring *r, uint64_t generation);
 void ring_credits(struct fake *f, struct fake_ring *r, unsigned n, uint64_t seen[]); // seen[slot]: its last fill
 void reply_sought(struct fake *f, uint64_t generation, uint64_t epoch);
 
+// The same with a ring, if f->rings, or through the connection. either_batch sends the i-th, in slot i % SLOTS;
+// either_finish reads to the connection's end, and the method `never` must not come.
+struct either {
+	struct fake *f;
+	struct fake_ring ring;
+	bool is_ring;
+};
+void either_open(struct fake *f, struct either *l);
+void either_batch(struct either *l, uint64_t generation, uint64_t i);
+void either_end(struct either *l, uint64_t generation, bool failed);
+void either_expect_release(struct either *l);
+void either_finish(struct either *l, const char *never);
+
 // In the test.
 hsfeed_stream *ring_stream(struct fake *f, void (*script)(struct fake *f), hsfeed_client **ret_client);
 void ring_assert_batch(const struct hsfeed_batch *b, uint64_t n);

@@ -170,6 +170,10 @@ static void opens_three_times(struct fake *f)
 	fake_expect(f, "stream.open");
 	expect_again(f, 7, 0);
 	fake_reply_error(f, f->seq, "not_found", "the version was removed", "");
+	fake_expect(f, "stream.seek"); // not answered
+	fake_expect(f, "stream.open");
+	expect_again(f, 8, 16);
+	fake_reply_error(f, f->seq, "not_found", "the version was removed", "");
 	while (fake_read(f))
 		continue;
 	for (int i = 0; i < 3; i++)
@@ -191,6 +195,9 @@ static void a_stream_opened_again_has_exactly_the_options_of_the_first_and_goes_
 	assert_int_equal(hsfeed_stream_reopen(client, s[1], &s[2], NULL), 0);
 	hsfeed_batch_release(batch);
 	assert_int_equal(hsfeed_stream_seek(s[2], &seek, NULL, NULL), 0);
+	assert_int_equal(hsfeed_stream_reopen(client, s[2], &none, NULL), HSFEED_ENOTFOUND);
+	seek = (struct hsfeed_seek_options){.size = sizeof(seek), .epoch = 8, .at = 16};
+	assert_int_equal(hsfeed_stream_seek_ahead(s[2], &seek, NULL), 0);
 	assert_int_equal(hsfeed_stream_reopen(client, s[2], &none, NULL), HSFEED_ENOTFOUND);
 	assert_int_equal(hsfeed_stream_reopen(client, NULL, &none, NULL), HSFEED_EBADARG);
 	assert_null(none);
