@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""bench_loader.py PEER FOLDER [--socket S] [--work none|clone|sum] [--epochs N] [--fold F] [--start T]
+"""bench_loader.py PEER FOLDER [--socket S] [--work none|clone|sum] [--epochs N] [--fold F] [--start T] [--pause S]
 
 One trainer's loop over batches of 32 x 128, as a process of its own: int64 ids and mask, float32 labels. PEER is
 
@@ -11,8 +11,9 @@ One trainer's loop over batches of 32 x 128, as a process of its own: int64 ids 
   memmap        a numpy memmap of int32 ids, indexed likewise and widened; the mask is made from the pad id
 
 FOLDER holds what `prepare` saved for the peers: ids.npy (int32 [rows, 128]), labels.npy, train.npy (row numbers).
---work: nothing; every tensor cloned; every tensor cloned and summed. Prints one JSON line: batches/s (median of the
-epochs after the first), milliseconds to the first batch (of the first epoch, median of the later ones), memory.
+--pause: seconds between two epochs, as a validation takes. --work: nothing; every tensor cloned; every tensor cloned
+and summed. Prints one JSON line: batches/s (median of the epochs after the first), milliseconds to the first batch (of
+the first epoch, median of the later ones), memory.
 """
 
 import argparse
@@ -157,6 +158,7 @@ def main():
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--fold", type=int, default=0)
     parser.add_argument("--start", type=float, help="time.time() to begin the measured epochs at")
+    parser.add_argument("--pause", type=float, default=0.0)
     args = parser.parse_args()
     torch.set_num_threads(1)
     gc.collect()
@@ -167,7 +169,10 @@ def main():
     epoch(peak, args.work)
     if args.start:
         time.sleep(max(0, args.start - time.time()))
-    epochs = [epoch(loader, args.work) for _ in range(args.epochs)]
+    epochs = []
+    for _ in range(args.epochs):
+        time.sleep(args.pause)
+        epochs.append(epoch(loader, args.work))
     print(json.dumps(dict(
         bench="loader", peer=args.peer, work=args.work,
         batches_per_s=round(statistics.median(rate for rate, _ in epochs)),

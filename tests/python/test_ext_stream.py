@@ -72,6 +72,59 @@ def test_a_seek_with_another_seed(client, epoch):
     assert len(list(batches(stream))) == len(epoch) - 1
 
 
+def test_a_seek_ahead_is_where_next_goes_on(client, epoch):
+    stream = open_stream(client)
+    assert len(list(batches(stream))) == len(epoch)
+    assert stream.seek_ahead(1) is None and stream.seek_ahead(epoch=1) is None
+    assert all(same(copy_of(batch), wanted) for batch, wanted in zip(batches(stream), epoch, strict=True))
+    stream.seek_ahead(1, seed=7)
+    stream.seek_ahead(1, epoch[9][2], 42)
+    assert all(same(copy_of(batch), wanted) for batch, wanted in zip(batches(stream), epoch[10:], strict=True))
+
+
+@pytest.mark.parametrize(
+    "ahead, then, generation",
+    [((1,), (1,), 2), ((1, 0, 42), (1,), 2), ((1,), (1, 0, 42), 2),
+     ((9,), (1,), 3), ((1, 32), (1,), 3), ((0, 0, 43), (1, 0, 42), 3)],
+)  # fmt: skip
+def test_a_seek_to_where_a_seek_ahead_leads_asks_nothing_again(client, epoch, ahead, then, generation):
+    stream = open_stream(client)
+    next(batches(stream))
+    stream.seek_ahead(*ahead)
+    answer = stream.seek(*then)
+    assert (answer["epoch"], answer["at"], answer["generation"]) == (1, 0, generation)
+    assert all(same(copy_of(batch), wanted) for batch, wanted in zip(batches(stream), epoch, strict=True))
+
+
+def test_a_refused_seek_ahead_is_told_by_next_and_forgotten_by_a_seek(client, epoch):
+    stream = open_stream(client)
+    stream.seek_ahead(0, 10**9)
+    for _ in range(2):
+        with refused("bad_plan"):
+            stream.next()
+    stream.seek(1)
+    assert all(same(copy_of(batch), wanted) for batch, wanted in zip(batches(stream), epoch, strict=True))
+    with pytest.raises(OverflowError):
+        stream.seek_ahead(-1)
+    with pytest.raises(TypeError):
+        stream.seek_ahead()
+    assert stream.next() is None
+
+
+def test_a_seek_ahead_does_not_wait_for_a_daemon_that_sleeps(daemon, demo):
+    with contextlib.closing(connect(daemon)) as c:
+        c.ingest(ext.ingest_options(demo))
+        stream = open_stream(c)
+        next(batches(stream))
+        with stopped(daemon):
+            began = time.monotonic()
+            stream.seek_ahead(1)
+            assert time.monotonic() - began < 1
+            with refused("timeout"):
+                stream.next(50)
+        assert stream.next().epoch == 1
+
+
 def test_a_stream_says_what_it_is(client):
     stream = open_stream(client, slots=5)
     assert (stream.slots, stream.held, stream.info["name"]) == (5, 0, "demo")
@@ -105,7 +158,8 @@ def test_a_closed_stream_says_so(client):
     stream = open_stream(client)
     stream.close()
     stream.close()
-    for call in (stream.next, stream.take_returned, lambda: stream.seek(0), lambda: stream.give_back([])):
+    seeks = (lambda: stream.seek(0), lambda: stream.seek_ahead(0))
+    for call in (stream.next, stream.take_returned, *seeks, lambda: stream.give_back([])):
         with refused("bad_argument"):
             call()
 
@@ -255,12 +309,13 @@ def test_a_fork_is_told_so_and_harms_nothing(client, epoch):
 
     def child():
         codes = []
-        for call in (stream.next, lambda: stream.seek(0), lambda: client.call("ping"), stream.take_returned):
+        seeks = (lambda: stream.seek(0), lambda: stream.seek_ahead(0))
+        for call in (stream.next, *seeks, lambda: client.call("ping"), stream.take_returned):
             try:
                 call()
             except Exception as error:
                 codes.append(error.code)
-        fine = codes == ["forked"] * 4 and same(copy_of(first), epoch[0])
+        fine = codes == ["forked"] * 5 and same(copy_of(first), epoch[0])
         first.clear()
         first.index = None
         stream.close()

@@ -458,11 +458,20 @@ def test_the_place_at_which_a_daemon_came_back_can_be_gone_back_to(daemon, db, d
     assert_all_same(made, expected(ds, reference, 0)[state["at"] // OPTIONS["batch_size"] :])
 
 
-def test_interrupting_a_seek_leaves_a_loader_that_goes_on(daemon, db, demo):
+@pytest.mark.parametrize("ahead", [True, False])
+def test_interrupting_a_seek_leaves_a_loader_that_goes_on(daemon, db, demo, ahead):
     ds = few(db, demo)
-    loader = ds.loader("train", 0, **OPTIONS)
-    batches = len(list(loader))
-    daemon.process.send_signal(signal.SIGSTOP)
+    loader = ds.loader("train", 0, slots=64, **OPTIONS)
+    batches, first = len(loader), iter(loader)
+    deal(first, batches)
+    if ahead:  # the end is here, and the seek that is made ahead then is not answered
+        time.sleep(0.2)
+        daemon.process.send_signal(signal.SIGSTOP)
+        assert next(first, None) is None
+    else:
+        assert next(first, None) is None
+        daemon.process.send_signal(signal.SIGSTOP)
+        loader.set_epoch(5)
     threading.Timer(0.7, os.kill, [os.getpid(), signal.SIGINT]).start()
     try:
         with pytest.raises(KeyboardInterrupt):

@@ -149,10 +149,20 @@ class Stream(Generic[_BatchT]):
         """
 
     def seek(self, epoch: int, at: int = 0, seed: int | None = None) -> _Value:
-        """hsfeed_stream_seek."""
+        """hsfeed_stream_seek. What seek_ahead asked for is not asked for again."""
+
+    def seek_ahead(self, epoch: int, at: int = 0, seed: int | None = None) -> None:
+        """hsfeed_stream_seek_ahead: the batches there are made meanwhile.
+
+        next() waits for the answer and raises a refusal; a seek() forgets that. After a lost batch next() refuses until
+        a seek(), be it to the same place.
+        """
 
     def fileno(self) -> int:
-        """To wait on for batches, never to read; call next(0) first, since batches may be here already."""
+        """To wait on for batches, never to read; call next(0) first, since batches may be here already.
+
+        Another one until the answer to seek_ahead is there: ask before each wait.
+        """
 
     def close(self) -> None:
         """Closes the stream. Tensors keep their memory."""

@@ -10,6 +10,7 @@ load_state_dict --> (e, a), not begun: the next pass goes on there
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import os
 import time
@@ -159,6 +160,7 @@ class Loader:
         self._next_epoch: int | None = None  # by set_epoch
         self._pass: object | None = None  # the running one
         self._taken = False  # whether it has given a batch
+        self._once = False  # no pass will follow
         self._told: set[str] = set()
         self._end = weakref.finalize(self, self._link.drop)
 
@@ -352,6 +354,7 @@ class Loader:
                     take = self._taker()
                 if batch is None:
                     self._finish()
+                    self._begin_next_pass()
                     return
                 self._at, self._taken = batch.at, True
                 yield batch
@@ -391,6 +394,14 @@ class Loader:
 
     def _finish(self) -> None:
         self._epoch, self._at, self._begun = self._epoch + 1, 0, False
+
+    def _begin_next_pass(self) -> None:
+        """Its first batches come while the trainer validates: __iter__ seeks to where the stream is then. What
+        goes wrong here is found there too.
+        """
+        if self._link.stream is not None and not self._once:
+            with contextlib.suppress(Error):
+                self._link.stream.seek_ahead(*self._place_of_next_pass())
 
     def _recover(self, error: Error) -> Batch | None:
         """The batch that should have come, after however long the daemon was away."""
@@ -499,6 +510,7 @@ def whole(dataset: Dataset, **options: Any) -> dict[str, torch.Tensor]:
     batch_size = max(1, min(512, (1 << 20) // (16 * max(1, longest))))  # about 1 MiB each
     arrays: dict[str, torch.Tensor] = {}
     with Loader(dataset, "all", batch_size=batch_size, rank=0, world_size=1, quiet=True, **options) as loader:
+        loader._once = True
         for batch in loader:
             for name, tensor in batch.items():
                 if name not in arrays:

@@ -133,17 +133,23 @@ static int optional_uint64(PyObject *value, const char *name, int *ret_has, uint
 	return -1;
 }
 
-static PyObject *stream_seek(PyObject *object, PyObject *args, PyObject *kwargs)
+static int read_place(PyObject *args, PyObject *kwargs, const char *format, struct hsfeed_seek_options *ret)
 {
 	static char *names[] = {"epoch", "at", "seed", NULL};
-	struct stream *self = (struct stream *)object;
 	PyObject *epoch, *at = Py_None, *seed = Py_None;
-	struct hsfeed_seek_options options = {.size = sizeof(options)};
 	int has;
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|OO:seek", names, &epoch, &at, &seed) ||
-	    optional_uint64(epoch, "epoch", &has, &options.epoch) < 0 ||
-	    optional_uint64(at, "at", &has, &options.at) < 0 ||
-	    optional_uint64(seed, "seed", &options.has_seed, &options.seed) < 0 || lock_open(self) < 0)
+	*ret = (struct hsfeed_seek_options){.size = sizeof(*ret)};
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, format, names, &epoch, &at, &seed) ||
+	    optional_uint64(epoch, "epoch", &has, &ret->epoch) < 0 || optional_uint64(at, "at", &has, &ret->at) < 0)
+		return -1;
+	return optional_uint64(seed, "seed", &ret->has_seed, &ret->seed);
+}
+
+static PyObject *stream_seek(PyObject *object, PyObject *args, PyObject *kwargs)
+{
+	struct stream *self = (struct stream *)object;
+	struct hsfeed_seek_options options;
+	if (read_place(args, kwargs, "O|OO:seek", &options) < 0 || lock_open(self) < 0)
 		return NULL;
 	hsfeed_value *value = NULL;
 	struct hsfeed_error error;
@@ -156,6 +162,22 @@ static PyObject *stream_seek(PyObject *object, PyObject *args, PyObject *kwargs)
 	if (rc == 0)
 		self->lost = false;
 	return hs_py_answer(rc, value, &error);
+}
+
+static PyObject *stream_seek_ahead(PyObject *object, PyObject *args, PyObject *kwargs)
+{
+	struct stream *self = (struct stream *)object;
+	struct hsfeed_seek_options options;
+	if (read_place(args, kwargs, "O|OO:seek_ahead", &options) < 0 || lock_open(self) < 0)
+		return NULL;
+	struct hsfeed_error error;
+	int rc;
+	Py_BEGIN_ALLOW_THREADS
+	hs_core_drain(self->feed->core);
+	rc = hsfeed_stream_seek_ahead(self->feed->stream, &options, &error);
+	Py_END_ALLOW_THREADS
+	hs_core_unlock(self->feed->core);
+	return hs_py_answer(rc, NULL, &error);
 }
 
 static PyObject *stream_close(PyObject *object, PyObject *unused)
@@ -466,6 +488,8 @@ static PyMethodDef methods[] = {
 	{"next", (PyCFunction)(void (*)(void))stream_next, METH_FASTCALL | METH_KEYWORDS,
 	 "next(timeout_ms=-1) -> batch, or None at the end of the epoch"},
 	{"seek", KEYWORDS(stream_seek), "seek(epoch, at=0, seed=None) -> dict"},
+	{"seek_ahead", KEYWORDS(stream_seek_ahead),
+	 "seek_ahead(epoch, at=0, seed=None): begins a seek, whose answer the next call waits for."},
 	{"fileno", stream_fileno, METH_NOARGS, "fileno() -> int: to wait on for batches, never to read; -1 once lost."},
 	{"close", stream_close, METH_NOARGS, "close(): tensors stay."},
 	{"set_auto_release", stream_set_auto_release, METH_O, "set_auto_release(bool)"},
