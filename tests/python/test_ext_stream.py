@@ -147,6 +147,28 @@ def test_what_configure_refuses(client):
             stream.configure(*wrong)
 
 
+def test_a_lazy_array_is_its_capsule(client, epoch, transport):
+    class Lazy(Batch):
+        __slots__ = ("_index", "_labels")
+
+    stream = client.open({"name": "demo", "fold": 0, "epoch": 1, "transport": transport})
+    with pytest.raises(TypeError):
+        stream.configure(Lazy, as_numpy, lazy=5)
+    stream.configure(Lazy, as_numpy, copied=("index",), lazy=("index", "labels", "none"))
+    for i, batch in enumerate(batches(stream)):
+        assert type(batch._index) is type(batch._labels) is hsfeed._hsfeed.Capsule
+        assert list(batch) == ["input_ids", "attention_mask"] and not hasattr(batch, "index")
+        if i % 2:  # the others are never made
+            assert np.array_equal(as_numpy(batch._index), epoch[i][4])
+            assert np.array_equal(as_numpy(batch._labels), epoch[i][5]["labels"])
+    del batch
+    gc.collect()
+    assert stream.held == 0
+    stream.configure(Batch, as_numpy)
+    stream.seek(1)
+    assert all(same(copy_of(batch), wanted) for batch, wanted in zip(batches(stream), epoch, strict=True))
+
+
 def test_what_next_refuses(client):
     stream = open_stream(client)
     for args, kwargs in (((1, 2), {}), ((), {"timeout": 1}), (("1",), {}), ((1,), {"timeout_ms": 1})):

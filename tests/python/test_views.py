@@ -3,10 +3,12 @@
 stopped clients.
 """
 
+import copy
 import gc
 import logging
 import multiprocessing
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -46,6 +48,66 @@ def same(batch, wanted):
         all((batch[name].numpy() == wanted[name]).all() for name in batch)
         and (batch.index.numpy() == wanted["index"]).all()
     )
+
+
+# ---- the index, a tensor once it is read
+
+
+def test_an_index_is_made_once_and_outlives_its_batch(ds, reference):
+    kept = []
+    with ds.loader("train", 0, **OPTIONS) as loader:
+        for batch, wanted in zip(loader, epoch_of(ds, reference), strict=True):
+            if batch.number % 3:  # of the others nobody reads it
+                kept.append((batch.index, wanted["index"]))
+                assert batch.index is kept[-1][0]
+    assert all((index.numpy() == wanted).all() for index, wanted in kept)
+
+
+WAYS = [copy.copy, copy.deepcopy, lambda b: pickle.loads(pickle.dumps(b)), hsfeed.Batch.clone, lambda b: b.to("cpu")]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_batch_whose_index_nobody_has_read_is_copied_whole(ds, reference, way):
+    batch = next(iter(ds.loader("train", 0, **OPTIONS)))
+    other = way(batch)
+    assert same(other, epoch_of(ds, reference)[0]) and same(batch, epoch_of(ds, reference)[0])
+
+
+def test_an_index_may_be_replaced_and_deleted(ds):
+    for read in (False, True):
+        batch = next(iter(ds.loader("train", 0, **OPTIONS)))
+        if read:
+            assert len(batch.index) == 32
+        other = copy.copy(batch)
+        batch.index = None
+        assert batch.index is None and pickle.loads(pickle.dumps(batch)).index is None
+        del batch.index, other.index
+        for gone in (batch, other, pickle.loads(pickle.dumps(batch))):
+            with pytest.raises(AttributeError):
+                gone.index
+        with pytest.raises(AttributeError):
+            del batch.index
+    with pytest.raises(AttributeError):
+        hsfeed.Batch().index
+
+
+def test_threads_that_read_an_index_at_once_read_the_same(ds, reference):
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for batch, wanted in zip(ds.loader("train", 0, **OPTIONS), epoch_of(ds, reference), strict=True):
+            start, read = threading.Barrier(4), []
+
+            def reader():
+                start.wait()
+                read.append(batch.index)
+
+            threads = [threading.Thread(target=reader) for _ in range(4)]
+            [thread.start() for thread in threads]
+            [thread.join() for thread in threads]
+            assert len(read) == 4 and all(index is read[0] for index in read) and same(batch, wanted)
+    finally:
+        sys.setswitchinterval(before)
 
 
 # ---- keeping

@@ -11,6 +11,7 @@ _Path = str | bytes | PathLike[str] | PathLike[bytes]
 _Value = dict[str, Any]
 _Progress = Callable[[str, int, int], object]
 _BatchT = TypeVar("_BatchT", bound=dict[str, Any])
+Capsule = CapsuleType  # at run time too, in every Python
 
 def version() -> str:
     """libhsfeed's version."""
@@ -131,6 +132,7 @@ class Stream(Generic[_BatchT]):
         unkeyed: Sequence[str] = ("index",),
         auto_release: bool = True,
         on_copies: Callable[[], object] | None = None,
+        lazy: Sequence[str] = (),
     ) -> None:
         """What next() makes.
 
@@ -139,6 +141,7 @@ class Stream(Generic[_BatchT]):
         from_dlpack  makes a tensor of a capsule "dltensor"
         copied       arrays that are copies always, each in memory of its own
         on_copies    called once, at the first batch that had to be copied whole
+        lazy         arrays of which no tensor is made: the attribute _NAME is set to the capsule instead
         """
 
     def next(self, timeout_ms: int = -1) -> _BatchT | None:

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import importlib
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from . import _hsfeed
 from .errors import BadArgument, MissingLibrary
 
 if TYPE_CHECKING:
@@ -59,6 +61,11 @@ def from_dlpack(torch_module: Any) -> Callable[[Any], Any]:
     return torch_module.utils.dlpack.from_dlpack  # type: ignore[no-any-return]
 
 
+# Few read a batch's index, and making a tensor takes a tenth of the time that a batch takes: it is made when it is
+# read. A thread may take the lock twice, since what runs while a tensor is made may read the index of another batch.
+_making = threading.RLock()
+
+
 class Batch(_Tensors):
     """One batch: a dict of tensors that goes straight into `model(**batch)`.
 
@@ -66,21 +73,46 @@ class Batch(_Tensors):
     same with `ROLE_` before for further roles, and labels float32 [B, C] or int64 [B] where the dataset has
     them. Attributes:
 
-    index    int64 [B], the row numbers; on the CPU, and never a key
+    index    int64 [B], the row numbers; on the CPU, and never a key. Made when it is first read
     number   of the batch in its epoch, from 0       epoch   which epoch it is of
     rows     B                                       at      the position after it: samples dealt to all ranks
     copied   whether all its tensors are private copies. labels and index always are; the others are views of
              memory that is filled again once the last of them is gone. Keep what you like: it never changes
     """
 
-    __slots__ = ("number", "epoch", "at", "rows", "index", "copied", "__weakref__")
+    __slots__ = ("number", "epoch", "at", "rows", "_index", "copied", "__weakref__")
 
     number: int
     epoch: int
     at: int
     rows: int
-    index: torch.Tensor
+    _index: Any  # the tensor, or its capsule until somebody reads it
     copied: bool
+
+    @property
+    def index(self) -> torch.Tensor:
+        index = self._index
+        return self._made_index() if type(index) is _hsfeed.Capsule else index
+
+    @index.setter
+    def index(self, index: torch.Tensor) -> None:
+        self._index = index
+
+    @index.deleter
+    def index(self) -> None:
+        del self._index
+
+    def _made_index(self) -> torch.Tensor:
+        with _making:  # another thread may have made it meanwhile: a capsule gives its tensor once
+            if type(self._index) is _hsfeed.Capsule:
+                self._index = from_dlpack(require("a batch"))(self._index)
+            made: torch.Tensor = self._index
+            return made
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if hasattr(self, "_index"):
+            self._made_index()  # capsules cannot be pickled
+        return super().__reduce_ex__(protocol)
 
     def to(self, device: Any, non_blocking: bool = False) -> Batch:
         """A batch with its tensors on another device (index stays on the CPU)."""

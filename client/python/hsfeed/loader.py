@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import torch
 
 _KEPT = ("labels", "index")  # what trainers gather: always copies, which keep no slot
+_LAZY = ("index",)  # a tensor once it is read: see Batch
 
 
 class Split:
@@ -67,7 +68,8 @@ class Loader:
 
     Each pass is the next epoch: epoch e is torch.randperm seeded with seed + e, whatever happened before;
     set_epoch says else. A batch is a Batch: a dict of tensors with the row numbers as an attribute. It is no
-    torch.utils.data.DataLoader and needs no workers: batches are made by the daemon, ahead.
+    torch.utils.data.DataLoader and needs no workers: batches are made by the daemon, ahead; when a pass is
+    over, the first ones of the next.
 
     split, fold   "train" or "val" of a fold (from 0), or "all"
     plan          how rows are dealt into folds: dict(kind=None, folds=5, fold_seed=42, shuffle=True)
@@ -192,7 +194,7 @@ class Loader:
 
     def _set_up(self, stream: _hsfeed.Stream[Any], torch: Any) -> None:
         make, warning = _torch.from_dlpack(torch), _Warning(self, "copies", _COPIES)
-        stream.configure(Batch, make, copied=_KEPT, on_copies=warning)
+        stream.configure(Batch, make, copied=_KEPT, on_copies=warning, lazy=_LAZY)
         info = stream.info
         if self._info is not None:
             known, now = _options.identity_of(self._info), _options.identity_of(info)

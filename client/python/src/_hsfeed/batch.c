@@ -27,28 +27,45 @@ static void on_capsule_end(PyObject *capsule)
 	tensor->deleter(tensor);
 }
 
+static PyObject *make_capsule(struct hs_parcel *parcel, size_t i)
+{
+	PyObject *capsule = PyCapsule_New(&parcel->tensors[i]->dl, HS_DL_CAPSULE, on_capsule_end);
+	if (capsule)
+		parcel->tensors[i] = NULL; // the capsule's
+	return capsule;
+}
+
 static PyObject *make_tensor(PyObject *from_dlpack, struct hs_parcel *parcel, size_t i)
 {
-	struct hs_tensor *tensor = parcel->tensors[i];
-	PyObject *capsule = PyCapsule_New(&tensor->dl, HS_DL_CAPSULE, on_capsule_end);
+	PyObject *capsule = make_capsule(parcel, i);
 	if (!capsule)
 		return NULL;
-	parcel->tensors[i] = NULL; // the capsule's
 	PyObject *made = PyObject_CallFunctionObjArgs(from_dlpack, capsule, NULL);
 	Py_DECREF(capsule);
 	return made;
 }
 
-static int put_tensors(struct stream *self, PyObject *from_dlpack, PyObject *batch, struct hs_parcel *parcel)
+static int put_array(struct stream *self, PyObject *from_dlpack, PyObject *batch, struct hs_parcel *parcel, size_t i)
+{
+	bool lazy = self->lazy[i] != NULL;
+	PyObject *made = lazy ? make_capsule(parcel, i) : make_tensor(from_dlpack, parcel, i);
+	if (!made)
+		return -1;
+	int rc;
+	if (lazy)
+		rc = PyObject_SetAttr(batch, self->lazy[i], made);
+	else if (self->unkeyed >> i & 1)
+		rc = PyObject_SetAttr(batch, self->names[i], made);
+	else
+		rc = PyDict_SetItem(batch, self->names[i], made);
+	Py_DECREF(made);
+	return rc;
+}
+
+static int put_arrays(struct stream *self, PyObject *from_dlpack, PyObject *batch, struct hs_parcel *parcel)
 {
 	for (size_t i = 0; i < parcel->narrays; i++) {
-		PyObject *tensor = make_tensor(from_dlpack, parcel, i);
-		if (!tensor)
-			return -1;
-		int rc = self->unkeyed >> i & 1 ? PyObject_SetAttr(batch, self->names[i], tensor)
-						: PyDict_SetItem(batch, self->names[i], tensor);
-		Py_DECREF(tensor);
-		if (rc < 0)
+		if (put_array(self, from_dlpack, batch, parcel, i) < 0)
 			return -1;
 	}
 	return 0;
@@ -84,7 +101,7 @@ PyObject *hs_py_batch_make(struct stream *self, struct hs_parcel *parcel)
 {
 	PyObject *batch_type = Py_NewRef(self->batch_type), *from_dlpack = Py_NewRef(self->from_dlpack);
 	PyObject *batch = PyObject_CallNoArgs(batch_type);
-	if (batch && (put_tensors(self, from_dlpack, batch, parcel) < 0 || put_attributes(batch, parcel) < 0 ||
+	if (batch && (put_arrays(self, from_dlpack, batch, parcel) < 0 || put_attributes(batch, parcel) < 0 ||
 		      (parcel->copied && self->on_copies && tell_of_copies(self) < 0)))
 		Py_CLEAR(batch);
 	hs_parcel_unpack(parcel, 0); // what no tensor took

@@ -52,7 +52,8 @@ PyMODINIT_FUNC PyInit__hsfeed(void);
 PyMODINIT_FUNC PyInit__hsfeed(void)
 {
 	PyObject *module = PyModule_Create(&definition);
-	if (module && (hs_py_client_init(module) < 0 || hs_py_stream_init(module) < 0))
+	if (module && (PyModule_AddObjectRef(module, "Capsule", (PyObject *)&PyCapsule_Type) < 0 ||
+		       hs_py_client_init(module) < 0 || hs_py_stream_init(module) < 0))
 		Py_CLEAR(module);
 	return module;
 }

@@ -291,6 +291,24 @@ static void replace(PyObject **to, PyObject *by)
 	Py_XDECREF(old);
 }
 
+// The arrays whose tensors somebody else makes, of capsules. NULL: none.
+static int set_lazy(struct stream *self, PyObject *names)
+{
+	uint64_t bits = 0;
+	if (names && array_bits(self, names, &bits) < 0)
+		return -1;
+	for (size_t i = 0; i < self->narrays; i++) {
+		replace(&self->lazy[i], NULL);
+		if (!(bits >> i & 1))
+			continue;
+		self->lazy[i] = PyUnicode_FromFormat("_%U", self->names[i]);
+		if (!self->lazy[i])
+			return -1;
+		PyUnicode_InternInPlace(&self->lazy[i]);
+	}
+	return 0;
+}
+
 static int check_makers(PyObject *batch_type, PyObject *from_dlpack, PyObject *on_copies)
 {
 	if (!PyType_Check(batch_type) || !PyType_IsSubtype((PyTypeObject *)batch_type, &PyDict_Type) ||
@@ -307,12 +325,13 @@ static int check_makers(PyObject *batch_type, PyObject *from_dlpack, PyObject *o
 
 static PyObject *stream_configure(PyObject *object, PyObject *args, PyObject *kwargs)
 {
-	static char *names[] = {"batch_type", "from_dlpack",  "copied", "unkeyed",
-				"auto_release", "on_copies", NULL};
+	static char *names[] = {"batch_type",   "from_dlpack", "copied", "unkeyed",
+				"auto_release", "on_copies",   "lazy",   NULL};
 	struct stream *self = (struct stream *)object;
-	PyObject *batch_type, *from_dlpack, *copied = NULL, *unkeyed = NULL, *on_copies = Py_None, *automatic = Py_True;
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|OOOO:configure", names, &batch_type, &from_dlpack, &copied,
-					 &unkeyed, &automatic, &on_copies) ||
+	PyObject *batch_type, *from_dlpack, *copied = NULL, *unkeyed = NULL, *lazy = NULL;
+	PyObject *on_copies = Py_None, *automatic = Py_True;
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|OOOOO:configure", names, &batch_type, &from_dlpack, &copied,
+					 &unkeyed, &automatic, &on_copies, &lazy) ||
 	    check_makers(batch_type, from_dlpack, on_copies) < 0)
 		return NULL;
 	PyObject *labels = Py_BuildValue("(s)", "labels"), *index = Py_BuildValue("(s)", "index");
@@ -321,6 +340,8 @@ static PyObject *stream_configure(PyObject *object, PyObject *args, PyObject *kw
 		rc = array_bits(self, copied ? copied : labels, &self->copied);
 	if (rc == 0)
 		rc = array_bits(self, unkeyed ? unkeyed : index, &self->unkeyed);
+	if (rc == 0)
+		rc = set_lazy(self, lazy);
 	Py_XDECREF(labels);
 	Py_XDECREF(index);
 	if (rc < 0)
@@ -339,6 +360,8 @@ void hs_py_stream_configure_as(PyObject *object, PyObject *other)
 	replace(&to->batch_type, from->batch_type);
 	replace(&to->from_dlpack, from->from_dlpack);
 	replace(&to->on_copies, from->on_copies);
+	for (size_t i = 0; i < to->narrays; i++)
+		replace(&to->lazy[i], from->lazy[i]);
 	to->copied = from->copied;
 	to->unkeyed = from->unkeyed;
 	to->feed->auto_release = from->feed->auto_release;
@@ -408,8 +431,10 @@ static void stream_dealloc(PyObject *object)
 		hs_feed_drop(self->feed);
 	stream_clear(object);
 	Py_CLEAR(self->info);
-	for (size_t i = 0; i < self->narrays; i++)
+	for (size_t i = 0; i < self->narrays; i++) {
 		Py_CLEAR(self->names[i]);
+		Py_CLEAR(self->lazy[i]);
+	}
 	PyObject_GC_Del(object);
 	Py_DECREF(type);
 }
@@ -484,7 +509,7 @@ static PyObject *stream_fileno(PyObject *object, PyObject *unused)
 static PyMethodDef methods[] = {
 	{"configure", KEYWORDS(stream_configure),
 	 "configure(batch_type, from_dlpack, copied=('labels',), unkeyed=('index',), auto_release=True, "
-	 "on_copies=None)"},
+	 "on_copies=None, lazy=())"},
 	{"next", (PyCFunction)(void (*)(void))stream_next, METH_FASTCALL | METH_KEYWORDS,
 	 "next(timeout_ms=-1) -> batch, or None at the end of the epoch"},
 	{"seek", KEYWORDS(stream_seek), "seek(epoch, at=0, seed=None) -> dict"},

@@ -12,6 +12,7 @@ struct stream {
 	PyObject *info;
 	size_t narrays;
 	PyObject *names[HS_EXT_MAX_ARRAYS]; // interned
+	PyObject *lazy[HS_EXT_MAX_ARRAYS];  // "_NAME", interned: the attribute that gets its capsule; NULL: not lazy
 	PyObject *batch_type, *from_dlpack, *on_copies;
 	uint64_t copied, unkeyed; // a bit per array
 	bool lost;                // a batch was taken and could not be handed over
