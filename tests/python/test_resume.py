@@ -346,7 +346,7 @@ def resumable(loader):
 
 def test_a_daemon_that_stays_away_is_a_connection_lost(daemon, db, demo):
     ds = few(db, demo)
-    loader = ds.loader("train", 0, **{**OPTIONS, "timeout": 1.0})
+    loader = ds.loader("train", 0, **{**OPTIONS, "slots": 4, "timeout": 1.0})
     batches = iter(loader)
     kept = next(batches)
     wanted = arrays_of(kept)
@@ -442,7 +442,7 @@ def test_interrupting_a_wait_for_the_daemon_is_possible(daemon, db, demo):
 def test_the_place_at_which_a_daemon_came_back_can_be_gone_back_to(daemon, db, demo):
     ds = few(db, demo)
     reference = Reference(ds)
-    loader = ds.loader("train", 0, **OPTIONS)
+    loader = ds.loader("train", 0, **{**OPTIONS, "slots": 4})
     batches = iter(loader)
     next(batches)
     old, state = loader._link.stream, None
