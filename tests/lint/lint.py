@@ -52,9 +52,9 @@ class Lint:
         if not data and text and not text.endswith("\n"):
             self.say(path, len(lines), "the last line has no newline")
         if path.endswith((".c", ".h", ".py", ".cmake")) and not is_generated(lines):
-            count = len(lines) - 1
-            if count > rules.MAX_FILE_LINES:
-                self.say(path, count, f"the file has {count} lines, more than {rules.MAX_FILE_LINES}")
+            count, most = len(lines) - 1, rules.MAX_LINES_OF.get(path, rules.MAX_FILE_LINES)
+            if count > most:
+                self.say(path, count, f"the file has {count} lines, more than {most}")
 
     def check_line(self, path, number, line):
         if line != line.rstrip():
