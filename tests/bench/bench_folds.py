@@ -97,9 +97,11 @@ def main():
                 peer = [sys.executable, "-c", PEER, folder / "labels.npy", str(seed), folder / "peer.npy"]
                 peer_seconds, peer_mb = json.loads(subprocess.check_output(list(map(str, peer))))
                 same = bool((np.load(folder / "peer.npy") == folds).all())
-                lines.append(dict(bench="folds", rows=args.rows, labels=args.labels, seconds=round(seconds, 3),
+                lines.append(dict(
+                    bench="folds", rows=args.rows, labels=args.labels, seconds=round(seconds, 3),
                                   daemon_grew_mb=round(mb, 1), peer_seconds=round(peer_seconds, 2),
-                                  peer_mb=round(peer_mb), ratio=round(peer_seconds / seconds, 1), same=same))  # fmt: skip
+                                  peer_mb=round(peer_mb), ratio=round(peer_seconds / seconds, 1), same=same,
+                ))  # fmt: skip
                 print(json.dumps(lines[-1]), flush=True)
         finally:
             daemon.stop()
