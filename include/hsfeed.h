@@ -428,13 +428,27 @@ HSFEED_API int hsfeed_rows_get(hsfeed_client *client, const char *name, const st
 			       struct hsfeed_rows **ret_rows, struct hsfeed_error *reterr);
 HSFEED_API void hsfeed_rows_free(struct hsfeed_rows *rows); // NULL is allowed
 
+// How rows are dealt into folds: PLAN of PROTOCOL.md.
 struct hsfeed_plan {
 	size_t size;
-	const char *kind;   // "stratified", "multiclass", "plain", "binary"; NULL: by the labels
-	uint32_t folds;     // 0: 5
-	int has_fold_seed;  // non-zero: fold_seed counts (a seed may be 0)
-	uint32_t fold_seed; // default 42
-	int no_shuffle;     // non-zero: folds from the rows in their order, no seed
+	const char *kind;  // "stratified", "multiclass", "multilabel", "plain", "binary", "group", "stratified-group",
+			   // "holdout", "stratified-holdout", "predefined"; NULL: by what else is given, and the labels
+	uint32_t folds;    // 0: 5
+	int has_fold_seed; // non-zero: fold_seed counts (a seed may be 0)
+	uint32_t fold_seed;    // default 42
+	int no_shuffle;        // non-zero: folds from the rows in their order, no seed
+	const char *const *by; // label columns that the split goes by; none: all
+	size_t nby;
+	const char *group;  // rows whose cells of this source column are equal stay together
+	double duplicates;  // 0.5 to 1: so do exact and near duplicates, texts that are so similar; 0: no
+	const char *rule;   // "current" or "older": which scikit-learn's, of the group kinds; NULL: "current"
+	const char *column; // "predefined": the source column that holds the folds' numbers
+	double test_share;  // hold-outs: the share that is tested, below 1; or
+	uint64_t test_rows; // ... how many rows. Both 0: what is left of the training rows, or a quarter
+	double train_share; // the same of the rows that train. Both 0: all that are not tested
+	uint64_t train_rows;
+	const char *rows; // 64 hex digits: the plan of row numbers that was saved with them; kind is "rows"
+	const char *name; // a saved plan; everything else is then zero
 };
 
 // hsfeed_folds -> {name, version, plan, rows, labels, warnings, folds: [{fold, train: {rows, counts}, val: {rows,

@@ -14,7 +14,14 @@ enum { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_NO_DAEMON = 3 };
 
 // ---- options.c: one parser for all commands ----
 
-enum option_kind { OPT_FLAG, OPT_TEXT, OPT_NUMBER, OPT_LIST }; // a list may be given several times, and keeps its order
+enum option_kind {
+	OPT_FLAG,
+	OPT_TEXT,
+	OPT_NUMBER,
+	OPT_SHARE, // a decimal number
+	OPT_SIZE,  // a share, or a whole number
+	OPT_LIST,  // may be given several times, and keeps its order
+};
 
 struct option {
 	const char *name; // without the dashes; NULL ends a table
@@ -22,7 +29,7 @@ struct option {
 	const char *arg;     // what stands for its argument in help
 	const char *help;    // one line
 	const char *choices; // "a|b|c", or NULL: anything
-	uint64_t min, max;   // of a number
+	uint64_t min, max;   // of a number; of a share in hundredths
 	bool later;          // known, not there yet: absent from help
 };
 
@@ -40,7 +47,8 @@ struct args {
 	struct {
 		const struct option *option;
 		const char *text;
-		uint64_t number;
+		uint64_t number; // also a size in rows
+		double share;    // 0: a size is in rows
 	} given[MAX_GIVEN];
 	unsigned ngiven;
 	bool help;
@@ -67,6 +75,7 @@ int args_parse(const struct command *command, int argc, char **argv, struct args
 bool args_has(const struct args *args, const char *name);
 const char *args_text(const struct args *args, const char *name, const char *fallback);
 uint64_t args_number(const struct args *args, const char *name, uint64_t fallback);
+double args_share(const struct args *args, const char *name, double fallback);
 // args_each walks a list option in order: *i starts at 0. NULL at the end.
 const char *args_each(const struct args *args, const char *name, unsigned *i);
 const struct command *command_find(const char *name);
@@ -167,9 +176,12 @@ void digest_finish(struct digest *d, char ret_hex[65]); // and destroys
 
 // ---- plan.c ----
 
-struct hsfeed_plan plan_of(const struct args *args);
-void put_plan(FILE *out, const hsfeed_value *plan);
-void put_warnings(const hsfeed_value *warnings); // to stderr
+// plan_check refuses plan options that do not go together: 0 or EXIT_USAGE, with the sentence printed. All is well
+// where there are none.
+int plan_check(const struct args *args);
+struct hsfeed_plan plan_of(const struct args *args); // what passed plan_check; lists live until the next call
+void put_plan(FILE *out, const hsfeed_value *plan);  // every key of a resolved one
+void put_warnings(const hsfeed_value *warnings);     // to stderr
 
 // ---- report.c ----
 

@@ -158,6 +158,8 @@ static int run(const struct command *command, int argc, char **argv)
 {
 	struct args args;
 	int rc = args_parse(command, argc, argv, &args);
+	if (rc == 0 && !args.help)
+		rc = plan_check(&args);
 	if (rc)
 		return rc;
 	json_asked = args_has(&args, "json");

@@ -138,10 +138,39 @@ static int check_number(const struct option *o, const char *text, uint64_t *ret)
 	return 0;
 }
 
-static int check_value(const struct option *o, const char *text, uint64_t *ret_number)
+// Decimal digits alone: no "inf", no hexadecimal.
+static int check_share(const struct option *o, const char *text, double *ret)
+{
+	char *end;
+	double least = (double)o->min / 100, most = (double)o->max / 100, n = strtod(text, &end);
+	if (!*text || text[strspn(text, "0123456789.eE-")] || *end)
+		return fail(EXIT_USAGE, "--%s takes a decimal number, not \"%s\"", o->name, text);
+	if (!(n >= least && n <= most))
+		return fail(EXIT_USAGE, "--%s takes a number from %g to %g, not %s", o->name, least, most, text);
+	*ret = n;
+	return 0;
+}
+
+static int check_size(const struct option *o, const char *text, uint64_t *ret_number, double *ret_share)
+{
+	const struct option rows = {.name = o->name, .min = 1}, share = {.name = o->name, .max = 100};
+	if (text[strspn(text, "0123456789")] == '\0')
+		return check_number(&rows, text, ret_number);
+	int rc = check_share(&share, text, ret_share);
+	if (rc == 0 && !(*ret_share > 0 && *ret_share < 1))
+		return fail(EXIT_USAGE, "--%s takes a number of rows, or a share between 0 and 1, not %s", o->name,
+			    text);
+	return rc;
+}
+
+static int check_value(const struct option *o, const char *text, uint64_t *ret_number, double *ret_share)
 {
 	if (o->kind == OPT_NUMBER)
 		return check_number(o, text, ret_number);
+	if (o->kind == OPT_SHARE)
+		return check_share(o, text, ret_share);
+	if (o->kind == OPT_SIZE)
+		return check_size(o, text, ret_number, ret_share);
 	if (o->choices && !is_choice(o->choices, text))
 		return fail(EXIT_USAGE, "--%s takes one of %s, not \"%s\"", o->name, o->choices, text);
 	if (o->kind != OPT_FLAG && *text == '\0')
@@ -158,11 +187,13 @@ static int add_option(struct args *args, const struct option *o, const char *tex
 	if (args->ngiven == MAX_GIVEN)
 		return fail(EXIT_USAGE, "%s: more than %d options", args->command->name, MAX_GIVEN);
 	uint64_t number = 0;
-	int rc = check_value(o, text, &number);
+	double share = 0;
+	int rc = check_value(o, text, &number, &share);
 	if (rc)
 		return rc;
 	args->given[args->ngiven].option = o;
 	args->given[args->ngiven].text = text;
+	args->given[args->ngiven].share = share;
 	args->given[args->ngiven++].number = number;
 	args->help = args->help || strcmp(o->name, "help") == 0;
 	return 0;
@@ -248,6 +279,12 @@ uint64_t args_number(const struct args *args, const char *name, uint64_t fallbac
 {
 	int i = find_given(args, name, 0);
 	return i < 0 ? fallback : args->given[i].number;
+}
+
+double args_share(const struct args *args, const char *name, double fallback)
+{
+	int i = find_given(args, name, 0);
+	return i < 0 ? fallback : args->given[i].share;
 }
 
 const char *args_each(const struct args *args, const char *name, unsigned *i)

@@ -50,9 +50,10 @@ const struct hs_wbuf *hs_params_finish(hsfeed_params *params); // closes the out
 bool hs_params_nomem(const hsfeed_params *params);
 // hs_params_name writes name and, for "user:name", owner. 0 or HSFEED_ENOTFOUND, HSFEED_EBADARG.
 int hs_params_name(hsfeed_params *params, const char *name, struct hsfeed_error *reterr);
-// hs_params_value writes a scalar or a map of such as it is; nothing for nil.
+// hs_params_value writes a value as it is; nothing for nil and bin.
 void hs_params_value(hsfeed_params *params, const char *key, const hsfeed_value *value);
 void hs_params_plan(hsfeed_params *params, const struct hsfeed_plan *plan); // "plan": {...}; NULL writes nothing
+void hs_params_plan_as(hsfeed_params *params, const char *key, const struct hsfeed_plan *plan); // under another key
 int hs_plan_read(struct hsfeed_plan *ret_plan, const struct hsfeed_plan *given, struct hsfeed_error *reterr);
 
 // ---- socket.c ----

@@ -193,8 +193,17 @@ void hs_params_value(hsfeed_params *params, const char *key, const hsfeed_value 
 	case HSFEED_UINT:
 		hsfeed_params_uint(params, key, hsfeed_value_uint(value, 0));
 		break;
+	case HSFEED_F64:
+		hsfeed_params_f64(params, key, hsfeed_value_f64(value, 0));
+		break;
 	case HSFEED_STR:
 		hsfeed_params_str(params, key, hsfeed_value_str(value, NULL, ""));
+		break;
+	case HSFEED_ARRAY:
+		hsfeed_params_array(params, key);
+		for (size_t i = 0; i < hsfeed_value_len(value); i++)
+			hs_params_value(params, NULL, hsfeed_value_at(value, i));
+		hsfeed_params_end(params);
 		break;
 	case HSFEED_MAP:
 		hsfeed_params_map(params, key);
@@ -212,11 +221,26 @@ int hs_plan_read(struct hsfeed_plan *ret_plan, const struct hsfeed_plan *given, 
 	return hs_options_read(ret_plan, sizeof(*ret_plan), given, reterr);
 }
 
-void hs_params_plan(hsfeed_params *params, const struct hsfeed_plan *plan)
+static void put_size(hsfeed_params *params, const char *key, double share, uint64_t rows)
 {
-	if (!plan)
-		return;
-	hsfeed_params_map(params, "plan");
+	if (share != 0)
+		hsfeed_params_f64(params, key, share);
+	else if (rows)
+		hsfeed_params_uint(params, key, rows);
+}
+
+static void put_groups(hsfeed_params *params, const struct hsfeed_plan *plan)
+{
+	hsfeed_params_str(params, "group", plan->group);
+	if (plan->duplicates != 0)
+		hsfeed_params_f64(params, "duplicates", plan->duplicates);
+	hsfeed_params_str(params, "rule", plan->rule);
+}
+
+void hs_params_plan_as(hsfeed_params *params, const char *key, const struct hsfeed_plan *plan)
+{
+	hsfeed_params_map(params, key);
+	hsfeed_params_str(params, "name", plan->name);
 	hsfeed_params_str(params, "kind", plan->kind);
 	if (plan->folds)
 		hsfeed_params_uint(params, "folds", plan->folds);
@@ -224,5 +248,22 @@ void hs_params_plan(hsfeed_params *params, const struct hsfeed_plan *plan)
 		hsfeed_params_uint(params, "fold_seed", plan->fold_seed);
 	if (plan->no_shuffle)
 		hsfeed_params_bool(params, "shuffle", 0);
+	if (plan->nby)
+		hsfeed_params_array(params, "by");
+	for (size_t i = 0; i < plan->nby; i++)
+		hsfeed_params_str(params, NULL, plan->by[i]);
+	if (plan->nby)
+		hsfeed_params_end(params);
+	put_groups(params, plan);
+	hsfeed_params_str(params, "column", plan->column);
+	put_size(params, "test_size", plan->test_share, plan->test_rows);
+	put_size(params, "train_size", plan->train_share, plan->train_rows);
+	hsfeed_params_str(params, "rows", plan->rows);
 	hsfeed_params_end(params);
+}
+
+void hs_params_plan(hsfeed_params *params, const struct hsfeed_plan *plan)
+{
+	if (plan)
+		hs_params_plan_as(params, "plan", plan);
 }

@@ -25,6 +25,8 @@ static const struct option options[] = {
 	{.name = "clean", .kind = OPT_LIST, .arg = "STEP"},
 	{.name = "indices", .kind = OPT_FLAG},
 	{.name = "group", .kind = OPT_TEXT, .arg = "COLUMN", .later = true},
+	{.name = "similarity", .kind = OPT_SHARE, .arg = "S", .min = 50, .max = 100},
+	{.name = "test-size", .kind = OPT_SIZE, .arg = "N"},
 	OPT_END,
 };
 
@@ -72,6 +74,21 @@ static void options_stand_anywhere_with_or_without_an_equals_sign(void **state)
 	assert_null(args_each(&a, "clean", &i));
 }
 
+static void a_size_is_a_share_or_a_whole_number(void **state)
+{
+	(void)state;
+	struct args a;
+	assert_int_equal(PARSE(&a, "x", "--test-size", "200", "--similarity", "1"), 0);
+	assert_int_equal(args_number(&a, "test-size", 0), 200);
+	assert_true(args_share(&a, "test-size", 9) == 0);
+	assert_true(args_share(&a, "similarity", 0) == 1.0);
+	assert_int_equal(PARSE(&a, "x", "--test-size=.25", "--similarity=5e-1"), 0);
+	assert_int_equal(args_number(&a, "test-size", 9), 0);
+	assert_true(args_share(&a, "test-size", 0) == 0.25);
+	assert_true(args_share(&a, "similarity", 0) == 0.5);
+	assert_true(args_share(&a, "other", 0.75) == 0.75);
+}
+
 static void a_repeated_list_keeps_its_order(void **state)
 {
 	(void)state;
@@ -117,6 +134,17 @@ static void wrong_usage_is_named(void **state)
 	assert_usage("--clean needs STEP", (const char *const[]){"x", "--clean=", NULL});
 	assert_usage("--indices takes no argument", (const char *const[]){"x", "--indices=1", NULL});
 	assert_usage("--folds is given twice", (const char *const[]){"x", "--folds", "3", "--folds", "4", NULL});
+	assert_usage("--similarity takes a number from 0.5 to 1, not 0.49",
+		     (const char *const[]){"x", "--similarity", "0.49", NULL});
+	assert_usage("--similarity takes a decimal number, not \"nan\"",
+		     (const char *const[]){"x", "--similarity", "nan", NULL});
+	assert_usage("--similarity takes a decimal number, not \"0x1\"",
+		     (const char *const[]){"x", "--similarity", "0x1", NULL});
+	assert_usage("--similarity takes a decimal number", (const char *const[]){"x", "--similarity", "1e", NULL});
+	assert_usage("--test-size takes a number from 1", (const char *const[]){"x", "--test-size", "0", NULL});
+	assert_usage("a share between 0 and 1, not 0.0", (const char *const[]){"x", "--test-size", "0.0", NULL});
+	assert_usage("a share between 0 and 1, not 1.0", (const char *const[]){"x", "--test-size", "1.0", NULL});
+	assert_usage("from 0 to 1, not -0.2", (const char *const[]){"x", "--test-size", "-0.2", NULL});
 	assert_usage("--group is not supported yet", (const char *const[]){"x", "--group", "a", NULL});
 	assert_usage("one word too many: \"y\"", (const char *const[]){"x", "y", NULL});
 	assert_usage("something is missing", (const char *const[]){"--indices", NULL});
@@ -166,6 +194,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(options_stand_anywhere_with_or_without_an_equals_sign),
+		cmocka_unit_test(a_size_is_a_share_or_a_whole_number),
 		cmocka_unit_test(a_repeated_list_keeps_its_order),
 		cmocka_unit_test(after_two_dashes_everything_is_a_word),
 		cmocka_unit_test(wrong_usage_is_named),
