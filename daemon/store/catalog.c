@@ -161,8 +161,10 @@ void hs_catalog_fini(struct hs_catalog *c)
 		free(c->files[i]);
 	for (size_t i = 0; i < c->nversions; i++)
 		hs_cat_version_free(c->versions[i]);
+	hs_catalog_drop_plans(c, 0, c->nplans);
 	free(c->files);
 	free(c->versions);
+	free(c->plans);
 	free(c->path);
 	*c = (struct hs_catalog){0};
 }
@@ -243,7 +245,7 @@ static bool has_file(const struct hs_catalog *c, uint32_t owner, enum hs_file_ki
 	return f && !f->doomed;
 }
 
-// Records must agree with each other: names with versions, versions and roles with files.
+// Records must agree with each other: names with versions, versions and roles with files, plans with names.
 static const char *resolve(const struct hs_cat_loading *l)
 {
 	const struct hs_catalog *c = l->catalog;
@@ -262,6 +264,10 @@ static const char *resolve(const struct hs_cat_loading *l)
 			if (!has_file(c, v->owner, HS_FILE_ENCODING, &v->roles[k].encoding))
 				return "a role has no file";
 		}
+	}
+	for (size_t i = 0; i < c->nplans; i++) {
+		if (!hs_catalog_current(c, c->plans[i]->owner, c->plans[i]->name))
+			return "a plan has no dataset";
 	}
 	return NULL;
 }

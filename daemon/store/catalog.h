@@ -46,6 +46,16 @@ struct hs_cat_version { // a version under a name
 	struct hs_cat_role *roles; // heap
 };
 
+struct hs_cat_plan { // a saved split plan
+	uint32_t owner;
+	char name[HS_NAME_MAX + 1], plan[HS_NAME_MAX + 1]; // the dataset's and its own
+	int64_t created_ms;
+	struct hs_buf options;        // a msgpack map
+	uint16_t *folds;              // heap, [nrows]: a plan of row numbers; else NULL
+	size_t nrows;                 // 0 without folds
+	struct hs_id version, digest; // whose rows they count; hs_plan_rows_digest
+};
+
 struct hs_catalog {
 	char *path; // the environment's data file
 	MDB_env *env;
@@ -59,6 +69,8 @@ struct hs_catalog {
 	size_t nfiles, files_cap;
 	struct hs_cat_version **versions; // sorted by owner, name, seq
 	size_t nversions, versions_cap;
+	struct hs_cat_plan **plans; // sorted by owner, name, plan
+	size_t nplans, plans_cap;
 };
 
 // hs_catalog_load reads and checks <folder>/data.mdb into memory without LMDB. 0; 1: there is no catalog yet;
@@ -86,6 +98,8 @@ void hs_cat_put_version(struct hs_cat_ops *ops, const struct hs_cat_version *v);
 void hs_cat_delete_version(struct hs_cat_ops *ops, const struct hs_cat_version *v);
 void hs_cat_put_name(struct hs_cat_ops *ops, uint32_t owner, const char *name, const struct hs_id *current);
 void hs_cat_delete_name(struct hs_cat_ops *ops, uint32_t owner, const char *name);
+void hs_cat_put_plan(struct hs_cat_ops *ops, const struct hs_cat_plan *p);
+void hs_cat_delete_plan(struct hs_cat_ops *ops, const struct hs_cat_plan *p);
 void hs_cat_ops_fini(struct hs_cat_ops *ops);
 
 // hs_catalog_commit makes all operations durable, or none. *ret_landed (may be NULL): on failure, whether the
@@ -106,6 +120,15 @@ void hs_catalog_insert_version(struct hs_catalog *c, struct hs_cat_version *v);
 void hs_catalog_drop_file(struct hs_catalog *c, struct hs_cat_file *f);       // frees it
 void hs_catalog_drop_version(struct hs_catalog *c, struct hs_cat_version *v); // frees it
 void hs_cat_version_free(struct hs_cat_version *v);
+
+// hs_catalog_plans gives the place and number of a dataset's plans.
+void hs_catalog_plans(const struct hs_catalog *c, uint32_t owner, const char *name, size_t *ret_first, size_t *ret_n);
+int hs_catalog_reserve_plan(struct hs_catalog *c);
+void hs_catalog_insert_plan(struct hs_catalog *c, struct hs_cat_plan *p); // in the place of one of the same name
+void hs_catalog_drop_plans(struct hs_catalog *c, size_t first, size_t n); // frees them
+void hs_cat_plan_free(struct hs_cat_plan *p);
+// hs_cat_set_rows gives a plan its folds, u16 [bytes / 2]. NULL, or what is wrong.
+const char *hs_cat_set_rows(struct hs_cat_plan *p, const struct hs_id *version, const void *folds, size_t bytes);
 
 // ---- between catalog.c and records.c ----
 

@@ -9,7 +9,7 @@
 #include "wire/wire.h"
 
 #define VALUE_PREFIX 4u
-enum { KEY_MAIN = 'M', KEY_FILE = 'F', KEY_VERSION = 'V', KEY_NAME = 'N' };
+enum { KEY_MAIN = 'M', KEY_FILE = 'F', KEY_VERSION = 'V', KEY_NAME = 'N', KEY_PLAN = 'P' };
 
 const char hs_cat_newer_format[] = "it was written by a newer hsfeedd";
 
@@ -151,6 +151,35 @@ void hs_cat_delete_name(struct hs_cat_ops *ops, uint32_t owner, const char *name
 {
 	struct hs_cat_op op = {0};
 	add(ops, &op, set_key(&op, KEY_NAME, owner, name, strlen(name)) == 0, NULL);
+}
+
+static bool plan_key(struct hs_cat_op *op, const struct hs_cat_plan *p)
+{
+	return set_key(op, KEY_PLAN, p->owner, p->name, strlen(p->name) + 1) == 0 &&
+	       hs_buf_append(&op->key, p->plan, strlen(p->plan)) == 0;
+}
+
+void hs_cat_put_plan(struct hs_cat_ops *ops, const struct hs_cat_plan *p)
+{
+	struct hs_cat_op op = {0};
+	struct hs_wbuf w = {0};
+	hs_w_map(&w, p->folds ? 4 : 2);
+	hs_w_cstr(&w, "created_ms");
+	hs_w_int(&w, p->created_ms);
+	hs_w_cstr(&w, "options");
+	hs_w_raw(&w, p->options.data, p->options.len);
+	if (p->folds) {
+		put_id(&w, "version", &p->version);
+		hs_w_cstr(&w, "folds");
+		hs_w_bin(&w, p->folds, p->nrows * sizeof(*p->folds));
+	}
+	add(ops, &op, plan_key(&op, p), &w);
+}
+
+void hs_cat_delete_plan(struct hs_cat_ops *ops, const struct hs_cat_plan *p)
+{
+	struct hs_cat_op op = {0};
+	add(ops, &op, plan_key(&op, p), NULL);
 }
 
 int hs_cat_write_main(struct hs_cat_op *op, const struct hs_catalog *c, uint64_t txn, uint64_t sum, uint64_t nrecords)
@@ -302,6 +331,59 @@ static const char *read_name(struct hs_cat_loading *l, struct hs_span key, struc
 	return NULL;
 }
 
+static const char *not_a_plan = "a plan's record cannot be understood";
+
+static const char *read_plan_folds(struct hs_rbuf map, struct hs_cat_plan *p)
+{
+	struct hs_id version;
+	struct hs_rbuf there;
+	const void *folds;
+	size_t bytes;
+	if (!hs_r_find(map, "version", &there) && !hs_r_find(map, "folds", &there))
+		return NULL;
+	if (!get_id(map, "version", &version) || !hs_r_get_bin(map, "folds", &folds, &bytes))
+		return not_a_plan;
+	return hs_cat_set_rows(p, &version, folds, bytes);
+}
+
+static const char *read_plan_value(struct hs_rbuf map, struct hs_cat_plan *p)
+{
+	struct hs_rbuf options, end;
+	struct hs_wire_value head;
+	if (!hs_r_get_int(map, "created_ms", &p->created_ms) || !hs_r_find(map, "options", &options))
+		return not_a_plan;
+	end = options;
+	if (!hs_r_skip(&end))
+		return not_a_plan;
+	if (hs_buf_append(&p->options, options.p, (size_t)(end.p - options.p)) < 0)
+		return hs_pages_no_memory;
+	if (!hs_r_next(&options, &head) || head.type != HS_WIRE_MAP)
+		return not_a_plan;
+	return read_plan_folds(map, p);
+}
+
+static const char *read_plan(struct hs_cat_loading *l, struct hs_span key, struct hs_rbuf map)
+{
+	struct hs_cat_plan *p = hs_array(1, sizeof(*p));
+	if (!p || hs_catalog_reserve_plan(l->catalog) < 0) {
+		free(p);
+		return hs_pages_no_memory;
+	}
+	const char *name = key.ptr + 5, *zero = memchr(name, 0, key.len - 5);
+	size_t len = zero ? (size_t)(zero - name) : 0;
+	const char *fault = zero && copy_name((struct hs_span){name, len}, p->name) &&
+					    copy_name((struct hs_span){zero + 1, key.len - 5 - len - 1}, p->plan)
+				    ? read_plan_value(map, p)
+				    : not_a_plan;
+	if (fault) {
+		hs_cat_plan_free(p);
+		return fault;
+	}
+	p->owner = key_owner(key);
+	hs_catalog_insert_plan(l->catalog, p);
+	return NULL;
+}
+
 static const char *read_body(struct hs_cat_loading *l, struct hs_span key, struct hs_rbuf map)
 {
 	char kind = key.ptr[0];
@@ -313,6 +395,8 @@ static const char *read_body(struct hs_cat_loading *l, struct hs_span key, struc
 		return read_file(l, key, map);
 	if (kind == KEY_VERSION)
 		return read_version(l, key, map);
+	if (kind == KEY_PLAN)
+		return read_plan(l, key, map);
 	return kind == KEY_NAME ? read_name(l, key, map) : hs_cat_newer_format;
 }
 

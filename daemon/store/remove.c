@@ -144,14 +144,31 @@ static void choose_files(struct removal *r)
 	}
 }
 
+// Plans are the name's: they go with it.
+static void delete_plans(const struct hs_catalog *c, const struct hs_cat_version *of, struct hs_cat_ops *ops)
+{
+	size_t first, n;
+	hs_catalog_plans(c, of->owner, of->name, &first, &n);
+	for (size_t i = first; i < first + n; i++)
+		hs_cat_delete_plan(ops, c->plans[i]);
+}
+
+static void drop_plans(struct hs_catalog *c, const struct hs_cat_version *of)
+{
+	size_t first, n;
+	hs_catalog_plans(c, of->owner, of->name, &first, &n);
+	hs_catalog_drop_plans(c, first, n);
+}
+
 static void list_ops(const struct removal *r, struct hs_cat_ops *ops)
 {
 	const struct hs_cat_version *first = r->going[0];
 	for (size_t i = 0; i < r->n; i++)
 		hs_cat_delete_version(ops, r->going[i]);
-	if (!r->next)
+	if (!r->next) {
 		hs_cat_delete_name(ops, first->owner, first->name);
-	else if (!r->next->current)
+		delete_plans(&r->store->catalog, first, ops);
+	} else if (!r->next->current)
 		hs_cat_put_name(ops, first->owner, first->name, &r->next->id);
 	for (size_t i = 0; i < r->ndoomed; i++) {
 		struct hs_cat_file doomed = *r->doomed[i];
@@ -180,6 +197,8 @@ static void apply_removal(struct removal *r, struct hs_removed *ret)
 	}
 	if (r->next)
 		r->next->current = true;
+	else
+		drop_plans(&r->store->catalog, r->going[0]);
 	for (size_t i = 0; i < r->n; i++)
 		hs_catalog_drop_version(&r->store->catalog, r->going[i]);
 	pthread_mutex_unlock(&r->store->lock);

@@ -75,6 +75,46 @@ struct hs_store_sums {
 };
 void hs_store_sums(struct hs_store *store, uint32_t uid, struct hs_store_sums *ret); // uid (uint32_t)-1: everybody's
 
+// ---- saved split plans (any thread) ----
+
+// A plan belongs to a dataset's name, whichever version that points at.
+struct hs_plan_ref {
+	uint32_t uid, owner; // who asks, and whose
+	const char *name;    // "name" or "name@prefix"
+	const char *plan;
+};
+
+struct hs_plan_entry { // a copy
+	char plan[HS_NAME_MAX + 1];
+	int64_t created_ms;
+	uint8_t *options; // heap: the msgpack map that was saved
+	size_t options_len;
+};
+void hs_plan_entry_fini(struct hs_plan_entry *entry);
+
+// hs_store_find_plan: HSFEED_ENOTFOUND names the plans that there are, or says that there is no such dataset.
+int hs_store_find_plan(struct hs_store *store, const struct hs_plan_ref *ref, struct hs_plan_entry *ret,
+		       struct hs_err *reterr);
+// hs_store_list_plans gives all plans of a dataset, sorted by name; ref->plan is not used.
+int hs_store_list_plans(struct hs_store *store, const struct hs_plan_ref *ref, struct hs_plan_entry **ret,
+			size_t *ret_n, struct hs_err *reterr);
+void hs_plan_entries_free(struct hs_plan_entry *entries, size_t n);
+
+// hs_plan_rows_digest tells plans of row numbers apart: SHA-256 over the version's id and u16 fold_of_row[nrows]. 0 or
+// -ENOMEM.
+int hs_plan_rows_digest(const struct hs_id *version, const uint16_t *fold_of_row, size_t nrows, struct hs_id *ret);
+
+// hs_store_find_plan_rows writes the folds of a plan of row numbers, fold_of_row[nrows], while any saved plan of the
+// dataset holds them. HSFEED_ENOTFOUND: none does; HSFEED_EBADPLAN: they count the rows of another version.
+struct hs_plan_rows_request {
+	uint32_t owner;
+	const char *name; // without @prefix
+	struct hs_id digest, version;
+	size_t nrows; // of the version
+};
+int hs_store_find_plan_rows(struct hs_store *store, const struct hs_plan_rows_request *request,
+			    uint16_t *ret_fold_of_row, struct hs_err *reterr);
+
 // ---- using files (any thread; opening checks CRCs by pread the first time, so not on the loop thread) ----
 
 // hs_store_acquire opens a published file, or shares the one already open. HSFEED_ECORRUPT names the file and the MiB.
@@ -121,12 +161,33 @@ struct hs_removed {
 	uint64_t bytes;
 }; // versions: heap
 void hs_removed_fini(struct hs_removed *r);
-// hs_store_remove forgets a version ("name@v") or a whole dataset ("name") of an owner. Files no other name or version
-// needs are doomed in the same transaction and unlinked, or left (pending) to their last user.
+// hs_store_remove forgets a version ("name@v") or a whole dataset ("name") of an owner; plans go with the last one.
+// Files no other name or version needs are doomed in the same transaction and unlinked, or left (pending) to their last
+// user.
 int hs_store_remove(struct hs_store *store, uint32_t owner, const char *spec, struct hs_removed *ret,
 		    struct hs_err *reterr);
 // hs_store_sweep unlinks doomed files whose last user is gone (call after streams close). Returns how many.
 int hs_store_sweep(struct hs_store *store, struct hs_err *reterr);
+
+#define HS_MAX_PLANS      1000u        // of a dataset
+#define HS_MAX_PLAN_BYTES (256u << 20) // of folds, of all plans of a user
+
+struct hs_plan_save {
+	struct hs_plan_ref ref;
+	const void *options; // one msgpack map; equal bytes are the same plan
+	size_t options_len;
+	const uint16_t *fold_of_row; // [nrows]: a plan of row numbers; nrows 0: none
+	size_t nrows;
+	struct hs_id version; // whose rows they are
+	bool replace;
+};
+enum hs_plan_saved { HS_PLAN_NEW, HS_PLAN_KNOWN, HS_PLAN_REPLACED, HS_PLAN_DIFFERS };
+// hs_store_save_plan saves a plan under its dataset's name. KNOWN: it was there, just so. DIFFERS: another one has the
+// name, and stays, since it was not to be replaced. HSFEED_ENOTFOUND, EBADREQUEST (the name), ELIMIT.
+int hs_store_save_plan(struct hs_store *store, const struct hs_plan_save *what, enum hs_plan_saved *ret,
+		       struct hs_err *reterr);
+// hs_store_remove_plan returns whether the plan was there. Open streams keep theirs.
+int hs_store_remove_plan(struct hs_store *store, const struct hs_plan_ref *ref, struct hs_err *reterr);
 
 // What verify checks: every file uid may see (name NULL) or a dataset's. Paths are absolute.
 struct hs_verify_item {

@@ -38,12 +38,14 @@ static int publish(const struct fx_publish *p, struct hs_err *err)
 	return rc;
 }
 
+static int save_before(struct hs_err *err);
+
 static void open_fresh(void)
 {
 	struct hs_err err;
 	fx_dir_make(&s.dir);
 	snprintf(s.state, sizeof(s.state), "%s/state", s.dir.path);
-	if (fx_store_open(&s, false, &err) < 0 || publish(&base, &err) < 0)
+	if (fx_store_open(&s, false, &err) < 0 || publish(&base, &err) < 0 || save_before(&err) < 0)
 		fail_msg("%s", err.message);
 }
 
@@ -123,6 +125,56 @@ static enum effect look_remove(void)
 	return absent(1) && absent(11) && absent(12) ? AFTER : MIXED;
 }
 
+// A plan of row numbers is there before, so that a save replaces it.
+static const uint16_t folds_before[3000] = {1}, folds_after[3000] = {2};
+
+static int save_plan(const char *plan, const uint16_t *folds, struct hs_err *err)
+{
+	enum hs_plan_saved saved;
+	const struct hs_plan_save what = {.ref = {.uid = 1000, .owner = 1000, .name = "base", .plan = plan},
+					  .options = folds == folds_after ? "\x81\xa1k\x02" : "\x81\xa1k\x01",
+					  .options_len = 4,
+					  .fold_of_row = folds,
+					  .nrows = 3000,
+					  .version = fx_id(1),
+					  .replace = true};
+	return hs_store_save_plan(s.store, &what, &saved, err);
+}
+
+static int save_before(struct hs_err *err)
+{
+	return save_plan("mine", folds_before, err);
+}
+
+static bool has_rows(const uint16_t *folds)
+{
+	uint16_t found[3000];
+	struct hs_plan_rows_request request = {.owner = 1000, .name = "base", .version = fx_id(1), .nrows = 3000};
+	return hs_plan_rows_digest(&request.version, folds, 3000, &request.digest) == 0 &&
+	       hs_store_find_plan_rows(s.store, &request, found, NULL) == 0 && memcmp(found, folds, sizeof(found)) == 0;
+}
+
+static int act_save_plan(struct hs_err *err)
+{
+	return save_plan("mine", folds_after, err);
+}
+static enum effect look_save_plan(void)
+{
+	bool before = has_rows(folds_before), after = has_rows(folds_after);
+	return before && !after ? BEFORE : after && !before ? AFTER : MIXED;
+}
+
+static int act_remove_plan(struct hs_err *err)
+{
+	const struct hs_plan_ref ref = {.uid = 1000, .owner = 1000, .name = "base", .plan = "mine"};
+	int rc = hs_store_remove_plan(s.store, &ref, err);
+	return rc < 0 ? rc : 0;
+}
+static enum effect look_remove_plan(void)
+{
+	return has_rows(folds_before) ? BEFORE : AFTER;
+}
+
 static int act_reopen(struct hs_err *err)
 {
 	hs_store_close(s.store);
@@ -139,8 +191,12 @@ static enum effect look_reopen(void)
 }
 
 static const struct deed deeds[] = {
-	{"publish", act_publish, look_publish}, {"move a role", act_move, look_move},
-	{"remove", act_remove, look_remove},    {"reopen", act_reopen, look_reopen},
+	{"publish", act_publish, look_publish},
+	{"move a role", act_move, look_move},
+	{"remove", act_remove, look_remove},
+	{"reopen", act_reopen, look_reopen},
+	{"save a plan", act_save_plan, look_save_plan},
+	{"remove a plan", act_remove_plan, look_remove_plan},
 	{"rebuild", act_rebuild, look_reopen},
 };
 

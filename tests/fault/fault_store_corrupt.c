@@ -22,6 +22,9 @@ static const struct fx_publish first = {1000, "base", 1, {{"teacher", 11}, {"stu
 static const struct fx_publish second = {1000, "base", 2, {{"teacher", 21}}, 400};
 static const struct fx_publish third = {1000, "other", 3, {{"teacher", 31}}, 10};
 
+#define NFOLDS 5000 // on pages of their own
+static const uint16_t folds[NFOLDS] = {1, 2, 3};
+
 static void publish(const struct fx_publish *p)
 {
 	struct hs_published published;
@@ -49,7 +52,14 @@ static int begin(void **state)
 		return -1;
 	publish(&first);
 	publish(&second);
-	return 0;
+	const struct hs_plan_save what = {.ref = {.uid = 1000, .owner = 1000, .name = "base", .plan = "mine"},
+					  .options = "\x81\xa1k\x01",
+					  .options_len = 4,
+					  .fold_of_row = folds,
+					  .nrows = NFOLDS,
+					  .version = fx_id(1)};
+	enum hs_plan_saved saved;
+	return hs_store_save_plan(s.store, &what, &saved, &err);
 }
 
 static int end(void **state)
@@ -138,6 +148,14 @@ static void files_that_changed_places_are_noticed(void **state)
 
 // ---- the catalog: an error, or the very same contents ----
 
+static bool same_plan(void)
+{
+	uint16_t found[NFOLDS];
+	struct hs_plan_rows_request request = {.owner = 1000, .name = "base", .version = fx_id(1), .nrows = NFOLDS};
+	return hs_plan_rows_digest(&request.version, folds, NFOLDS, &request.digest) == 0 &&
+	       hs_store_find_plan_rows(s.store, &request, found, NULL) == 0 && memcmp(found, folds, sizeof(found)) == 0;
+}
+
 static bool same_contents(void)
 {
 	struct hs_version_entry *list;
@@ -149,7 +167,7 @@ static bool same_contents(void)
 	bool same = n == 2 && hs_id_eq(&list[0].version, &ids[0]) && hs_id_eq(&list[1].version, &ids[1]) &&
 		    !list[0].current && list[1].current && list[0].nroles == 2 && list[1].nroles == 1;
 	hs_version_entries_free(list, n);
-	return same;
+	return same && same_plan();
 }
 
 // Opens a damaged catalog. Where nothing was noticed, it must hold the same, take a change, and hold that after a
