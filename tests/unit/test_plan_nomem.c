@@ -16,6 +16,7 @@
 #include "plan/holdout.h"
 #include "plan/multilabel.h"
 #include "plan/predefined.h"
+#include "plan/rowlist.h"
 #include "plan/ranks.h"
 #include "plan/weights.h"
 
@@ -131,6 +132,12 @@ static int make_predefined(const struct input *in, struct output *out, struct hs
 	return hs_predefined_folds(in->numbers, N, out->folds, &out->nfolds, reterr);
 }
 
+static int make_rowlist(const struct input *in, struct output *out, struct hs_err *reterr)
+{
+	(void)in;
+	return hs_row_list_read((struct hs_span){"1\n2\n", 4}, N, out->folds, &out->nfolds, reterr);
+}
+
 static int make_weights(const struct input *in, struct output *out, struct hs_err *reterr)
 {
 	struct hs_weight_rows rows = {in->labels[0], 2, NULL, N};
@@ -143,7 +150,7 @@ static const struct {
 } plans[] = {
 	{make_kfold, 1}, {make_stratified, 3}, {make_combinations, 3}, {make_ranks, 10}, {make_multilabel, 8},
 	{make_groups, 10}, {make_older_groups, 8}, {make_stratified_groups, 20}, {make_holdout, 2},
-	{make_stratified_holdout, 14}, {make_predefined, 1}, {make_weights, 1},
+	{make_stratified_holdout, 14}, {make_predefined, 1}, {make_rowlist, 1}, {make_weights, 1},
 };
 
 static void fill(struct input *in)
