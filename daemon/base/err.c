@@ -5,18 +5,20 @@
 #include <stdio.h>
 #include <string.h>
 
-// A sentence may quote hostile bytes and be cut anywhere: drop a UTF-8 sequence that the cut left incomplete.
-static void trim_partial(char *text)
+#include "base/utf8.h"
+
+// A sentence may quote hostile bytes, and be cut anywhere, also in its middle by a precision ("%.64s"): what is no
+// whole character is dropped, since a client refuses an answer that is not UTF-8.
+static void drop_partial(char *text)
 {
-	size_t len = strlen(text), back = 0;
-	while (back < len && back < 3 && ((unsigned char)text[len - 1 - back] & 0xC0) == 0x80)
-		back++;
-	if (back == len)
-		return;
-	unsigned char lead = (unsigned char)text[len - 1 - back];
-	size_t want = lead >= 0xF0 ? 3 : lead >= 0xE0 ? 2 : lead >= 0xC0 ? 1 : 0;
-	if (want > back)
-		text[len - 1 - back] = '\0';
+	size_t len = strlen(text), at = 0, kept = 0;
+	while (at < len) {
+		size_t n = hs_utf8_check(text + at, len - at);
+		memmove(text + kept, text + at, n);
+		kept += n;
+		at += n + 1;
+	}
+	text[kept] = '\0';
 }
 
 int hs_err_set(struct hs_err *reterr, int code, const char *fmt, ...)
@@ -28,7 +30,7 @@ int hs_err_set(struct hs_err *reterr, int code, const char *fmt, ...)
 	char message[sizeof(reterr->message)]; // fmt's arguments may point into reterr
 	vsnprintf(message, sizeof(message), fmt, ap);
 	va_end(ap);
-	trim_partial(message);
+	drop_partial(message);
 	memcpy(reterr->message, message, sizeof(message));
 	reterr->code = code;
 	reterr->hint[0] = '\0';
@@ -43,7 +45,7 @@ int hs_err_hint(struct hs_err *reterr, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(reterr->hint, sizeof(reterr->hint), fmt, ap);
 	va_end(ap);
-	trim_partial(reterr->hint);
+	drop_partial(reterr->hint);
 	return reterr->code;
 }
 
@@ -61,7 +63,7 @@ int hs_err_context(struct hs_err *reterr, const char *fmt, ...)
 	if (used < sizeof(reterr->message))
 		snprintf(reterr->message + used, sizeof(reterr->message) - used, "%.*s",
 			 (int)(sizeof(reterr->message) - used - 1), message);
-	trim_partial(reterr->message);
+	drop_partial(reterr->message);
 	return reterr->code;
 }
 

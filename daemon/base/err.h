@@ -9,7 +9,7 @@
 
 struct hs_err {
 	int code;           // 0, -errno or a negative HSFEED_E*
-	char message[1024]; // what and where; one sentence without a final newline; valid UTF-8, cut at a character
+	char message[1024]; // what and where; one sentence without a final newline; valid UTF-8, also where it was cut
 	char hint[512];     // what to do about it; may be empty
 };
 

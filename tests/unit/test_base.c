@@ -87,6 +87,10 @@ static void an_error_keeps_whole_characters_when_it_is_cut(void **state)
 		memcpy(text + i, "\xe0\xa6\x95", 4);
 	assert_int_equal(hs_err_set(&err, HSFEED_EBADCSV, "x%s", text), HSFEED_EBADCSV);
 	assert_int_equal(hs_utf8_check(err.message, strlen(err.message)), strlen(err.message));
+	hs_err_set(&err, HSFEED_EBADCSV, "there is no \"%.4s\": %s", text, "\xff y");
+	assert_string_equal(err.message, "there is no \"\xe0\xa6\x95\":  y");
+	hs_err_hint(&err, "%.5s|%.7s", text, text);
+	assert_string_equal(err.hint, "\xe0\xa6\x95|\xe0\xa6\x95\xe0\xa6\x95");
 	hs_err_set(&err, HSFEED_EBADCSV, "line 3: bad");
 	hs_err_hint(&err, "use --delimiter");
 	hs_err_context(&err, "ingest %s", "a.csv");
