@@ -85,6 +85,8 @@ struct hs_plan_request {
 	enum hs_group_rule rule; // group kinds
 	const char *column;      // predefined: source column of fold numbers
 	struct hs_size test, train; // hold-outs
+	bool rows_given;
+	struct hs_id rows; // row numbers that were saved with a plan: hs_plan_rows_digest
 };
 
 // What groups a plan keeps together, and how even its folds became.
@@ -113,6 +115,10 @@ struct hs_plan { // resolved and computed, shared, counted
 int hs_feed_plan_get(struct hs_feed *feed, struct hs_feed_source *source, const struct hs_plan_request *request,
 		     const struct hs_plan **ret, struct hs_err *reterr);
 void hs_feed_plan_put(struct hs_feed *feed, const struct hs_plan *plan);
+
+struct hs_wbuf;
+// hs_plan_rows_write writes PLAN, as resolved, of row numbers that are to be saved with it.
+void hs_plan_rows_write(struct hs_wbuf *w, uint32_t nfolds, const struct hs_id *rows);
 
 // hs_plan_has tells whether a row is among a fold's validation rows (val) or its training rows.
 static inline bool hs_plan_has(const struct hs_plan *plan, size_t row, uint32_t fold, bool val)

@@ -289,6 +289,29 @@ static int deal_holdout(const struct plan_make *make, struct dealt *ret, struct 
 	return 0;
 }
 
+static int deal_rows(const struct plan_make *make, struct dealt *ret, struct hs_err *reterr)
+{
+	const struct hs_version_entry *entry = hs_feed_source_entry(make->source);
+	const struct hs_plan_rows_request request = {.owner = entry->owner,
+						     .name = entry->name,
+						     .digest = make->request.rows,
+						     .version = entry->version,
+						     .nrows = hs_feed_source_version(make->source)->nrows};
+	int rc = hs_store_find_plan_rows(make->feed->store, &request, ret->fold_of_row, reterr);
+	if (rc < 0)
+		return rc;
+	uint32_t given = ret->nfolds;
+	ret->nfolds = 0;
+	for (size_t row = 0; row < request.nrows; row++) {
+		uint32_t fold = ret->fold_of_row[row];
+		if (fold < HS_PLAN_MAX_FOLDS && fold >= ret->nfolds)
+			ret->nfolds = fold + 1;
+	}
+	if (!given || given == ret->nfolds)
+		return 0;
+	return hs_err_set(reterr, HSFEED_EBADPLAN, "the row numbers make %u fold(s), not %u", ret->nfolds, given);
+}
+
 static int deal_predefined(const struct plan_make *make, struct dealt *ret, struct hs_err *reterr)
 {
 	size_t n = hs_feed_source_version(make->source)->nrows;
@@ -323,7 +346,7 @@ int hs_feed_plan_deal(const struct plan_make *make, struct dealt *ret, struct hs
 	case HS_SPLIT_PREDEFINED:
 		return deal_predefined(make, ret, reterr);
 	case HS_SPLIT_ROWS:
-		return hs_err_set(reterr, HSFEED_EUNSUPPORTED, "not supported yet: plans of row numbers");
+		return deal_rows(make, ret, reterr);
 	default:
 		return deal_stratified(make, ret, reterr);
 	}

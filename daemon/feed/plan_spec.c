@@ -6,9 +6,18 @@
 #include "feed/internal.h"
 
 #define USUAL_FOLDS 5
+#define USUAL_SEED  42
 
 // What each kind takes beside folds, fold_seed and shuffle.
-enum { TAKES_BY = 1, TAKES_GROUPS = 2, NEEDS_GROUPS = 4, TAKES_RULE = 8, TAKES_COLUMN = 16, TAKES_SIZES = 32 };
+enum {
+	TAKES_BY = 1,
+	TAKES_GROUPS = 2,
+	NEEDS_GROUPS = 4,
+	TAKES_RULE = 8,
+	TAKES_COLUMN = 16,
+	TAKES_SIZES = 32,
+	TAKES_ROWS = 64
+};
 static const unsigned takes[] = {
 	[HS_SPLIT_PLAIN] = 0,
 	[HS_SPLIT_STRATIFIED] = TAKES_BY | TAKES_GROUPS,
@@ -19,7 +28,7 @@ static const unsigned takes[] = {
 	[HS_SPLIT_HOLDOUT] = TAKES_SIZES,
 	[HS_SPLIT_STRATIFIED_HOLDOUT] = TAKES_BY | TAKES_SIZES,
 	[HS_SPLIT_PREDEFINED] = TAKES_COLUMN,
-	[HS_SPLIT_ROWS] = 0,
+	[HS_SPLIT_ROWS] = TAKES_ROWS,
 };
 
 static bool has_groups(const struct hs_plan_request *r)
@@ -34,6 +43,8 @@ static bool has_sizes(const struct hs_plan_request *r)
 
 static enum hs_split_kind choose_kind(const struct hs_plan_request *r, size_t nlabels)
 {
+	if (r->rows_given)
+		return HS_SPLIT_ROWS;
 	if (r->column)
 		return HS_SPLIT_PREDEFINED;
 	if (has_sizes(r))
@@ -89,7 +100,12 @@ static int check_others(const struct hs_plan_request *r, struct hs_err *reterr)
 	}
 	if (may & TAKES_SIZES && r->spec.nfolds != 1)
 		return refuse(r, "number of folds: it has one", reterr);
-	return 0;
+	if (r->rows_given && !(may & TAKES_ROWS))
+		return refuse(r, "row numbers", reterr);
+	if (r->rows_given || !(may & TAKES_ROWS))
+		return 0;
+	hs_err_set(reterr, HSFEED_EBADREQUEST, "a plan of row numbers must be saved with them before it is used");
+	return hs_err_hint(reterr, "hsfeed folds NAME --plan PLAN --rows-file FILE");
 }
 
 // ---- label columns ----
@@ -228,5 +244,21 @@ void hs_feed_plan_write(struct hs_wbuf *w, const struct hs_plan_request *r)
 	}
 	write_size(w, "test_size", &r->test, &npairs);
 	write_size(w, "train_size", &r->train, &npairs);
+	if (r->rows_given) {
+		char hex[HS_ID_HEX];
+		hs_id_hex(&r->rows, hex);
+		hs_w_cstr(w, "rows");
+		hs_w_cstr(w, hex);
+		npairs++;
+	}
 	hs_w_map_end(w, mark, npairs);
+}
+
+void hs_plan_rows_write(struct hs_wbuf *w, uint32_t nfolds, const struct hs_id *rows)
+{
+	const struct hs_plan_request request = {
+		.spec = {.kind = HS_SPLIT_ROWS, .nfolds = nfolds, .shuffle = true, .seed = USUAL_SEED},
+		.rows_given = true,
+		.rows = *rows};
+	hs_feed_plan_write(w, &request);
 }

@@ -47,12 +47,12 @@ static int open_plan(struct hs_request *req, struct hs_feed_source **ret_source,
 					    .no_encodings = true,
 					    .owner = p->owner == HS_UNSET ? req->uid : (uint32_t)p->owner};
 	struct hs_plan_request plan;
-	int rc = hs_plan_params_read(&p->plan, &plan, &req->err);
-	if (rc == 0)
-		rc = hs_feed_source_open(feed, &request, ret_source, &req->err);
+	int rc = hs_feed_source_open(feed, &request, ret_source, &req->err);
 	if (rc < 0)
 		return rc;
-	rc = hs_feed_plan_get(feed, *ret_source, &plan, ret_plan, &req->err);
+	rc = hs_plan_params_read(req, &p->plan, *ret_source, &plan);
+	if (rc == 0)
+		rc = hs_feed_plan_get(feed, *ret_source, &plan, ret_plan, &req->err);
 	if (rc < 0)
 		hs_feed_source_close(*ret_source);
 	return rc;

@@ -7,6 +7,7 @@
 #include "datasets.h"
 #include "file.h"
 #include "ingests.h"
+#include "plans.h"
 #include "stream.h"
 
 struct hello_params {
@@ -81,10 +82,11 @@ static void write_hello(struct hs_request *req)
 	hs_w_cstr(w, "daemon");
 	hs_w_cstr(w, "hsfeedd " HSFEED_VERSION_STRING);
 	hs_w_cstr(w, "features");
-	hs_w_array(w, 3);
+	hs_w_array(w, 4);
 	hs_w_cstr(w, "inline");
 	hs_w_cstr(w, "fdpass");
 	hs_w_cstr(w, "ring");
+	hs_w_cstr(w, "plans");
 	hs_w_cstr(w, "instance");
 	hs_w_cstr(w, req->server->instance);
 	write_limits(w, &req->server->options->limits);
@@ -195,6 +197,10 @@ const struct hs_method hs_methods[] = {
 	{"rows", &hs_rows_schema, HS_ON_REQUESTS, NULL, hs_req_rows_run, NULL},
 	{"folds", &hs_folds_schema, HS_ON_REQUESTS, NULL, hs_req_folds_run, NULL},
 	{"folds.rows", &hs_folds_rows_schema, HS_ON_REQUESTS, NULL, hs_req_folds_rows_run, NULL},
+	{"plan.save", &hs_plan_save_schema, HS_ON_REQUESTS, hs_req_plan_save_begin, hs_req_plan_save_run,
+	 hs_req_plan_save_settle},
+	{"plan.list", &hs_plan_list_schema, HS_ON_REQUESTS, NULL, hs_req_plan_list_run, NULL},
+	{"plan.rm", &hs_plan_rm_schema, HS_ON_WRITER, NULL, hs_req_plan_rm_run, NULL},
 	{"stream.open", &hs_stream_open_schema, HS_ON_REQUESTS, hs_req_stream_open_begin, hs_req_stream_open_run,
 	 hs_req_stream_open_settle},
 	{"stream.seek", &hs_stream_seek_schema, HS_ON_LOOP, hs_req_stream_seek_begin, NULL, NULL},

@@ -158,6 +158,10 @@ static void settle(struct hs_request *req)
 static void on_ran(struct hs_chore *chore)
 {
 	struct hs_request *req = (struct hs_request *)chore;
+	if (req->rc == HS_TO_WRITER) {
+		hs_crew_submit(req->server->writer, chore);
+		return;
+	}
 	req->runs = false;
 	req->conn->nrunning--;
 	settle(req);

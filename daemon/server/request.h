@@ -3,7 +3,9 @@
 // are, where it runs and which functions do it:
 //
 //   begin   on the loop thread: checks and reserves. HS_LATER: somebody else will call hs_request_finish.
-//   run     on a thread of `place`: may block and compute; must not touch conn or server, except store and feed.
+//   run     on a thread of `place`: may block and compute; must not touch conn or server, except store and feed. One
+//   that
+//           computes first and changes the catalog then returns HS_TO_WRITER, and is called again on the store thread.
 //   settle  back on the loop thread, whatever `rc` is and even if the connection is gone: attaches or cleans up.
 //
 // Each returns 0 or a negative error with req->err set; the answer is in req->result: one msgpack value (the empty map
@@ -18,7 +20,8 @@
 #include "core.h"
 #include "crew.h"
 
-#define HS_LATER 1
+#define HS_LATER     1
+#define HS_TO_WRITER 2
 
 enum hs_place { HS_ON_LOOP, HS_ON_REQUESTS, HS_ON_WRITER };
 

@@ -201,13 +201,13 @@ static int read_lengths(const struct open_params *p, const struct hs_feed_source
 			  "stream.open: max_length names a role that the stream does not have");
 }
 
-static int read_spec(const struct open_params *p, const struct hs_feed_source *source, struct hs_stream_spec *ret,
-		     struct hs_err *reterr)
+static int read_spec(struct hs_request *req, const struct hs_feed_source *source, struct hs_stream_spec *ret)
 {
+	const struct open_params *p = req->params;
 	bool train = p->split == HS_TRAIN;
 	if (p->fold == HS_UNSET && p->split != HS_ALL) {
-		hs_err_set(reterr, HSFEED_EBADREQUEST, "stream.open: the key \"fold\" is missing");
-		return hs_err_hint(reterr, "split \"all\" needs none; folds count from 0");
+		hs_err_set(&req->err, HSFEED_EBADREQUEST, "stream.open: the key \"fold\" is missing");
+		return hs_err_hint(&req->err, "split \"all\" needs none; folds count from 0");
 	}
 	*ret = (struct hs_stream_spec){
 		.split = (enum hs_split)p->split,
@@ -230,8 +230,8 @@ static int read_spec(const struct open_params *p, const struct hs_feed_source *s
 		.int32 = p->dtype == 1,
 		.token_type_ids = p->token_type_ids,
 	};
-	int rc = read_lengths(p, source, ret->max_length, reterr);
-	return rc < 0 ? rc : hs_plan_params_read(&p->plan, &ret->plan, reterr);
+	int rc = read_lengths(p, source, ret->max_length, &req->err);
+	return rc < 0 ? rc : hs_plan_params_read(req, &p->plan, source, &ret->plan);
 }
 
 static void write_encodings(struct hs_wbuf *w, const struct hs_stream *stream)
@@ -375,7 +375,7 @@ int hs_req_stream_open_run(struct hs_request *req)
 		rc = hs_feed_source_open(req->server->feed, &request, &source, &req->err);
 	if (rc < 0)
 		return rc;
-	rc = read_spec(p, source, &spec, &req->err);
+	rc = read_spec(req, source, &spec);
 	if (rc < 0) {
 		hs_feed_source_close(source);
 		return rc;

@@ -13,8 +13,6 @@
 #include "store/store_priv.h"
 #include "wire/wire.h"
 
-#define MAX_OPTIONS 65536u // bytes of the map; a request is larger than what it may give
-
 // ---- the memory ----
 
 static int compare_plan(const struct hs_cat_plan *a, uint32_t owner, const char *name, const char *plan)
@@ -283,31 +281,42 @@ static int check_save(const struct hs_plan_save *what, struct hs_err *reterr)
 				   "letters, digits, '.', '_' and '-', beginning with a letter or digit, at most %d",
 				   HS_NAME_MAX);
 	}
-	if (what->options_len <= MAX_OPTIONS && !hs_wire_check(r.p, what->options_len, &limits, &offset) &&
+	if (what->options_len <= HS_MAX_PLAN_OPTIONS && !hs_wire_check(r.p, what->options_len, &limits, &offset) &&
 	    hs_r_next(&r, &head) && head.type == HS_WIRE_MAP)
 		return 0;
 	return hs_err_set(reterr, HSFEED_EBADREQUEST, "the plan \"%s\" has more options than are kept", what->ref.plan);
+}
+
+// One dataset's plans, but for the one that is replaced.
+static int check_number(const struct hs_catalog *c, const struct hs_cat_version *v, const struct hs_cat_plan *old,
+			size_t options_len, struct hs_err *reterr)
+{
+	size_t first, n, bytes = options_len;
+	hs_catalog_plans(c, v->owner, v->name, &first, &n);
+	for (size_t i = first; i < first + n; i++)
+		bytes += c->plans[i] == old ? 0 : c->plans[i]->options.len;
+	if (n - (old != NULL) < HS_MAX_PLANS && bytes <= HS_MAX_PLAN_OPTIONS)
+		return 0;
+	hs_err_set(reterr, HSFEED_ELIMIT, "dataset \"%s\" has %zu plans, as many as it may", v->name, n);
+	return hs_err_hint(reterr, "remove some: hsfeed plans %s --rm PLAN", v->name);
 }
 
 // The folds of all of a user's plans lie in memory.
 static int check_room(const struct hs_catalog *c, const struct hs_cat_version *v, const struct hs_plan_save *what,
 		      struct hs_err *reterr)
 {
-	size_t first, n;
 	uint64_t bytes = what->nrows * sizeof(*what->fold_of_row);
-	hs_catalog_plans(c, v->owner, v->name, &first, &n);
 	const struct hs_cat_plan *old = find_plan(c, v->owner, v->name, what->ref.plan);
-	if (n - (old != NULL) >= HS_MAX_PLANS) {
-		hs_err_set(reterr, HSFEED_ELIMIT, "dataset \"%s\" has %zu plans, as many as it may", v->name, n);
-		return hs_err_hint(reterr, "remove some: hsfeed plans %s --rm PLAN", v->name);
-	}
+	int rc = check_number(c, v, old, what->options_len, reterr);
+	if (rc < 0 || bytes == 0)
+		return rc;
 	for (size_t i = 0; i < c->nplans; i++)
-		bytes += c->plans[i]->owner == v->owner && c->plans[i] != old ? c->plans[i]->nrows * 2 : 0;
-	if (bytes <= HS_MAX_PLAN_BYTES || what->nrows == 0)
+		bytes += c->plans[i]->owner == v->owner && c->plans[i] != old ? c->plans[i]->nrows * sizeof(uint16_t)
+									      : 0;
+	if (bytes <= HS_MAX_PLAN_BYTES)
 		return 0;
 	hs_err_set(reterr, HSFEED_ELIMIT,
-		   "plans of row numbers may take %u MiB per user, and with this one they would "
-		   "take more",
+		   "plans of row numbers may take %u MiB per user, and with this one they would take more",
 		   HS_MAX_PLAN_BYTES >> 20);
 	return hs_err_hint(reterr, "remove some: hsfeed plans NAME --rm PLAN");
 }

@@ -169,8 +169,9 @@ int hs_store_remove(struct hs_store *store, uint32_t owner, const char *spec, st
 // hs_store_sweep unlinks doomed files whose last user is gone (call after streams close). Returns how many.
 int hs_store_sweep(struct hs_store *store, struct hs_err *reterr);
 
-#define HS_MAX_PLANS      1000u        // of a dataset
-#define HS_MAX_PLAN_BYTES (256u << 20) // of folds, of all plans of a user
+#define HS_MAX_PLANS        1000u        // of a dataset
+#define HS_MAX_PLAN_BYTES   (256u << 20) // of folds, of all plans of a user
+#define HS_MAX_PLAN_OPTIONS (512u << 10) // bytes of options, of all plans of a dataset: one answer lists them
 
 struct hs_plan_save {
 	struct hs_plan_ref ref;

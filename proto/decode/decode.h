@@ -122,4 +122,10 @@ struct hs_schema {
 // 0; HSFEED_EBADREQUEST with the fault (*ret is then undefined); or -ENOMEM.
 int hs_message_decode(struct hs_message *m, const struct hs_schema *schema, void *ret, struct hs_fault *retfault);
 
+// hs_message_decode_map does so for another encoded map, one that was kept from an earlier message, as if it were the
+// parameters of m. The bytes are needed for the call only, but for values of HS_T_BIN.
+// 0; HSFEED_EBADREQUEST with the fault, also for bytes that are no such map; or -ENOMEM.
+int hs_message_decode_map(struct hs_message *m, struct hs_rbuf map, const struct hs_schema *schema, void *ret,
+			  struct hs_fault *retfault);
+
 #endif

@@ -421,7 +421,8 @@ static int read_struct(struct walk *w, const struct hs_schema *schema, const msg
 	return check_required(w, schema, v);
 }
 
-int hs_message_decode(struct hs_message *m, const struct hs_schema *schema, void *ret, struct hs_fault *retfault)
+static int decode_object(struct hs_message *m, const msgpack_object *object, const struct hs_schema *schema, void *ret,
+			 struct hs_fault *retfault)
 {
 	struct walk w = {.zone = m->zone,
 			 .fault = retfault,
@@ -429,5 +430,28 @@ int hs_message_decode(struct hs_message *m, const struct hs_schema *schema, void
 			 .method_len = m->name_len,
 			 .strict = m->kind == HS_WIRE_REQUEST};
 	retfault->message[0] = retfault->hint[0] = '\0';
-	return read_struct(&w, schema, m->object, ret);
+	return read_struct(&w, schema, object, ret);
+}
+
+int hs_message_decode(struct hs_message *m, const struct hs_schema *schema, void *ret, struct hs_fault *retfault)
+{
+	return decode_object(m, m->object, schema, ret, retfault);
+}
+
+int hs_message_decode_map(struct hs_message *m, struct hs_rbuf map, const struct hs_schema *schema, void *ret,
+			  struct hs_fault *retfault)
+{
+	static const struct hs_wire_limits limits = {.max_depth = HS_WIRE_MAX_DEPTH, .max_items = HS_WIRE_MAX_ITEMS};
+	size_t len = (size_t)(map.end - map.p), used = 0;
+	const char *wrong = hs_wire_check(map.p, len, &limits, &used);
+	msgpack_object object;
+	used = 0;
+	retfault->hint[0] = '\0';
+	if (!wrong && msgpack_unpack((const char *)map.p, len, &used, m->zone, &object) != MSGPACK_UNPACK_SUCCESS)
+		return -ENOMEM;
+	if (!wrong && object.type == MSGPACK_OBJECT_MAP)
+		return decode_object(m, &object, schema, ret, retfault);
+	snprintf(retfault->message, sizeof(retfault->message), "%.*s: a kept map is damaged: %s", (int)m->name_len,
+		 m->name, wrong ? wrong : "it is no map");
+	return HSFEED_EBADREQUEST;
 }

@@ -303,6 +303,36 @@ static void the_parameters_are_also_there_as_they_came(void **state)
 	assert_true(hs_r_find(f->m.params, "inner", &value));
 }
 
+static int decode_map(struct fixture *f, const char *map, size_t len)
+{
+	const struct hs_rbuf r = {(const uint8_t *)map, (const uint8_t *)map + len};
+	return hs_message_decode_map(&f->m, r, &outer_schema, &f->out, &f->fault);
+}
+
+static void a_map_that_was_kept_is_read_as_the_parameters_are(void **state)
+{
+	struct fixture *f = *state;
+	char bytes[] = "\x82\xa4text\xa2hi\xa4list\x91\xa1z";
+	assert_int_equal(REQUEST(f, "\x81\xa6number\x0a"), 0);
+	assert_int_equal(decode_map(f, bytes, sizeof(bytes) - 1), 0);
+	memset(bytes, 0xc1, sizeof(bytes)); // what was read does not need them any more
+	assert_string_equal(f->out.text, "hi");
+	assert_int_equal(f->out.list.n, 1);
+	assert_string_equal(f->out.list.items[0], "z");
+	assert_int_equal(f->out.number, 7);
+	assert_int_equal(decode_map(f, "\x81\xa3newer\x01", 7), HSFEED_EBADREQUEST);
+	assert_int_equal(decode_map(f, "\x81\xa5newer\x01", 8), HSFEED_EBADREQUEST);
+	assert_non_null(strstr(f->fault.message, "\"newer\" is not known"));
+	static const struct {
+		const char *ptr;
+		size_t len;
+	} damaged[] = {{"", 0}, {"\x81", 1}, {"\xc1", 1}, {"\x80\x80", 2}, {"\x90", 1}};
+	for (size_t i = 0; i < sizeof(damaged) / sizeof(damaged[0]); i++) {
+		assert_int_equal(decode_map(f, damaged[i].ptr, damaged[i].len), HSFEED_EBADREQUEST);
+		assert_non_null(strstr(f->fault.message, "damaged"));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -316,6 +346,7 @@ int main(void)
 		TEST(a_hostile_key_reaches_no_terminal),
 		TEST(only_requests_and_notices_are_messages),
 		TEST(the_parameters_are_also_there_as_they_came),
+		TEST(a_map_that_was_kept_is_read_as_the_parameters_are),
 #undef TEST
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

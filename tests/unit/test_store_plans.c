@@ -235,6 +235,27 @@ static void a_dataset_has_so_many_plans_and_no_more(void **state)
 	assert_int_equal(count("comments"), HS_MAX_PLANS);
 }
 
+static void options_of_a_dataset_take_so_much_and_no_more(void **state)
+{
+	(void)state;
+	struct hs_err err;
+	enum hs_plan_saved saved;
+	const size_t len = HS_MAX_PLAN_OPTIONS / 2;
+	uint8_t *options = calloc(len, 1);
+	const uint8_t start[] = {
+		0x81, 0xa1, 'k', 0xc6, 0, (uint8_t)((len - 8) >> 16), (uint8_t)((len - 8) >> 8), (uint8_t)(len - 8)};
+	memcpy(options, start, sizeof(start));
+	publish_simply(&comments);
+	for (unsigned i = 0; i < 3; i++) {
+		char plan[8];
+		snprintf(plan, sizeof(plan), "p%u", i);
+		const struct hs_plan_save what = {
+			.ref = ref_of(ALICE, "comments", plan), .options = options, .options_len = len};
+		assert_int_equal(hs_store_save_plan(s.store, &what, &saved, &err), i < 2 ? 0 : HSFEED_ELIMIT);
+	}
+	free(options);
+}
+
 // ---- plans of row numbers ----
 
 static int find_rows(const struct hs_id *digest, unsigned version_seed, size_t nrows, uint16_t *ret, struct hs_err *err)
@@ -294,14 +315,14 @@ static void many_row_numbers_survive_being_replaced_and_a_restart(void **state)
 static void plans_of_row_numbers_take_so_much_memory_and_no_more(void **state)
 {
 	(void)state;
-	const size_t n = HS_MAX_PLAN_BYTES / 4;
-	uint16_t *folds = calloc(n + 1, sizeof(*folds));
+	const size_t most = HS_MAX_PLAN_BYTES / sizeof(uint16_t);
+	uint16_t *folds = calloc(most + 1, sizeof(*folds)); // never touched
 	struct hs_err err;
 	publish_simply(&comments);
 	assert_non_null(folds);
-	assert_int_equal(save_rows("a", 1, folds, n, &err), HS_PLAN_NEW);
-	assert_int_equal(save_rows("b", 1, folds, n + 1, &err), HSFEED_ELIMIT);
-	assert_int_equal(save_rows("b", 1, folds, n, &err), HS_PLAN_NEW);
+	assert_int_equal(save_rows("a", 1, folds, most + 1, &err), HSFEED_ELIMIT);
+	assert_int_equal(save_rows("a", 1, folds, 10, &err), HS_PLAN_NEW);
+	assert_int_equal(save_rows("b", 1, folds, most - 9, &err), HSFEED_ELIMIT);
 	assert_int_equal(save("comments", "c", 5, false), HS_PLAN_NEW); // takes none
 	free(folds);
 }
@@ -458,6 +479,7 @@ int main(void)
 		TEST(plans_belong_to_the_name_and_go_with_its_last_version),
 		TEST(names_and_options_that_cannot_be_are_refused),
 		TEST(a_dataset_has_so_many_plans_and_no_more),
+		TEST(options_of_a_dataset_take_so_much_and_no_more),
 		TEST(row_numbers_are_found_by_their_digest_while_a_plan_holds_them),
 		TEST(many_row_numbers_survive_being_replaced_and_a_restart),
 		TEST(plans_of_row_numbers_take_so_much_memory_and_no_more),
@@ -465,5 +487,7 @@ int main(void)
 		TEST(a_record_that_cannot_be_understood_is_refused),
 		TEST(a_record_of_row_numbers_is_whole_or_refused),
 	};
+	if (access("/dev/shm", W_OK) == 0)
+		setenv("TMPDIR", "/dev/shm", 0); // thousands of syncs
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
