@@ -470,6 +470,38 @@ struct hsfeed_fold_rows_options {
 HSFEED_API int hsfeed_fold_rows(hsfeed_client *client, const char *name, const struct hsfeed_fold_rows_options *options,
 				int64_t **ret_rows, size_t *ret_nrows, struct hsfeed_error *reterr);
 
+// Saved plans: a plan's options under a name, which belongs to the dataset's name and stays while that moves between
+// versions. `hsfeed_plan.name` then stands for all of them.
+struct hsfeed_plan_save_options {
+	size_t size;
+	const char *plan;                  // its name, letters, digits, '.', '_', '-'; required
+	const struct hsfeed_plan *options; // what is saved, without a name; NULL: all defaults, or the rows below
+	const char *rows_path;             // a file of row numbers: one to a line (these are validated, all others
+					   // train), or a line {"fold":0,"val":[...]} for each fold; or
+	const void *rows;                  // ... such bytes in memory, when rows_path is NULL; and
+	size_t rows_bytes;                 // ... how many
+	int replace;                       // non-zero: another plan of that name gives way
+};
+
+// hsfeed_plan_save saves a plan -> {name, plan, options: as resolved, state: "new" | "known" | "replaced"}. It is made
+// once, of the version that is named, so that one that cannot be made is refused. Row numbers count the rows of that
+// version, and the plan is of no use for others.
+//   HSFEED_EBADREQUEST  another plan has that name, and replace is 0: the sentence says what differs
+//   HSFEED_EBADPLAN     it cannot be made, or the row numbers cannot be read: file and line
+//   HSFEED_ELIMIT       too many plans
+//   -ENOENT, ...        rows_path cannot be opened
+HSFEED_API int hsfeed_plan_save(hsfeed_client *client, const char *name, const struct hsfeed_plan_save_options *options,
+				hsfeed_value **ret_value, struct hsfeed_error *reterr);
+
+// hsfeed_plan_list -> {plans: [{plan, options, created_ms}]}, by name.
+HSFEED_API int hsfeed_plan_list(hsfeed_client *client, const char *name, hsfeed_value **ret_value,
+				struct hsfeed_error *reterr);
+
+// hsfeed_plan_remove -> {removed: bool}: whether it was there. Open streams and options as resolved stay as they are,
+// but those of row numbers need some saved plan that has them.
+HSFEED_API int hsfeed_plan_remove(hsfeed_client *client, const char *name, const char *plan, hsfeed_value **ret_value,
+				  struct hsfeed_error *reterr);
+
 // hsfeed_free releases plain memory that the library gave away. NULL is allowed.
 HSFEED_API void hsfeed_free(void *memory);
 

@@ -179,6 +179,7 @@ void digest_finish(struct digest *d, char ret_hex[65]); // and destroys
 // plan_check refuses plan options that do not go together: 0 or EXIT_USAGE, with the sentence printed. All is well
 // where there are none.
 int plan_check(const struct args *args);
+const char *plan_given(const struct args *args);     // the first option that makes a plan, --plan apart; NULL: none
 struct hsfeed_plan plan_of(const struct args *args); // what passed plan_check; lists live until the next call
 void put_plan(FILE *out, const hsfeed_value *plan);  // every key of a resolved one
 void put_warnings(const hsfeed_value *warnings);     // to stderr
@@ -210,6 +211,7 @@ int rm_main(const struct args *args);
 int verify_main(const struct args *args);
 int rows_main(const struct args *args);
 int folds_main(const struct args *args);
+int plans_main(const struct args *args);
 int stream_main(const struct args *args);
 int start_main(const struct args *args);
 int stop_main(const struct args *args);

@@ -94,23 +94,76 @@ static int print_indices(hsfeed_client *client, const char *name, const struct h
 	return rc;
 }
 
+// ---- saving ----
+
+static int check_saving(const struct args *args)
+{
+	const char *given = plan_given(args);
+	bool named = args_has(args, "plan"), rows = args_has(args, "rows-file");
+	if (rows && !named)
+		return fail(EXIT_USAGE, "folds: --rows-file needs --plan NAME, under which the row numbers are saved");
+	if (rows && given)
+		return fail(EXIT_USAGE, "folds: --rows-file and --%s do not go together", given);
+	if (args_has(args, "replace") && !(named && (rows || given)))
+		return fail(EXIT_USAGE, "folds: --replace needs --plan NAME and the options that it is to have");
+	return 0;
+}
+
+// Told on stderr, so that the table or the row numbers can be piped on.
+static int save_plan(hsfeed_client *client, const struct args *args, struct hsfeed_plan options)
+{
+	struct hsfeed_plan_save_options save = {
+		.size = sizeof(save), .plan = options.name, .replace = args_has(args, "replace")};
+	struct hsfeed_error error;
+	hsfeed_value *answer;
+	options.name = NULL;
+	save.rows_path = args_text(args, "rows-file", NULL);
+	save.options = save.rows_path ? NULL : &options;
+	if (hsfeed_plan_save(client, args->words[0], &save, &answer, &error) < 0)
+		return fail_error(&error);
+	const char *state = get_str(answer, "state");
+	fputs("plan ", stderr);
+	put_cstr(stderr, get_str(answer, "plan"));
+	fputs(" of ", stderr);
+	put_cstr(stderr, get_str(answer, "name"));
+	fprintf(stderr, ": %s: ",
+		strcmp(state, "known") == 0 ? "saved already"
+		: strcmp(state, "new") == 0 ? "saved"
+					    : "replaced");
+	put_plan(stderr, hsfeed_value_get(answer, "options"));
+	putc('\n', stderr);
+	hsfeed_value_free(answer);
+	return EXIT_DONE;
+}
+
+static int print_folds(hsfeed_client *client, const struct args *args, const struct hsfeed_plan *plan)
+{
+	hsfeed_value *answer = NULL;
+	struct hsfeed_error error;
+	int rc = hsfeed_folds(client, args->words[0], plan, &answer, &error);
+	put_warnings(hsfeed_value_get(answer, "warnings"));
+	if (rc < 0 || !args_has(args, "indices"))
+		return done(client, rc, answer, &error, folds_report);
+	rc = print_indices(client, args->words[0], plan, answer);
+	hsfeed_value_free(answer);
+	hsfeed_close(client);
+	return rc;
+}
+
 int folds_main(const struct args *args)
 {
 	hsfeed_client *client;
-	hsfeed_value *answer = NULL;
-	struct hsfeed_error error;
 	struct hsfeed_plan plan = plan_of(args);
-	int rc = daemon_open(args, &client);
+	const struct hsfeed_plan saved = {.size = sizeof(saved), .name = plan.name};
+	bool saving = plan.name && (plan_given(args) || args_has(args, "rows-file"));
+	int rc = check_saving(args);
+	if (rc == 0)
+		rc = daemon_open(args, &client);
 	if (rc)
 		return rc;
-	rc = hsfeed_folds(client, args->words[0], &plan, &answer, &error);
-	if (rc < 0 || !args_has(args, "indices")) {
-		put_warnings(hsfeed_value_get(answer, "warnings"));
-		return done(client, rc, answer, &error, folds_report);
-	}
-	put_warnings(hsfeed_value_get(answer, "warnings"));
-	rc = print_indices(client, args->words[0], &plan, answer);
-	hsfeed_value_free(answer);
+	rc = saving ? save_plan(client, args, plan) : EXIT_DONE;
+	if (rc == EXIT_DONE)
+		return print_folds(client, args, saving ? &saved : &plan);
 	hsfeed_close(client);
 	return rc;
 }

@@ -16,9 +16,18 @@ static const struct option rows_options[] = {
 	OPT_END,
 };
 static const struct option folds_options[] = {
+	{.name = "rows-file",
+	 .kind = OPT_TEXT,
+	 .arg = "FILE",
+	 .help = "with --plan NAME: saves the row numbers in it, one to a line, or lines as --indices prints them"},
+	{.name = "replace", .kind = OPT_FLAG, .help = "with --plan NAME and options: another plan of that name goes"},
 	{.name = "indices",
 	 .kind = OPT_FLAG,
 	 .help = "one JSON line per fold: the row numbers of its validation split"},
+	OPT_END,
+};
+static const struct option plans_options[] = {
+	{.name = "rm", .kind = OPT_TEXT, .arg = "PLAN", .help = "remove this plan"},
 	OPT_END,
 };
 static const struct option stream_options[] = {
@@ -110,7 +119,12 @@ const struct command commands[] = {
 	{.name = "folds", .run = folds_main, .min_words = 1, .max_words = 1,
 	 .options = {plan_options, folds_options},
 	 .usage = "NAME [plan] [--indices]",
-	 .help = "print the fold table"},
+	 .help = "print the fold table; with --plan and a plan's options, save it",
+	 .more = "hsfeed folds NAME --plan cv5 --folds 5 --kind plain saves the plan cv5 of the dataset and uses it;\n"
+		 "hsfeed folds NAME --plan cv5, and stream and others with --plan cv5, use it."},
+	{.name = "plans", .run = plans_main, .min_words = 1, .max_words = 1, .options = {plans_options},
+	 .usage = "NAME [--rm PLAN]",
+	 .help = "list the saved plans of a dataset, or remove one"},
 	{.name = "stream", .run = stream_main, .min_words = 1, .max_words = 1,
 	 .options = {plan_options, stream_options},
 	 .usage = "NAME [plan] --fold F [options]",

@@ -51,8 +51,7 @@ static bool is_plan_option(const struct option *o)
 	return o >= plan_options && o < plan_options + sizeof(plan_options) / sizeof(plan_options[0]);
 }
 
-// The first option that makes a plan, but for --plan itself; NULL: none.
-static const char *first_given(const struct args *args)
+const char *plan_given(const struct args *args)
 {
 	for (unsigned i = 0; i < args->ngiven; i++) {
 		const struct option *o = args->given[i].option;
@@ -88,9 +87,12 @@ static int check_by(const struct args *args)
 // The daemon knows what goes with which kind; here is what only the command line has.
 int plan_check(const struct args *args)
 {
-	const char *given = first_given(args);
-	if (args_has(args, "plan") && given)
-		return fail(EXIT_USAGE, "--plan and --%s do not go together", given);
+	const char *given = plan_given(args);
+	if (args_has(args, "plan") && given && strcmp(args->command->name, "folds") != 0)
+		return fail(EXIT_USAGE,
+			    "%s: --plan NAME has all the options, and --%s does not go with it; save it "
+			    "first: hsfeed folds",
+			    args->command->name, given);
 	if (args_has(args, "similarity") && !groups_duplicates(args))
 		return fail(EXIT_USAGE, "--similarity goes with --group duplicates");
 	if (strcmp(args_text(args, "group", ""), "column:") == 0)
@@ -172,15 +174,22 @@ static void put_word(FILE *out, const hsfeed_value *plan, const char *key, const
 	put_cstr(out, text);
 }
 
+// By hsfeed: in the other kinds somebody else has said where each row goes, and no seed plays a part.
+static bool is_dealt(const hsfeed_value *plan)
+{
+	const char *kind = get_str(plan, "kind");
+	return strcmp(kind, "predefined") != 0 && strcmp(kind, "rows") != 0;
+}
+
 void put_plan(FILE *out, const hsfeed_value *plan)
 {
 	uint64_t folds = get_uint(plan, "folds");
 	const hsfeed_value *by = hsfeed_value_get(plan, "by"), *similarity = hsfeed_value_get(plan, "duplicates");
 	fprintf(out, "%llu fold%s, ", (unsigned long long)folds, folds == 1 ? "" : "s");
 	put_cstr(out, get_str(plan, "kind"));
-	if (hsfeed_value_bool(hsfeed_value_get(plan, "shuffle"), 1))
+	if (is_dealt(plan) && hsfeed_value_bool(hsfeed_value_get(plan, "shuffle"), 1))
 		fprintf(out, ", fold seed %llu", (unsigned long long)get_uint(plan, "fold_seed"));
-	else
+	else if (is_dealt(plan))
 		fputs(", not shuffled", out);
 	if (hsfeed_value_len(by)) {
 		fputs(", by ", out);
@@ -193,7 +202,9 @@ void put_plan(FILE *out, const hsfeed_value *plan)
 	put_word(out, plan, "column", "folds of column");
 	put_size(out, plan, "test_size", "tested");
 	put_size(out, plan, "train_size", "trained");
-	put_word(out, plan, "rows", "rows");
+	const char *rows = hsfeed_value_str(hsfeed_value_get(plan, "rows"), NULL, NULL);
+	if (rows)
+		fprintf(out, " %s", fmt_id(rows));
 }
 
 void put_warnings(const hsfeed_value *warnings)

@@ -6,7 +6,7 @@
 //   conn                   bytes in and out: the only file that reads or writes the socket
 //   client, call           greeting, sequence numbers, answers
 //   batch, stream, open    streams: what conn hands to them, what callers take
-//   data, rows, files, tokenizer, ingest   typed calls
+//   data, rows, files, tokenizer, ingest, plans   typed calls
 #ifndef HS_LIB_CLIENT_H
 #define HS_LIB_CLIENT_H
 
@@ -280,6 +280,9 @@ int hs_file_attach(hsfeed_client *client, const char *path, const char *shown, u
 		   struct hsfeed_error *reterr);
 int hs_file_send(hsfeed_client *client, const void *data, size_t bytes, const char *shown, uint64_t *ret_handle,
 		 struct hsfeed_error *reterr);
+// hs_file_upload sends a file's bytes, at most so many, for methods that take no descriptors.
+int hs_file_upload(hsfeed_client *client, const char *path, size_t max_bytes, uint64_t *ret_handle,
+		   struct hsfeed_error *reterr);
 void hs_file_close(hsfeed_client *client, uint64_t handle);
 
 #endif

@@ -141,6 +141,22 @@ int hs_file_attach(hsfeed_client *client, const char *path, const char *shown, u
 	return rc;
 }
 
+int hs_file_upload(hsfeed_client *client, const char *path, size_t max_bytes, uint64_t *ret_handle,
+		   struct hsfeed_error *reterr)
+{
+	struct stat st;
+	int rc, fd = open_file(path, path, &st, reterr);
+	if (fd < 0)
+		return fd;
+	if ((uint64_t)st.st_size > max_bytes)
+		rc = hs_error_set(reterr, HSFEED_EBADFILE, "%s: it has %llu bytes, and at most %zu are taken", path,
+				  (unsigned long long)st.st_size, max_bytes);
+	else
+		rc = send_file(client, fd, (size_t)st.st_size, path, ret_handle, reterr);
+	close(fd);
+	return rc;
+}
+
 void hs_file_close(hsfeed_client *client, uint64_t handle)
 {
 	if (!client->broken.code && hs_send_request(client, "file.close", "handle", handle) == 0)

@@ -31,8 +31,8 @@ def dataset(shared_daemon, demo):
 def test_help_lists_what_is_there_and_nothing_that_comes_later():
     done = run("help")
     assert done.returncode == 0
-    for word in ("ingest", "add", "datasets", "versions", "show", "why", "rm", "verify", "rows", "folds", "stream",
-                 "start", "stop", "logs", "status"):
+    for word in ("ingest", "add", "datasets", "versions", "show", "why", "rm", "verify", "rows", "folds", "plans",
+                 "stream", "start", "stop", "logs", "status"):
         assert re.search(rf"^  {word} ", done.stdout, re.M), word
         page = run("help", word)
         assert page.returncode == 0 and page.stdout == run(word, "--help").stdout
@@ -52,6 +52,10 @@ folds x --group column:
 folds x --test-size 0
 folds x --train-size 1.5
 stream x --plan p --folds 3 --fold 0
+folds x --rows-file f
+folds x --plan p --rows-file f --folds 3
+folds x --plan p --replace
+folds x --replace --folds 3
 stream x
 stream x --fold -1
 stream x --fold 0 --epoc 1

@@ -1,247 +1,284 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every kind of split over the real daemon, beside scikit-learn and iterative-stratification on what pandas read."""
+"""Saved plans: by the command and by the protocol, on the real daemon."""
 
 import json
-import random
-import warnings
+import struct
+import subprocess
 
 import pytest
-
-np = pytest.importorskip("numpy")
-pd = pytest.importorskip("pandas")
-sklearn = pytest.importorskip("sklearn")
-model_selection = pytest.importorskip("sklearn.model_selection")
-iterstrat = pytest.importorskip("iterstrat.ml_stratifiers")
-
 from protoclient import Client, Refused
 
-N = 431
-CURRENT = tuple(map(int, sklearn.__version__.split(".")[:2])) >= (1, 8)
+ROWS = 60
 
 
-def make_csv(path, seed=5):
-    rng = random.Random(seed)
-    frame = pd.DataFrame(
-        {
-            "comment": [f"text {i}" for i in range(N)],
-            "A": [int(rng.random() < 0.4) for _ in range(N)],
-            "B": [int(rng.random() < 0.1) for _ in range(N)],
-            "C": [int(rng.random() < 0.02) for _ in range(N)],
-            "class": [rng.choice(["sad", "angry", "glad"]) for _ in range(N)],
-            "number": [rng.choice([-3, 7, 10, 9, 100, 20, 31, 5, 64]) for _ in range(N)],
-            "real": [rng.choice([1.5, -0.25, 10.0, 9.0, 1e3, 2.5]) for _ in range(N)],
-            "author": [rng.choice(["z", "a", "B", "ä", "10", "9", "ক", "aa"]) for _ in range(N)],
-            "fold": [rng.choice([-1, 0, 1, 2]) for _ in range(N)],
-            "holes": [rng.choice(["x", "y"]) if i != 17 else "" for i in range(N)],
-        }
-    )
-    frame.to_csv(path, index=False)
-    return pd.read_csv(path)
+def write_csv(path, rows=ROWS, shift=0):
+    lines = ["text,hate,spam,author"]
+    lines += [f"word{i + shift} text,{i % 2},{i % 3 == 0:d},a{i % 7}" for i in range(rows)]
+    path.write_text("\n".join(lines) + "\n")
+    return path
 
 
-@pytest.fixture(scope="module")
-def data(shared_daemon, tmp_path_factory, demo):
-    folder = tmp_path_factory.mktemp("plans")
-    frame = make_csv(folder / "rows.csv")
-    for name, labels in (("many", "A,B,C"), ("one", "A"), ("class", "class"), ("none", "none")):
-        shared_daemon.run("ingest", name, folder / "rows.csv", "--tokenizer", demo / "tokenizer", "--labels", labels)
-    return frame
+def ingest(daemon, demo, path, name="hate"):
+    daemon.run("ingest", name, path, "--labels", "hate,spam", "--tokenizer", demo / "tokenizer")
 
 
 @pytest.fixture
-def client(shared_daemon, data):
-    c = Client(shared_daemon.socket)
+def data(daemon, demo, tmp_path):
+    ingest(daemon, demo, write_csv(tmp_path / "a.csv"))
+    return daemon
+
+
+@pytest.fixture
+def client(data):
+    c = Client(data.socket)
     yield c
     c.close()
 
 
-def rows_of(client, name, plan, fold, split):
-    answer = client.call("folds.rows", name=name, plan=plan, fold=fold, split=split, start=0, count=N)
-    assert answer["total"] == answer["count"]
-    return np.frombuffer(answer["rows"], np.int64)
+def upload(client, text):
+    handle = client.call("file.begin", name="rows.txt", bytes=len(text))["handle"]
+    if text:
+        client.call("file.chunk", handle=handle, data=text)
+    return handle
 
 
-def folds_of(client, name, plan):
-    """[(train, val), ...] as the daemon deals them, its resolved plan giving the same again."""
-    answer = client.call("folds", name=name, plan=plan)
-    resolved = answer["plan"]
-    pairs = []
-    for fold in range(resolved["folds"]):
-        pairs.append([rows_of(client, name, plan, fold, split) for split in ("train", "val")])
-        again = [rows_of(client, name, resolved, fold, split) for split in ("train", "val")]
-        assert all((a == b).all() for a, b in zip(pairs[-1], again))
-    counted = [[f[split]["rows"] for split in ("train", "val")] for f in answer["folds"]]
-    assert counted == [[len(train), len(val)] for train, val in pairs]
-    return pairs
+def refused(client, code, method, **params):
+    with pytest.raises(Refused) as caught:
+        client.call(method, **params)
+    assert caught.value.code == code, caught.value
+    return caught.value
 
 
-def same(ours, theirs):
-    theirs = list(theirs)
-    assert len(ours) == len(theirs)
-    for (train, val), (wanted_train, wanted_val) in zip(ours, theirs):
-        assert train.tolist() == wanted_train.tolist() and val.tolist() == wanted_val.tolist()
+def val_rows(client, plan, fold=0, name="hate"):
+    page = client.call("folds.rows", name=name, plan=plan, fold=fold, split="val", start=0, count=1000)
+    return list(struct.unpack(f"<{page['count']}q", page["rows"]))
 
 
-def split(splitter, frame, y=None, groups=None):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return list(splitter.split(np.zeros(len(frame)), y, groups))
+# ---- by the command
 
 
-@pytest.mark.parametrize("seed, k", [(42, 5), (7, 3), (0, 10), (123456, 2)])
-def test_multilabel_is_iterative_stratification(client, data, seed, k):
-    splitter = iterstrat.MultilabelStratifiedKFold(n_splits=k, shuffle=True, random_state=seed)
-    for by in (None, ["A", "B"], ["C", "A"]):
-        ours = folds_of(client, "many", {"kind": "multilabel", "folds": k, "fold_seed": seed, "by": by})
-        same(ours, split(splitter, data, data[by or ["A", "B", "C"]].to_numpy()))
+def test_a_plan_is_saved_with_the_table_and_used_by_its_name(data):
+    options = ("--folds", 3, "--kind", "stratified-group", "--group", "author", "--by", "hate")
+    made = data.run("folds", "hate", "--plan", "cv3", *options)
+    assert made.stderr.startswith("plan cv3 of hate: saved: 3 folds, stratified-group, fold seed 42, by hate")
+    plain = data.lines("folds", "hate", *options, "--indices")
+    assert data.lines("folds", "hate", "--plan", "cv3", "--indices") == plain
+    assert data.json("folds", "hate", "--plan", "cv3")["plan"] == data.json("folds", "hate", *options)["plan"]
+    again = data.run("folds", "hate", "--plan", "cv3", *options)
+    assert again.stderr.startswith("plan cv3 of hate: saved already: ")
+    digests = [data.run("stream", "hate", "--fold", 1, "--format", "digest", *plan).stdout
+               for plan in (options, ("--plan", "cv3"))]
+    assert digests[0] == digests[1]
 
 
-@pytest.mark.parametrize("seed, k", [(42, 5), (9, 4)])
-def test_by_stratifies_on_some_of_the_labels(client, data, seed, k):
-    splitter = model_selection.StratifiedKFold(k, shuffle=True, random_state=seed)
-    plan = {"folds": k, "fold_seed": seed}
-    same(folds_of(client, "many", {**plan, "by": ["B"]}), split(splitter, data, data["B"]))
-    combinations = data["C"].astype(str) + data["A"].astype(str)
-    same(folds_of(client, "many", {**plan, "by": ["C", "A"]}), split(splitter, data, combinations))
-    same(folds_of(client, "class", {**plan, "by": ["class"]}), split(splitter, data, data["class"]))
+def test_a_plan_is_changed_only_with_replace_and_what_differs_is_told(data):
+    data.run("folds", "hate", "--plan", "cv", "--folds", 3)
+    other = data.run("folds", "hate", "--plan", "cv", "--folds", 4, "--kind", "plain", "--no-shuffle", check=False)
+    assert other.returncode == 1 and other.stdout == ""
+    assert other.stderr == (
+        'hsfeed: dataset "hate" has another plan "cv": kind multiclass there and plain here, folds 3 there and 4 here, '
+        "shuffle true there and false here\n"
+        "  take another name, or say that it is to be replaced (--replace)\n"
+    )
+    assert data.json("folds", "hate", "--plan", "cv")["plan"]["folds"] == 3
+    done = data.run("folds", "hate", "--plan", "cv", "--folds", 4, "--by", "spam", "--replace")
+    assert "plan cv of hate: replaced: 4 folds" in done.stderr
+    by = data.run("folds", "hate", "--plan", "cv", "--folds", 4, "--by", "spam,hate", "--kind", "multiclass", check=False)
+    assert "kind stratified there and multiclass here, by spam there and spam+hate here" in by.stderr
 
 
-@pytest.mark.parametrize("column", ["number", "real", "author"])
-@pytest.mark.parametrize("shuffle", [False, True])
-@pytest.mark.skipif(not CURRENT, reason="needs scikit-learn 1.8 or later")
-def test_groups_of_a_column_are_scikit_learns(client, data, column, shuffle):
-    options = {"random_state": 11, "shuffle": True} if shuffle else {}
-    plan = {"group": column, "fold_seed": 11, "shuffle": shuffle}
-    for k in (2, 3, 6):
-        group = folds_of(client, "none", {**plan, "folds": k})
-        same(group, split(model_selection.GroupKFold(k, **options), data, groups=data[column]))
-        for name, y in (("one", data["A"]), ("class", data["class"])):
-            ours = folds_of(client, name, {**plan, "folds": k})
-            same(ours, split(model_selection.StratifiedGroupKFold(k, **options), data, y, data[column]))
+def test_plans_are_listed_and_removed(data):
+    assert "no plans yet" in data.run("plans", "hate").stdout
+    data.run("folds", "hate", "--plan", "b", "--test-size", 0.2, "--by", "hate")
+    data.run("folds", "hate", "--plan", "a", "--group", "duplicates", "--similarity", 0.9)
+    listed = data.json("plans", "hate")["plans"]
+    assert [p["plan"] for p in listed] == ["a", "b"]
+    assert listed[0]["options"]["duplicates"] == 0.9 and listed[1]["options"]["test_size"] == 0.2
+    table = data.run("plans", "hate").stdout
+    assert "groups of duplicates from similarity 0.9 on" in table and "0.2 of the rows tested" in table
+    assert data.run("plans", "hate", "--rm", "a").stdout == "removed\n"
+    gone = data.run("plans", "hate", "--rm", "a", check=False)
+    assert (gone.returncode, gone.stdout) == (1, "there was no such plan\n")
+    unknown = data.run("stream", "hate", "--plan", "a", "--fold", 0, check=False)
+    assert unknown.returncode == 1
+    assert unknown.stderr.startswith('hsfeed: dataset "hate" has no plan "a"; it has b\n')
+    nothing = data.run("plans", "nothing", check=False)
+    assert nothing.returncode == 1 and 'there is no dataset "nothing"' in nothing.stderr
 
 
-VARIANTS = [str, str.upper, lambda t: "  " + t, lambda t: t + ".", lambda t: t.replace(" ", "  ")]
+def test_a_plan_that_cannot_be_made_is_not_saved(data):
+    for options in (("--folds", 500), ("--group", "nowhere"), ("--fold-column", "author"), ("--by", "x")):
+        assert data.run("folds", "hate", "--plan", "cv", *options, check=False).returncode == 1
+    assert data.run("folds", "hate", "--plan", "a/b", "--folds", 3, check=False).returncode == 1
+    assert data.json("plans", "hate") == {"plans": []}
 
 
-@pytest.fixture(scope="module")
-def copies(shared_daemon, tmp_path_factory, demo):
-    """Texts of which many are near copies of others; the group that each was made from."""
-    rng = random.Random(3)
-    words = ["".join(rng.choice("abcdefghijkl") for _ in range(6)) for _ in range(300)]
-    sources = [" ".join(rng.choice(words) for _ in range(15)) for _ in range(250)]
-    rows = []
-    for source, text in enumerate(sources):
-        for _ in range(rng.choice([1, 1, 1, 2, 3, 6])):
-            labels = [int(rng.random() < p) for p in (0.4, 0.2, 0.1)]
-            rows.append([rng.choice(VARIANTS)(text), *labels, source])
-    rng.shuffle(rows)
-    frame = pd.DataFrame(rows, columns=["comment", "A", "B", "C", "source"])
-    path = tmp_path_factory.mktemp("copies") / "copies.csv"
-    frame.to_csv(path, index=False)
-    for name, labels in (("copies", "A"), ("copies3", "A,B,C")):
-        shared_daemon.run("ingest", name, path, "--tokenizer", demo / "tokenizer", "--labels", labels)
-    return frame
+def test_plans_outlive_restarts_and_moves_of_the_name(data, demo, tmp_path):
+    data.run("folds", "hate", "--plan", "cv", "--folds", 3)
+    ingest(data, demo, write_csv(tmp_path / "b.csv", shift=100))
+    data.stop()
+    data.start()
+    table = data.json("folds", "hate", "--plan", "cv")
+    assert table["plan"]["folds"] == 3
+    old = data.json("versions", "hate")["versions"][0]["version"]
+    assert old != table["version"]
+    assert data.json("folds", f"hate@{old[:8]}", "--plan", "cv")["version"] == old
+    data.run("rm", "hate")
+    ingest(data, demo, tmp_path / "a.csv")
+    assert data.json("plans", "hate") == {"plans": []}
 
 
-@pytest.mark.parametrize(
-    "name, kind",
-    [("copies", "stratified"), ("copies3", "multiclass"), ("copies3", "multilabel"), ("copies", "group"),
-     ("copies", "stratified-group")],
-)  # fmt: skip
-def test_duplicates_stay_together_and_folds_stay_even(client, copies, name, kind):
-    n = len(copies)
-    plan = {"kind": kind, "duplicates": 0.8, "folds": 4, "fold_seed": 9, "shuffle": kind != "group"}
-    fold_of_row = np.full(n, -1)
-    for fold in range(4):
-        answer = client.call("folds.rows", name=name, plan=plan, fold=fold, split="val", start=0, count=n)
-        fold_of_row[np.frombuffer(answer["rows"], np.int64)] = fold
-    assert (fold_of_row >= 0).all()
-    assert (copies.assign(fold=fold_of_row).groupby("source")["fold"].nunique() == 1).all()
-    sizes = np.bincount(fold_of_row)
-    assert sizes.max() - sizes.min() <= 30
-    for label in ("A", "B", "C") if kind == "multilabel" else ("A",) if kind == "stratified" else ():
-        shares = np.bincount(fold_of_row, copies[label])
-        assert shares.max() - shares.min() <= 6
+def test_row_numbers_from_a_file_are_a_plan(data, demo, tmp_path):
+    rows = tmp_path / "val.txt"
+    rows.write_text("\n".join(map(str, range(0, ROWS, 4))) + "\n")
+    made = data.run("folds", "hate", "--plan", "mine", "--rows-file", rows, "--indices")
+    assert [json.loads(line) for line in made.stdout.splitlines()] == [{"fold": 0, "val": list(range(0, ROWS, 4))}]
+    table = data.json("folds", "hate", "--plan", "mine")
+    assert table["plan"]["kind"] == "rows" and table["plan"]["folds"] == 1 and len(table["plan"]["rows"]) == 64
+    assert (table["folds"][0]["train"]["rows"], table["folds"][0]["val"]["rows"]) == (45, 15)
+    # What --indices prints is a file of row numbers.
+    lines = tmp_path / "folds.jsonl"
+    lines.write_text(data.run("folds", "hate", "--folds", 4, "--kind", "plain", "--indices").stdout)
+    again = data.run("folds", "hate", "--plan", "four", "--rows-file", lines, "--indices")
+    assert again.stdout == lines.read_text()
+    assert "saved: 4 folds, rows " in again.stderr
+    assert data.run("folds", "hate", "--plan", "four", "--rows-file", lines).stderr.startswith(
+        "plan four of hate: saved already")
+    data.stop()
+    data.start()
+    assert data.run("folds", "hate", "--plan", "four", "--indices").stdout == lines.read_text()
+    ingest(data, demo, write_csv(tmp_path / "b.csv", shift=100))
+    moved = data.run("folds", "hate", "--plan", "mine", check=False)
+    assert moved.returncode == 1
+    assert f'the plan "mine" numbers the rows of hate@{table["version"][:12]}, and of no other version' in moved.stderr
+    assert data.json("folds", f"hate@{table['version'][:9]}", "--plan", "mine")["folds"] == table["folds"]
 
 
-def test_what_a_grouped_plan_keeps_together_is_told(client, data):
-    plan = client.call("folds", name="one", plan={"kind": "group", "group": "author", "folds": 3})["plan"]
-    assert plan["group"] == "author" and plan["rule"] == "current"
+def test_a_file_of_row_numbers_that_is_wrong_is_named_with_its_line(data, tmp_path):
+    for text, sentence in (
+        ("1\n2\n60\n", "val.txt: line 3: there is no row 60: the version has 60"),
+        ("1\n1\n", "val.txt: line 2: row 1 is listed twice"),
+        ("18446744073709551617\n", "val.txt: line 1: there is no row 18446744073...: the version has 60"),
+        ("", "val.txt: it lists no rows"),
+        ("{\"fold\":1,\"val\":[3]}\n", "val.txt: fold 0 is missing"),
+        ("text\n", "val.txt: line 1: a row's number is expected, and here is \"t\""),
+    ):
+        path = tmp_path / "val.txt"
+        path.write_text(text)
+        done = data.run("folds", "hate", "--plan", "p", "--rows-file", path, check=False)
+        assert done.returncode == 1 and sentence in done.stderr, done.stderr
+    missing = data.run("folds", "hate", "--plan", "p", "--rows-file", tmp_path / "none", check=False)
+    assert missing.returncode == 1 and "none: No such file" in missing.stderr
+    assert data.json("plans", "hate") == {"plans": []}
 
 
-@pytest.mark.parametrize(
-    "sizes", [{"test_size": 0.2}, {"test_size": 100}, {"train_size": 0.5}, {"train_size": 200, "test_size": 0.3}, {}]
-)
-@pytest.mark.parametrize("seed", [0, 42])
-def test_a_holdout_is_train_test_split_in_its_order(client, data, sizes, seed):
-    plan = {"fold_seed": seed, **sizes}
-    theirs = model_selection.train_test_split(np.arange(N), random_state=seed, **sizes)
-    same(folds_of(client, "none", {"kind": "holdout", **plan}), [theirs])
-    for name, column in (("one", "A"), ("class", "class")):
-        stratified = model_selection.train_test_split(
-            np.arange(N), random_state=seed, stratify=data[column], **sizes
-        )
-        same(folds_of(client, name, {"kind": "stratified-holdout", **plan}), [stratified])
-    if sizes:
-        same(folds_of(client, "one", plan), [theirs])
+def test_files_that_are_too_long_are_refused_before_they_are_read(data, tmp_path):
+    zeros = tmp_path / "zeros"
+    with open(zeros, "wb") as f:
+        f.truncate(1 << 30)
+    done = data.run("folds", "hate", "--plan", "p", "--rows-file", zeros, check=False)
+    assert done.returncode == 1 and "zeros: it has 1073741824 bytes, and at most" in done.stderr
+    with open(zeros, "wb") as f:
+        f.truncate(8 << 20)
+    done = data.run("folds", "hate", "--plan", "p", "--rows-file", zeros, check=False)
+    assert done.returncode == 1 and "zeros: it has 8388608 bytes; the numbers of 60 rows take at most" in done.stderr
+    with open(zeros, "wb") as f:
+        f.truncate(1 << 20)
+    done = data.run("folds", "hate", "--plan", "p", "--rows-file", zeros, check=False)
+    assert done.returncode == 1 and "zeros: line 1: a row's number is expected, and here is byte 0x00" in done.stderr
 
 
-def test_a_holdout_without_shuffling_takes_the_first_rows(client, data):
-    theirs = model_selection.train_test_split(np.arange(N), shuffle=False, test_size=0.3)
-    same(folds_of(client, "one", {"kind": "holdout", "shuffle": False, "test_size": 0.3}), [theirs])
+# ---- by the protocol
 
 
-def test_an_epoch_over_a_holdout_permutes_its_rows_in_its_order(shared_daemon, client, data):
-    train, val = model_selection.train_test_split(np.arange(N), random_state=3, test_size=0.25, train_size=0.5)
-    opened = client.call("stream.open", name="one", plan={"kind": "holdout", "fold_seed": 3, "test_size": 0.25,
-                         "train_size": 0.5}, fold=0, split="val", batch_size=N)
-    batch = client.notice("stream.batch")
-    index = np.frombuffer(batch["data"][-len(val) * 8 :], np.int64)
-    assert opened["rows"] == len(val) and index.tolist() == val.tolist()
+def test_plan_save_answers_with_the_plan_as_resolved(client):
+    assert "plans" in client.hello["features"]
+    wanted = {"kind": "stratified", "folds": 3, "fold_seed": 42, "shuffle": True, "by": ["hate"]}
+    made = client.call("plan.save", name="hate", plan="cv", options={"folds": 3, "by": ["hate"]})
+    assert made == {"name": "hate", "plan": "cv", "options": wanted, "state": "new"}
+    assert client.call("plan.save", name="hate", plan="cv", options=wanted)["state"] == "known"
+    for asked in ({"name": "cv"}, wanted):
+        assert client.call("folds", name="hate", plan=asked)["plan"] == wanted
+    listed = client.call("plan.list", name="hate")["plans"]
+    assert [(p["plan"], p["options"]) for p in listed] == [("cv", wanted)] and listed[0]["created_ms"] > 1.7e12
+    assert client.call("plan.save", name="hate", plan="all")["options"]["kind"] == "multiclass"
+    assert client.call("plan.rm", name="hate", plan="cv") == {"removed": True}
+    assert client.call("plan.rm", name="hate", plan="cv") == {"removed": False}
 
 
-def test_a_column_of_fold_numbers_is_a_predefined_split(client, data):
-    same(folds_of(client, "many", {"column": "fold"}), model_selection.PredefinedSplit(data["fold"]).split())
+def test_what_the_methods_do_not_take_is_refused(client):
+    client.call("plan.save", name="hate", plan="cv", options={"folds": 3})
+    refused(client, "bad_request", "folds", name="hate", plan={"name": "cv", "folds": 3})
+    refused(client, "bad_request", "folds", name="hate", plan={"name": "cv", "shuffle": True})
+    assert client.call("folds", name="hate", plan={"name": "cv", "folds": None})["plan"]["folds"] == 3
+    refused(client, "not_found", "folds", name="hate", plan={"name": "x"})
+    refused(client, "not_found", "stream.open", name="hate", plan={"name": "x"}, fold=0)
+    refused(client, "bad_request", "plan.save", name="hate", plan="b", options={"name": "cv"})
+    refused(client, "bad_request", "plan.save", name="hate", plan="cv", options={"folds": 4})
+    refused(client, "not_found", "plan.save", name="none", plan="b")
+    refused(client, "not_found", "plan.save", name="hate", plan="b", owner=4242)
+    refused(client, "not_found", "plan.list", name="hate", owner=4242)
+    refused(client, "not_found", "plan.rm", name="hate", plan="cv", owner=4242)
+    refused(client, "not_found", "plan.save", name="hate", plan="b", rows=99)
+    refused(client, "bad_request", "plan.save", name="hate", plan="b", rows=upload(client, b"1\n"), options={"folds": 1})
+    for plan in ("", "a b", "é", "x" * 129, "."):
+        refused(client, "bad_request", "plan.save", name="hate", plan=plan)
+    for rows in ("0" * 63, "0" * 65, "g" * 64):
+        refused(client, "bad_request", "folds", name="hate", plan={"rows": rows})
+    refused(client, "bad_request", "folds", name="hate", plan={"kind": "rows"})
+    refused(client, "bad_request", "folds", name="hate", plan={"kind": "plain", "rows": "0" * 64})
+    refused(client, "not_found", "folds", name="hate", plan={"rows": "0" * 64})
+    refused(client, "not_found", "folds", name="hate", plan={"by": ["আ" * 60]})  # cut in the middle of a character
 
 
-@pytest.mark.parametrize(
-    "name, plan, code, said",
-    [
-        ("one", {"kind": "multilabel"}, "bad_plan", "type is: multilabel-indicator. Got 'binary' instead."),
-        ("none", {"kind": "multilabel"}, "bad_plan", "needs labels"),
-        ("many", {"kind": "stratified"}, "bad_plan", "Got 'multilabel-indicator' instead."),
-        ("many", {"by": ["D"]}, "not_found", '"D" is not a label column of many'),
-        ("many", {"by": ["A", "A"]}, "bad_request", "given twice"),
-        ("many", {"kind": "plain", "by": ["A"]}, "bad_request", "takes no label columns"),
-        ("one", {"group": "no such"}, "not_found", '"no such" is not a further column of one'),
-        ("one", {"group": "A"}, "not_found", '"A" is not a further column'),
-        ("one", {"kind": "plain", "group": "author"}, "bad_request", "takes no groups"),
-        ("one", {"kind": "group"}, "bad_request", "needs groups"),
-        ("one", {"kind": "group", "group": "author", "duplicates": 0.8}, "bad_request", "not both"),
-        ("one", {"kind": "group", "duplicates": 0.3}, "bad_request", "from 0.5 to 1"),
-        ("one", {"kind": "group", "duplicates": 0}, "bad_request", "from 0.5 to 1"),
-        ("one", {"group": "holes"}, "bad_plan", "line 19, column holes: there is no value"),
-        ("one", {"column": "author"}, "bad_plan", "is not a fold number"),
-        ("one", {"kind": "predefined"}, "bad_request", "needs the column"),
-        ("one", {"column": "fold", "folds": 4}, "bad_plan", "makes 3 folds, not 4"),
-        ("one", {"kind": "holdout", "folds": 5}, "bad_request", "takes no number of folds"),
-        ("one", {"kind": "holdout", "test_size": 1.5}, "bad_plan", "Got 1.5 instead"),
-        ("one", {"kind": "stratified", "test_size": 0.5}, "bad_request", "takes no test or train size"),
-        ("one", {"kind": "stratified", "rule": "older"}, "bad_request", "takes no rule"),
-        ("one", {"kind": "group", "group": "author", "folds": 9}, "bad_plan", "greater than the number of groups: 8."),
-        ("one", {"folds": 0}, "bad_plan", "n_splits=0"),
-        ("one", {"kind": "sorted"}, "bad_request", 'there is no kind "sorted"'),
-        ("one", {"folds": 5, "colour": 1}, "bad_request", '"plan.colour" is not known'),
-    ],
-)
-def test_what_does_not_go_together_is_refused_with_the_reason(client, name, plan, code, said):
-    with pytest.raises(Refused) as e:
-        client.call("folds", name=name, plan=plan)
-    assert e.value.code == code and said in e.value.message
+def test_row_numbers_come_as_bytes_and_not_as_a_descriptor(client, tmp_path):
+    path = tmp_path / "rows.txt"
+    path.write_text("1\n")
+    attached = refused(client, "bad_file", "plan.save", name="hate", plan="a", rows=client.attach(path))
+    assert "file.begin" in attached.hint
+    handle = upload(client, b"1\n5\n")
+    made = client.call("plan.save", name="hate", plan="mine", rows=handle, options={"kind": "rows"})
+    refused(client, "not_found", "plan.save", name="hate", plan="b", rows=handle)  # it was taken
+    assert val_rows(client, made["options"]) == [1, 5] == val_rows(client, {"name": "mine"})
+    # A resolved plan finds its rows while some plan has them, and another plan may be made of it.
+    copy = client.call("plan.save", name="hate", plan="copy", options=made["options"])
+    assert copy["options"] == made["options"]
+    client.call("plan.rm", name="hate", plan="mine")
+    assert val_rows(client, made["options"]) == [1, 5]
+    refused(client, "bad_plan", "folds", name="hate", plan={**made["options"], "folds": 2})
+    begun = client.call("file.begin", name="rows.txt", bytes=10)["handle"]
+    refused(client, "bad_file", "plan.save", name="hate", plan="c", rows=begun)
 
 
-def test_rows_in_neither_split_are_in_no_count(client, data):
-    answer = client.call("folds", name="one", plan={"kind": "holdout", "test_size": 10, "train_size": 20})
-    (fold,) = answer["folds"]
-    assert fold["train"]["rows"] == 20 and fold["val"]["rows"] == 10
-    assert sum(fold["train"]["counts"][0]) == 20 and sum(fold["val"]["counts"][0]) == 10
+def test_a_stream_stays_on_its_plan_when_that_is_replaced(client):
+    client.call("plan.save", name="hate", plan="cv", options={"folds": 3, "kind": "plain"})
+    opened = client.call("stream.open", name="hate", plan={"name": "cv"}, fold=0, split="val")
+    assert opened["plan"] == {"kind": "plain", "folds": 3, "fold_seed": 42, "shuffle": True}
+    client.call("plan.save", name="hate", plan="cv", options={"folds": 6, "kind": "plain"}, replace=True)
+    again = client.call("stream.open", name="hate", plan=opened["plan"], fold=0, split="val")
+    assert again["rows"] == opened["rows"] == 20
+    assert client.call("stream.open", name="hate", plan={"name": "cv"}, fold=0, split="val")["rows"] == 10
+
+
+def test_a_daemon_killed_after_the_answer_has_the_plan(data):
+    c = Client(data.socket)
+    for i in range(20):
+        c.call("plan.save", name="hate", plan=f"p{i}", options={"folds": 2 + i, "kind": "plain"})
+    c.close()
+    data.process.kill()
+    data.process.wait()
+    data.start()
+    plans = data.json("plans", "hate")["plans"]
+    assert sorted((p["plan"], p["options"]["folds"]) for p in plans) == sorted((f"p{i}", 2 + i) for i in range(20))
+
+
+def test_many_clients_save_at_once(data):
+    commands = [
+        subprocess.Popen(
+            [*map(str, (data.run.__globals__["HSFEED"], "folds", "hate", "--plan", f"p{i % 3}", "--folds", 2 + i % 3)),
+             "--socket", str(data.socket)],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for i in range(12)
+    ]
+    assert [c.wait(timeout=60) for c in commands] == [0] * 12
+    assert [p["options"]["folds"] for p in data.json("plans", "hate")["plans"]] == [2, 3, 4]

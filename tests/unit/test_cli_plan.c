@@ -21,11 +21,14 @@ static int nothing(const struct args *args)
 }
 
 const struct command commands[] = {
-	{.name = "use", .run = nothing, .options = {plan_options}},
+	{.name = "stream", .run = nothing, .options = {plan_options}},
+	{.name = "folds", .run = nothing, .options = {plan_options}},
 	{.name = NULL},
 };
 
 static char said[1024];
+
+static unsigned command; // which is parsed
 
 // Parses and checks words; what was printed is in `said`.
 static int check(struct args *args, const char *const *words)
@@ -37,7 +40,7 @@ static int check(struct args *args, const char *const *words)
 	assert_non_null(memory);
 	memset(said, 0, sizeof(said));
 	stderr = memory;
-	int rc = args_parse(&commands[0], n, (char **)(uintptr_t)words, args);
+	int rc = args_parse(&commands[command], n, (char **)(uintptr_t)words, args);
 	if (rc == 0)
 		rc = plan_check(args);
 	stderr = real;
@@ -110,6 +113,21 @@ static void what_does_not_go_together_is_refused(void **state)
 	assert_usage("needs the column's name", (const char *const[]){"--group", "column:", NULL});
 	assert_usage("as A,B; not \"a,,b\"", (const char *const[]){"--by", "a,,b", NULL});
 	assert_usage("as A,B; not \"a,\"", (const char *const[]){"--by", "a,", NULL});
+	assert_usage("stream: --plan NAME has all the options, and --folds does not go with it; save it first",
+		     (const char *const[]){"--plan", "cv", "--folds", "5", NULL});
+}
+
+static void a_named_plan_takes_options_only_where_it_is_saved(void **state)
+{
+	(void)state;
+	struct args a;
+	assert_int_equal(CHECK(&a, "--plan", "cv"), 0);
+	assert_string_equal(plan_of(&a).name, "cv");
+	assert_null(plan_given(&a));
+	command = 1;
+	assert_int_equal(CHECK(&a, "--plan", "cv", "--no-shuffle"), 0);
+	command = 0;
+	assert_string_equal(plan_given(&a), "no-shuffle");
 }
 
 static const char *told(const struct hs_wbuf *w)
@@ -164,6 +182,11 @@ static void a_plan_is_told_with_every_key(void **state)
 	hs_w_cstr(&w, "f");
 	assert_string_equal(told(&w), "1 fold, holdout, not shuffled, folds of column f, 0.2 of the rows tested, "
 				      "1,200 rows trained");
+	hs_w_reset(&w);
+	begin(&w, 5, "rows", 2, true);
+	hs_w_cstr(&w, "rows");
+	hs_w_cstr(&w, "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");
+	assert_string_equal(told(&w), "2 folds, rows 0123456789ab");
 	hs_w_fini(&w);
 }
 
@@ -174,6 +197,7 @@ int main(void)
 		cmocka_unit_test(label_columns_are_cut_at_commas),
 		cmocka_unit_test(a_group_is_a_column_or_duplicates),
 		cmocka_unit_test(what_does_not_go_together_is_refused),
+		cmocka_unit_test(a_named_plan_takes_options_only_where_it_is_saved),
 		cmocka_unit_test(a_plan_is_told_with_every_key),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
