@@ -83,7 +83,8 @@ def test_a_plan_is_changed_only_with_replace_and_what_differs_is_told(data):
     assert data.json("folds", "hate", "--plan", "cv")["plan"]["folds"] == 3
     done = data.run("folds", "hate", "--plan", "cv", "--folds", 4, "--by", "spam", "--replace")
     assert "plan cv of hate: replaced: 4 folds" in done.stderr
-    by = data.run("folds", "hate", "--plan", "cv", "--folds", 4, "--by", "spam,hate", "--kind", "multiclass", check=False)
+    options = ("--folds", 4, "--by", "spam,hate", "--kind", "multiclass")
+    by = data.run("folds", "hate", "--plan", "cv", *options, check=False)
     assert "kind stratified there and multiclass here, by spam there and spam+hate here" in by.stderr
 
 
@@ -220,7 +221,8 @@ def test_what_the_methods_do_not_take_is_refused(client):
     refused(client, "not_found", "plan.list", name="hate", owner=4242)
     refused(client, "not_found", "plan.rm", name="hate", plan="cv", owner=4242)
     refused(client, "not_found", "plan.save", name="hate", plan="b", rows=99)
-    refused(client, "bad_request", "plan.save", name="hate", plan="b", rows=upload(client, b"1\n"), options={"folds": 1})
+    rows = upload(client, b"1\n")
+    refused(client, "bad_request", "plan.save", name="hate", plan="b", rows=rows, options={"folds": 1})
     for plan in ("", "a b", "é", "x" * 129, "."):
         refused(client, "bad_request", "plan.save", name="hate", plan=plan)
     for rows in ("0" * 63, "0" * 65, "g" * 64):
