@@ -83,7 +83,7 @@ class Client:
     def open(self, options: Mapping[str, Any], /) -> Stream[Any]:
         """hsfeed_stream_open. options: the fields of hsfeed_stream_options by name; None is left out.
 
-        plan: dict(kind, folds, fold_seed, shuffle). roles: list of dicts (role, max_length, encoding).
+        plan: dict, PLAN of PROTOCOL.md. roles: list of dicts (role, max_length, encoding).
         dtype: "int64" or "int32". padding: str or int. transport: "ring", "inline".
         """
 

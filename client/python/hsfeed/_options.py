@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from . import _torch
+from ._plans import folds_of
 from .errors import BadArgument, StateMismatch, UnknownOption, did_you_mean
 
 SPLITS = ("train", "val", "all")
@@ -62,7 +63,8 @@ HINTS = {
     "device": "loader.to(device)",
 }
 
-FOLD_HINTS = {"n_splits": "k=5", "folds": "k=5", "random_state": "seed=42", "fold_seed": "seed=42"}
+FOLD_HINTS = {"n_splits": "k=5", "folds": "k=5", "random_state": "seed=42", "fold_seed": "seed=42",
+              "duplicates": "group='duplicates'", "name": "plan='NAME'"}  # fmt: skip
 SOURCE_HINTS = {
     "text": "text_column='NAME', or texts=[...] for texts in memory",
     "sep": "delimiter=','",
@@ -142,10 +144,11 @@ def _number(name: str, value: Any, least: int) -> int:
 
 
 def _fold(value: Any, plan: Mapping[str, Any] | None) -> int:
-    fold, folds = _number("fold", value, 0), (plan or {}).get("folds", 0)
+    fold, folds = _number("fold", value, 0), folds_of(plan)
     if fold >= folds > 0:
         raise BadArgument(
-            f"there is no fold {fold}: the plan has {folds} folds, from 0 to {folds - 1}",
+            f"there is no fold {fold}: the plan has {folds} fold{'' if folds == 1 else 's'}, "
+            f"from 0 to {folds - 1}",
             "plan={'folds': k} makes k folds",
         )
     return fold

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ._plans import plan_words
+
 log = logging.getLogger("hsfeed")
 
 _REASONS = {
@@ -155,16 +157,9 @@ def _moved_line(role: Mapping[str, Any]) -> str:
 # ---- loaders
 
 
-def plan_words(plan: Mapping[str, Any] | None) -> str:
-    if not plan:
-        return ""
-    seed = f"fold seed {plan.get('fold_seed')}" if plan.get("shuffle") else "not shuffled"
-    return f" ({plan['kind']}, {plan['folds']} folds, {seed})"
-
-
 def loader_line(info: Mapping[str, Any], rank_from: str, extras: list[str]) -> str:
     """One line with everything that was chosen, also by default."""
-    fold = "" if info["plan"] is None else f" of fold {info['fold']}{plan_words(info['plan'])}"
+    fold = "" if info["plan"] is None else f" of fold {info['fold']} ({plan_words(info['plan'])})"
     order = info["order"] + (f" seed {info['seed']} + epoch" if info["order"] == "shuffle" else "")
     lengths = ", ".join(f"{e['role']} {e['max_length']}" for e in info["encodings"])
     last = ", a short last one dropped" if info["drop_last"] else ""

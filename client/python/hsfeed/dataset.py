@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from . import _torch
+from . import _plans, _torch
 from ._options import FOLD_HINTS, refuse_unknown
+from ._plans import Plan
+from ._plans import check_plan as check_plan
 from .errors import BadArgument, BadLabel, NotFound
 
 if TYPE_CHECKING:
@@ -181,46 +183,77 @@ class Dataset:
     # ---- folds
 
     def folds(
-        self, k: int = 5, kind: str | None = None, seed: int = 42, shuffle: bool = True, **unknown: Any
+        self,
+        k: int | None = None,
+        kind: str | None = None,
+        seed: int = 42,
+        shuffle: bool = True,
+        *,
+        by: str | Sequence[str] | None = None,
+        group: str | None = None,
+        similarity: float | None = None,
+        rule: str | None = None,
+        column: str | None = None,
+        test_size: int | float | None = None,
+        train_size: int | float | None = None,
+        plan: Plan | None = None,
+        **unknown: Any,
     ) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-        """The k folds as scikit-learn deals them: a list of (train, val), ascending row numbers, int64.
+        """The folds as scikit-learn deals them: a list of (train, val), ascending row numbers, int64.
 
-        kind: "stratified", "multiclass", "plain"; None: stratified for one label column, multiclass for
-        several, plain for none. seed is the folds' own and has no part in the order of training. BadPlan:
-        scikit-learn refuses too.
+        k       how many; default 5
+        kind    "plain", "stratified", "multiclass", "multilabel", "group", "stratified-group", "holdout",
+                "stratified-holdout", "predefined"; None: what the options below ask for, else stratified for
+                one label column, multiclass for several, plain for none
+        seed    the folds' own: it has no part in the order of training
+        by      label columns that the split goes by; default all
+        group   a source column: rows with equal cells stay together; or "duplicates": rows whose texts are
+                the same or nearly so do, from `similarity` on (0.5 to 1, default 0.8). "column:duplicates"
+                is a column of that name
+        rule    "current" or "older": groups as today's scikit-learn deals them, or as it did before 1.8
+        column  "predefined": the source column of the folds' numbers
+        test_size, train_size   hold-outs: rows (int) or a share (float). One fold; rows in
+                train_test_split's order
+        plan    instead of all these: the name of a saved plan, or a dict as the loader's
+
+        BadPlan: scikit-learn refuses too.
         """
-        refuse_unknown("folds", unknown, ("k", "kind", "seed", "shuffle"), FOLD_HINTS)
-        plan = check_plan({"folds": k, "kind": kind, "fold_seed": seed, "shuffle": shuffle})
-        table = self.database.call("folds", {"name": self.ref, "plan": plan})
-        return [self._fold(plan, f["fold"]) for f in table["folds"]]
+        own = _named(locals())
+        refuse_unknown("folds", unknown, (*_plans.OPTIONS, "plan"), FOLD_HINTS)
+        table = self.fold_table(_plans.from_options(own, plan))
+        return [self._fold(table["plan"], fold) for fold in table["folds"]]
 
-    def fold_table(self, plan: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def fold_table(self, plan: Plan | None = None) -> dict[str, Any]:
         """The fold table: {plan, rows, labels, warnings, folds: [{fold, train: {rows, counts}, val:
         {...}}]}.
         """
         return self.database.call("folds", {"name": self.ref, "plan": check_plan(plan)})
 
     def _fold(
-        self, plan: Mapping[str, Any], fold: int
+        self, plan: Mapping[str, Any], fold: Mapping[str, Any]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        val = self.split_rows("val", fold, plan)
+        val = self.split_rows("val", fold["fold"], plan)
+        if plan["kind"] in _plans.HOLDOUTS:  # neither all rows nor ascending
+            return self.split_rows("train", fold["fold"], plan), val
         is_train = np.ones(self.rows, dtype=bool)
         is_train[val] = False
         return np.flatnonzero(is_train).astype(np.int64), val
 
     def split_rows(
-        self, split: str, fold: int | None = None, plan: Mapping[str, Any] | None = None
+        self, split: str, fold: int | None = None, plan: Plan | None = None
     ) -> npt.NDArray[np.int64]:
-        """The ascending row numbers of one split, int64: "train" or "val" of a fold, or "all"."""
+        """The ascending row numbers of one split, int64: "train" or "val" of a fold, or "all". Those of a hold-out are
+        in train_test_split's order.
+        """
         if split == "all":
             return np.arange(self.rows, dtype=np.int64)
         pieces: list[npt.NDArray[np.int64]] = []
-        plan = check_plan(plan)
+        asked_plan = check_plan(plan)
         start: int | None = 0
         while start is not None:
             asked = {
                 "name": self.ref,
-                "plan": plan,
+                "plan": asked_plan,
                 "fold": fold,
                 "split": split,
                 "start": start,
@@ -231,7 +264,82 @@ class Dataset:
             start = page.get("next")
         return np.concatenate(pieces)
 
-    def pos_weight(self, fold: int, *, plan: Mapping[str, Any] | None = None, pooled: bool = False) -> Any:
+    # ---- saved plans
+
+    def save_plan(
+        self,
+        name: str,
+        k: int | None = None,
+        kind: str | None = None,
+        seed: int = 42,
+        shuffle: bool = True,
+        *,
+        by: str | Sequence[str] | None = None,
+        group: str | None = None,
+        similarity: float | None = None,
+        rule: str | None = None,
+        column: str | None = None,
+        test_size: int | float | None = None,
+        train_size: int | float | None = None,
+        plan: Mapping[str, Any] | None = None,
+        rows: Any = None,
+        replace: bool = False,
+        **unknown: Any,
+    ) -> dict[str, Any]:
+        """Saves a split plan under a name, so that plan="NAME" stands for all of it, wherever a plan is
+        taken.
+
+        The options are those of folds(), or `plan`, a dict. rows instead of them: the row numbers that are
+        validated (all others train), as a path (one number to a line, or lines as `hsfeed folds --indices`
+        prints them), integers [n], a mask [rows], or a list of such, one for each fold. Returns {name, plan,
+        options: as resolved, state: "new" | "known" | "replaced"}.
+
+        A plan belongs to the dataset's name, and stays when that moves to another version; row numbers are of
+        this version, and of no use for others. BadRequest: another plan has the name, and replace is not
+        True; it says what differs. BadPlan: it cannot be made, or the row numbers are wrong.
+        """
+        own = _named(locals())
+        refuse_unknown("save_plan", unknown, (*_plans.OPTIONS, "plan", "rows", "replace"), FOLD_HINTS)
+        options = check_plan(_plans.from_options(own, plan))
+        asked: dict[str, Any] = {"name": self.ref, "plan": name, "replace": bool(replace)}
+        if rows is None:
+            return self.database.call("plan.save", {**asked, "options": options})
+        if options not in ({}, {"fold_seed": 42, "shuffle": True}):
+            raise BadArgument("rows= says where each row goes: a plan of row numbers takes no other options")
+        file_name, data = _plans.rows_as_file(rows, self.rows)
+        return self.database.call("plan.save", {**asked, "rows": self._upload(file_name, data)})
+
+    def _upload(self, name: str, data: bytes) -> int:
+        begun = self.database.call("file.begin", {"name": name, "bytes": len(data)})
+        for at in range(0, len(data), _plans.CHUNK_BYTES):
+            chunk = data[at : at + _plans.CHUNK_BYTES]
+            self.database.call("file.chunk", {"handle": begun["handle"], "data": chunk})
+        return int(begun["handle"])
+
+    def plans(self) -> list[dict[str, Any]]:
+        """The saved plans of this dataset's name: [{plan, options, created_ms}], by name."""
+        return list(self.database.call("plan.list", {"name": self.ref})["plans"])
+
+    def plan(self, name: str) -> dict[str, Any]:
+        """The options of a saved plan, as resolved: a dict that is taken wherever a plan is. NotFound names
+        those that there are.
+        """
+        saved = {entry["plan"]: entry["options"] for entry in self.plans()}
+        if name not in saved:
+            known = ", ".join(saved)
+            raise NotFound(
+                f"dataset {self.name!r} has no plan {name!r}" + (f"; it has {known}" if known else ""),
+                f"ds.save_plan({name!r}, ...) makes one",
+            )
+        return dict(saved[name])
+
+    def remove_plan(self, name: str) -> bool:
+        """Removes a saved plan; whether it was there. Loaders and states keep its options; those of row
+        numbers need some saved plan that has them.
+        """
+        return bool(self.database.call("plan.rm", {"name": self.ref, "plan": name})["removed"])
+
+    def pos_weight(self, fold: int, *, plan: Plan | None = None, pooled: bool = False) -> Any:
         """Negatives over positives per label column, of the fold's training rows: for
         BCEWithLogitsLoss(pos_weight=...).
 
@@ -279,7 +387,7 @@ class Dataset:
         split: str = "train",
         fold: int | None = None,
         *,
-        plan: Mapping[str, Any] | None = None,
+        plan: Plan | None = None,
         order: str | None = None,
         seed: int = 42,
         batch_size: int = 32,
@@ -310,7 +418,7 @@ class Dataset:
         self,
         fold: int,
         *,
-        plan: Mapping[str, Any] | None = None,
+        plan: Plan | None = None,
         order: str | None = None,
         seed: int = 42,
         batch_size: int = 32,
@@ -334,6 +442,8 @@ class Dataset:
         else.
         """
         options = _named(locals())
+        if isinstance(plan, str):  # looked up once, for both
+            options["plan"] = self.plan(plan)
         return self.loader("train", **options), self.loader("val", **options)
 
 
@@ -341,24 +451,6 @@ def _named(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """A method's own arguments, from its locals: options to hand on."""
     given = {name: value for name, value in arguments.items() if name not in ("self", "unknown", "Loader")}
     return {**given, **arguments["unknown"]}
-
-
-def check_plan(plan: Mapping[str, Any] | None) -> dict[str, Any]:
-    """A split plan as the protocol has it, with its defaults; kind is left to the daemon unless it is
-    given.
-    """
-    given = {"folds": 5, "fold_seed": 42, "shuffle": True, **(plan or {})}
-    unknown = set(given) - {"folds", "fold_seed", "shuffle", "kind"}
-    if unknown:
-        raise BadArgument(
-            f"a plan has no {sorted(unknown)[0]!r}", "it has kind, folds, fold_seed and shuffle"
-        )
-    for key in ("folds", "fold_seed"):
-        if isinstance(given[key], bool) or not isinstance(given[key], (int, np.integer)) or given[key] < 0:
-            raise BadArgument(f"{key} of a plan is a number from 0 on, not {given[key]!r}")
-        given[key] = int(given[key])
-    given["shuffle"] = bool(given["shuffle"])
-    return {key: value for key, value in given.items() if value is not None}
 
 
 def _with_roles_first(info: Mapping[str, Any], first: Sequence[str]) -> dict[str, Any]:

@@ -24,8 +24,9 @@ import numpy.typing as npt
 from . import _hsfeed, _options, _report, _torch
 from ._link import AWAY, PATIENCE_S, STEP_MS, Link
 from ._pin import Pinned
+from ._plans import Plan, check_plan
 from ._torch import Batch
-from .dataset import Dataset, check_plan
+from .dataset import Dataset
 from .errors import BadArgument, BadPlan, BadRequest, Error, PassEnded, Timeout
 
 if TYPE_CHECKING:
@@ -72,7 +73,9 @@ class Loader:
     over, the first ones of the next.
 
     split, fold   "train" or "val" of a fold (from 0), or "all"
-    plan          how rows are dealt into folds: dict(kind=None, folds=5, fold_seed=42, shuffle=True)
+    plan          how rows are dealt into folds: the name of a saved plan (its options are looked up when the
+                  loader is made), or a dict: kind, folds (5), fold_seed (42), shuffle (True), by, group,
+                  duplicates (a similarity), rule, column, test_size, train_size; see Dataset.folds
     order         "shuffle" (train's default) or "sequential" (val's and all's)
     seed          of the order, and of nothing else
     batch_size, drop_last
@@ -117,7 +120,7 @@ class Loader:
         split: str = "train",
         fold: int | None = None,
         *,
-        plan: Mapping[str, Any] | None = None,
+        plan: Plan | None = None,
         order: str | None = None,
         seed: int = 42,
         batch_size: int = 32,
@@ -139,6 +142,8 @@ class Loader:
     ) -> None:
         _options.refuse_unknown("a loader", unknown, Loader.__init__.__annotations__, _options.HINTS)
         _torch.require("a loader")
+        if isinstance(plan, str) and split != "all":
+            plan = dataset.plan(plan)  # a plan that is replaced later is another one
         self._options = _options.check(
             dataset.roles, split=split, fold=fold, plan=check_plan(plan), order=order, seed=seed,
             batch_size=batch_size, drop_last=bool(drop_last), max_length=max_length, padding=padding,

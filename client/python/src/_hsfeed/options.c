@@ -19,6 +19,8 @@ enum kind {
 	MAP,     // one such struct
 	BYTES,
 	NOT_FLAG, // int, 1 for False
+	F64,
+	SIZE, // a share as double, or rows as uint64_t: `second` is where these go
 };
 
 struct field {
@@ -36,9 +38,9 @@ struct table {
 	const struct field *fields;
 };
 
-#define AT(member)       offsetof(struct STRUCT, member)
-#define SECOND(member)   (offsetof(struct STRUCT, member) + 1)
-#define COUNT(fields)    (sizeof(fields) / sizeof((fields)[0]))
+#define AT(member)     offsetof(struct STRUCT, member)
+#define SECOND(member) (offsetof(struct STRUCT, member) + 1)
+#define COUNT(fields)  (sizeof(fields) / sizeof((fields)[0]))
 
 #define STRUCT hsfeed_tokenizer
 static const struct field tokenizer_fields[] = {
@@ -79,6 +81,15 @@ static const struct field plan_fields[] = {
 	{"folds", UINT32, AT(folds), 0, NULL},
 	{"fold_seed", UINT32, AT(fold_seed), SECOND(has_fold_seed), NULL},
 	{"shuffle", NOT_FLAG, AT(no_shuffle), 0, NULL},
+	{"by", TEXTS, AT(by), SECOND(nby), NULL},
+	{"group", TEXT, AT(group), 0, NULL},
+	{"duplicates", F64, AT(duplicates), 0, NULL},
+	{"rule", TEXT, AT(rule), 0, NULL},
+	{"column", TEXT, AT(column), 0, NULL},
+	{"test_size", SIZE, AT(test_share), SECOND(test_rows), NULL},
+	{"train_size", SIZE, AT(train_share), SECOND(train_rows), NULL},
+	{"rows", TEXT, AT(rows), 0, NULL},
+	{"name", TEXT, AT(name), 0, NULL},
 };
 static const struct table plan = {"plan", sizeof(struct STRUCT), COUNT(plan_fields), plan_fields};
 #undef STRUCT
@@ -270,6 +281,22 @@ static void fill_number(PyObject *value, const struct field *f, char *base)
 		*(int *)(void *)(base + f->second - 1) = 1;
 }
 
+static void fill_share(PyObject *value, const struct field *f, char *base)
+{
+	double share = PyFloat_AsDouble(value);
+	if (!PyErr_Occurred())
+		*(double *)(void *)(base + f->offset) = share;
+}
+
+// By the type, as train_test_split tells them apart.
+static void fill_size(PyObject *value, const struct field *f, char *base)
+{
+	if (PyFloat_Check(value))
+		fill_share(value, f, base);
+	else
+		*(uint64_t *)(void *)(base + f->second - 1) = number_of(value, f->key, INT64_MAX);
+}
+
 static void fill_truth(PyObject *value, const struct field *f, char *base)
 {
 	int truth = PyObject_IsTrue(value);
@@ -299,6 +326,12 @@ static int fill_field(PyObject *value, const struct field *f, char *base, struct
 	case NOT_FLAG:
 	case CHOICE:
 		fill_truth(value, f, base);
+		break;
+	case F64:
+		fill_share(value, f, base);
+		break;
+	case SIZE:
+		fill_size(value, f, base);
 		break;
 	case DTYPE:
 		*(enum hsfeed_dtype *)to = dtype_of(value, options);
