@@ -286,8 +286,8 @@ HSFEED_API int hsfeed_versions(hsfeed_client *client, const char *name, hsfeed_v
 HSFEED_API int hsfeed_show(hsfeed_client *client, const char *name, hsfeed_value **ret_value,
 			   struct hsfeed_error *reterr);
 
-// hsfeed_rm removes one version (`name@prefix`) or a whole dataset -> {removed, pending, bytes}. Files that a stream
-// has open are deleted when the last one closes. HSFEED_EDENIED: it is another user's.
+// hsfeed_rm removes one version (`name@prefix`) or a whole dataset -> {removed, pending, bytes, plans}. Files that a
+// stream has open are deleted when the last one closes. HSFEED_EDENIED: it is another user's.
 HSFEED_API int hsfeed_rm(hsfeed_client *client, const char *name, hsfeed_value **ret_value,
 			 struct hsfeed_error *reterr);
 

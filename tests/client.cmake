@@ -11,6 +11,7 @@ hs_test(test_client_ahead unit/test_client_ahead.c fake_stream)
 hs_test(test_client_ring_lies unit/test_client_ring_lies.c fake_stream)
 hs_test(test_client_reopen unit/test_client_reopen.c fake_stream)
 hs_test(test_client_value unit/test_client_value.c fake_daemon)
+hs_test(test_client_plans unit/test_client_plans.c fake_daemon)
 hs_test(test_client_fault unit/test_client_fault.c fake_stream)
 target_link_options(test_client_fault PRIVATE -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc
                     -Wl,--wrap=strdup)

@@ -85,6 +85,8 @@ static void rm_report(const hsfeed_value *answer)
 	for (size_t i = 0; i < hsfeed_value_len(removed); i++)
 		printf(" %s", fmt_id(hsfeed_value_str(hsfeed_value_at(removed, i), NULL, "?")));
 	putchar('\n');
+	if (get_uint(answer, "plans"))
+		printf("and the dataset's saved plans: %s\n", fmt_count(get_uint(answer, "plans")));
 	if (get_uint(answer, "pending"))
 		printf("%s files are still open in streams and go when the last one closes\n",
 		       fmt_count(get_uint(answer, "pending")));

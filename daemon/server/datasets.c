@@ -219,7 +219,9 @@ int hs_req_rm_run(struct hs_request *req)
 	int rc = hs_store_remove(req->server->store, req->uid, p->name, &removed, &req->err);
 	if (rc < 0)
 		return rc;
-	hs_w_map(&req->result, 3);
+	hs_w_map(&req->result, 4);
+	hs_w_cstr(&req->result, "plans");
+	hs_w_uint(&req->result, removed.nplans);
 	hs_w_cstr(&req->result, "removed");
 	hs_w_array(&req->result, (uint32_t)removed.nversions);
 	for (size_t i = 0; i < removed.nversions; i++) {

@@ -153,11 +153,12 @@ static void delete_plans(const struct hs_catalog *c, const struct hs_cat_version
 		hs_cat_delete_plan(ops, c->plans[i]);
 }
 
-static void drop_plans(struct hs_catalog *c, const struct hs_cat_version *of)
+static size_t drop_plans(struct hs_catalog *c, const struct hs_cat_version *of)
 {
 	size_t first, n;
 	hs_catalog_plans(c, of->owner, of->name, &first, &n);
 	hs_catalog_drop_plans(c, first, n);
+	return n;
 }
 
 static void list_ops(const struct removal *r, struct hs_cat_ops *ops)
@@ -198,7 +199,7 @@ static void apply_removal(struct removal *r, struct hs_removed *ret)
 	if (r->next)
 		r->next->current = true;
 	else
-		drop_plans(&r->store->catalog, r->going[0]);
+		ret->nplans = drop_plans(&r->store->catalog, r->going[0]);
 	for (size_t i = 0; i < r->n; i++)
 		hs_catalog_drop_version(&r->store->catalog, r->going[i]);
 	pthread_mutex_unlock(&r->store->lock);

@@ -156,7 +156,7 @@ int hs_store_publish(struct hs_store *store, const struct hs_publish *what, stru
 
 struct hs_removed {
 	struct hs_id *versions;
-	size_t nversions;
+	size_t nversions, nplans; // saved plans that went with the last version
 	unsigned pending;
 	uint64_t bytes;
 }; // versions: heap

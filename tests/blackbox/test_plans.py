@@ -124,7 +124,8 @@ def test_plans_outlive_restarts_and_moves_of_the_name(data, demo, tmp_path):
     old = data.json("versions", "hate")["versions"][0]["version"]
     assert old != table["version"]
     assert data.json("folds", f"hate@{old[:8]}", "--plan", "cv")["version"] == old
-    data.run("rm", "hate")
+    assert "saved plans" not in data.run("rm", f"hate@{old[:8]}").stdout
+    assert data.run("rm", "hate").stdout.endswith("\nand the dataset's saved plans: 1\n")
     ingest(data, demo, tmp_path / "a.csv")
     assert data.json("plans", "hate") == {"plans": []}
 
@@ -269,6 +270,7 @@ def test_a_daemon_killed_after_the_answer_has_the_plan(data):
     c.close()
     data.process.kill()
     data.process.wait()
+    data.socket.unlink()  # or it would be taken for the next daemon's
     data.start()
     plans = data.json("plans", "hate")["plans"]
     assert sorted((p["plan"], p["options"]["folds"]) for p in plans) == sorted((f"p{i}", 2 + i) for i in range(20))

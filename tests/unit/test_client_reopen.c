@@ -45,7 +45,13 @@ static void put_numbers(struct hs_wbuf *w)
 
 static void put_plan(struct hs_wbuf *w)
 {
-	hs_w_map(w, 4);
+	hs_w_map(w, 6);
+	hs_w_cstr(w, "by");
+	hs_w_array(w, 2);
+	hs_w_cstr(w, "a");
+	hs_w_cstr(w, "b");
+	hs_w_cstr(w, "duplicates");
+	hs_w_f64(w, 0.85);
 	hs_w_cstr(w, "kind");
 	hs_w_cstr(w, "plain");
 	hs_w_cstr(w, "folds");
@@ -109,7 +115,14 @@ static void expect_plan(struct hs_rbuf params)
 	struct hs_rbuf plan;
 	uint64_t folds, seed;
 	bool shuffle;
-	fake_check(hs_r_find(params, "plan", &plan) && map_has(plan, 4, "kind", "plain"));
+	double similarity;
+	struct hs_rbuf by;
+	struct hs_wire_value v;
+	fake_check(hs_r_find(params, "plan", &plan) && map_has(plan, 6, "kind", "plain"));
+	fake_check(hs_r_get_f64(plan, "duplicates", &similarity) && similarity == 0.85);
+	fake_check(hs_r_find(plan, "by", &by) && hs_r_next(&by, &v) && v.type == HS_WIRE_ARRAY && v.as.count == 2);
+	fake_check(hs_r_next(&by, &v) && v.as.str.len == 1 && *v.as.str.ptr == 'a');
+	fake_check(hs_r_next(&by, &v) && v.as.str.len == 1 && *v.as.str.ptr == 'b');
 	fake_check(hs_r_get_uint(plan, "folds", &folds) && folds == 3);
 	fake_check(hs_r_get_uint(plan, "fold_seed", &seed) && seed == 0);
 	fake_check(hs_r_get_bool(plan, "shuffle", &shuffle) && !shuffle);
