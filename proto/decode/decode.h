@@ -47,6 +47,7 @@ enum hs_type {
 	HS_T_ENUM,          // int: index into names; `def` (HS_UNSET: -1) when left out
 	HS_T_UINT_OR_ENUM,  // struct hs_uint_or_enum
 	HS_T_STRS,          // struct hs_strs: array of str, at most `max`, none empty
+	HS_T_UINTS,         // struct hs_uints: array of uint, each min..max
 	HS_T_PAIRS,         // struct hs_pairs: array of [uint, uint], at most `max`
 	HS_T_NAMED_UINTS,   // struct hs_named: map of str to uint, at most `max` pairs
 	HS_T_NAMED_STRS,    // struct hs_named: map of str to str, at most `max` pairs
@@ -64,6 +65,10 @@ struct hs_bytes {
 struct hs_strs {
 	size_t n;
 	const char **items;
+};
+struct hs_uints {
+	size_t n;
+	uint64_t *items; // NULL: left out
 };
 struct hs_pairs {
 	size_t n;

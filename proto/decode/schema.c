@@ -220,6 +220,24 @@ static int read_strs(struct walk *w, const struct hs_field *f, const msgpack_obj
 	return 0;
 }
 
+static int read_uints(struct walk *w, const struct hs_field *f, const msgpack_object *v, void *member)
+{
+	struct hs_uints *u = member;
+	struct hs_field any_length = *f;
+	any_length.max = HS_WIRE_MAX_ITEMS;
+	void *items;
+	int rc = open_array(w, &any_length, v, sizeof(*u->items), &items);
+	if (rc < 0)
+		return rc;
+	u->items = items;
+	for (u->n = 0; u->n < v->via.array.size; u->n++) {
+		rc = read_uint(w, f, &v->via.array.ptr[u->n], &u->items[u->n]);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
 static int read_pairs(struct walk *w, const struct hs_field *f, const msgpack_object *v, void *member)
 {
 	struct hs_pairs *p = member;
@@ -329,6 +347,7 @@ static const reader readers[] = {
 	[HS_T_ENUM] = read_enum,
 	[HS_T_UINT_OR_ENUM] = read_uint_or_enum,
 	[HS_T_STRS] = read_strs,
+	[HS_T_UINTS] = read_uints,
 	[HS_T_PAIRS] = read_pairs,
 	[HS_T_NAMED_UINTS] = read_named_uints,
 	[HS_T_NAMED_STRS] = read_named_strs,

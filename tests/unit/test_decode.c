@@ -24,6 +24,7 @@ struct outer {
 	struct hs_uint_or_enum either;
 	struct hs_strs list;
 	struct hs_pairs pairs;
+	struct hs_uints lengths;
 	struct hs_named uints, strs;
 	struct hs_uint_or_named per;
 	struct inner inner;
@@ -48,6 +49,7 @@ static const struct hs_field outer_fields[] = {
 	{.key = "word", .type = HS_T_ENUM, AT(word), .names = words, .def = HS_UNSET},
 	{.key = "either", .type = HS_T_UINT_OR_ENUM, AT(either), .names = words, .min = 1, .max = 8},
 	{.key = "list", .type = HS_T_STRS, AT(list), .max = 2},
+	{.key = "lengths", .type = HS_T_UINTS, AT(lengths), .min = 2, .max = 512},
 	{.key = "pairs", .type = HS_T_PAIRS, AT(pairs), .max = 2},
 	{.key = "uints", .type = HS_T_NAMED_UINTS, AT(uints), .max = 2},
 	{.key = "strs", .type = HS_T_NAMED_STRS, AT(strs), .max = 2},
@@ -122,6 +124,20 @@ static void floats_are_read_and_whole_numbers_where_either_may_stand(void **stat
 	assert_true(f->out.real == 0.5 && f->out.size.given == HS_NUMBER_F64 && f->out.size.f == 0.25);
 	assert_int_equal(REQUEST(f, "\x82\xa4real\xff\xa4size\x09"), 0);
 	assert_true(f->out.real == -1 && f->out.size.given == HS_NUMBER_UINT && f->out.size.u == 9);
+}
+
+static void an_array_of_whole_numbers_is_bounded_and_known_from_none(void **state)
+{
+	struct fixture *f = *state;
+	assert_int_equal(REQUEST(f, "\x80"), 0);
+	assert_null(f->out.lengths.items);
+	assert_int_equal(REQUEST(f, "\x81\xa7lengths\x90"), 0);
+	assert_non_null(f->out.lengths.items);
+	assert_int_equal(f->out.lengths.n, 0);
+	assert_int_equal(REQUEST(f, "\x81\xa7lengths\x93\x02\x40\xcd\x02\x00"), 0);
+	assert_int_equal(f->out.lengths.n, 3);
+	assert_int_equal(f->out.lengths.items[0], 2);
+	assert_int_equal(f->out.lengths.items[2], 512);
 }
 
 static void every_type_is_read_into_its_member(void **state)
@@ -208,6 +224,11 @@ static void a_value_of_the_wrong_type_or_range_is_refused(void **state)
 		MAP("\x81\xa4"
 		    "data\xc4\x05"
 		    "aaaaa"),
+		MAP("\x81\xa7lengths\x01"),
+		MAP("\x81\xa7lengths\x91\x01"),
+		MAP("\x81\xa7lengths\x92\x02\xcd\x02\x01"),
+		MAP("\x81\xa7lengths\x91\xff"),
+		MAP("\x81\xa7lengths\x91\xa1x"),
 		MAP("\x81\xa4word\xa5three"),
 		MAP("\x81\xa4word\xa2on"),
 		MAP("\x81\xa6"
@@ -339,6 +360,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		TEST(what_is_left_out_or_nil_has_its_default),
 		TEST(floats_are_read_and_whole_numbers_where_either_may_stand),
+		TEST(an_array_of_whole_numbers_is_bounded_and_known_from_none),
 		TEST(every_type_is_read_into_its_member),
 		TEST(an_unknown_key_is_named_in_a_request_and_ignored_in_a_notice),
 		TEST(a_fault_names_the_whole_path_of_its_key),
