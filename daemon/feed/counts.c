@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "feed/internal.h"
+#include "feed/statistics.h"
 #include "wire/wire.h"
 
 // Number of values that a LABEL map of the header lists.
@@ -73,4 +74,22 @@ void hs_feed_label_table(const struct hs_feed_source *source, const struct hs_pl
 		for (size_t i = 0; i < layout.total; i++)
 			ret_counts[nfolds * layout.total + i] += ret_counts[fold * layout.total + i];
 	}
+}
+
+void hs_feed_label_counts(const struct hs_feed_source *source, const struct hs_plan *plan, uint32_t fold, bool val,
+			  uint64_t *ret_counts, uint64_t *ret_rows)
+{
+	const struct hs_version *v = hs_feed_source_version(source);
+	struct hs_label_layout layout;
+	uint64_t nrows = 0;
+	hs_feed_label_layout(source, &layout);
+	memset(ret_counts, 0, layout.total * sizeof(*ret_counts));
+	for (size_t row = 0; row < v->nrows; row++) {
+		if (!hs_plan_has(plan, row, fold, val))
+			continue;
+		nrows++;
+		if (v->label_type != HS_LABELS_NONE)
+			count_row(v, &layout, row, ret_counts);
+	}
+	*ret_rows = nrows;
 }

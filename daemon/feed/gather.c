@@ -111,7 +111,7 @@ static struct piece take_piece(const struct hs_encoding *e, uint32_t row, size_t
 }
 
 // The width of this batch for one role: the widest row, specials and truncation counted, or max_length.
-static uint32_t batch_length(const struct gather *g, size_t role)
+uint32_t hs_feed_batch_length(const struct gather *g, size_t role)
 {
 	const struct hs_stream_spec *spec = g->spec;
 	if (spec->padding == HS_PAD_MAX_LENGTH)
@@ -119,10 +119,10 @@ static uint32_t batch_length(const struct gather *g, size_t role)
 	const struct hs_encoding *e = hs_feed_source_encoding(g->source, role);
 	size_t budget = spec->max_length[role] - e->nprefix - e->nsuffix, longest = 0;
 	for (size_t i = 0; i < g->n; i++) {
-		size_t n = take_piece(e, g->rows[i], budget).n;
+		size_t n = hs_feed_row_tokens(e, g->rows[i]);
 		longest = n > longest ? n : longest;
 	}
-	uint32_t length = (uint32_t)longest + e->nprefix + e->nsuffix;
+	uint32_t length = (uint32_t)(longest < budget ? longest : budget) + e->nprefix + e->nsuffix;
 	return hs_feed_round_up(length, spec->padding == HS_PAD_MULTIPLE ? spec->multiple : 0);
 }
 
@@ -216,7 +216,7 @@ void hs_feed_gather(const struct gather *g, void *slot, struct hs_fill *fill)
 	const struct hs_array *array = g->layout->arrays;
 	fill->rows = (uint32_t)g->n;
 	for (size_t role = 0; role < hs_feed_source_nroles(g->source); role++) {
-		fill->lengths[role] = batch_length(g, role);
+		fill->lengths[role] = hs_feed_batch_length(g, role);
 		gather_role(g, role, array, slot, fill->lengths[role]);
 		array += g->spec->token_type_ids ? 3 : 2;
 	}

@@ -126,6 +126,29 @@ struct gather {
 	size_t n;
 };
 void hs_feed_gather(const struct gather *g, void *slot, struct hs_fill *fill);
+// hs_feed_batch_length gives the width of a batch for one role: needs source, spec, rows and n only.
+uint32_t hs_feed_batch_length(const struct gather *g, size_t role);
+
+// A row's stored tokens: untruncated, without special tokens.
+static inline size_t hs_feed_row_tokens(const struct hs_encoding *e, size_t row)
+{
+	const uint32_t *offsets = e->offsets[row / HS_GROUP_ROWS] + row % HS_GROUP_ROWS;
+	return offsets[1] - offsets[0];
+}
+
+// ---- what streams and estimates share, so that an estimate is what a stream does ----
+
+// hs_feed_check_spec checks batch_size, max_length and padding. 0 or HSFEED_EBADREQUEST.
+int hs_feed_check_spec(const struct hs_feed_source *source, const struct hs_stream_spec *spec, struct hs_err *reterr);
+// hs_feed_check_fold: HSFEED_EBADREQUEST where the plan has no such fold.
+int hs_feed_check_fold(const struct hs_stream_spec *spec, const struct hs_plan *plan, struct hs_err *reterr);
+// hs_feed_order_get gives the (shared) order of spec's split in spec's epoch: plan is NULL for all rows.
+int hs_feed_order_get(const struct hs_feed_source *source, const struct hs_plan *plan,
+		      const struct hs_stream_spec *spec, struct hs_cache_entry **ret, struct hs_err *reterr);
+// hs_feed_deal_of gives the share of spec's rank in an order of n rows.
+struct hs_deal hs_feed_deal_of(const struct hs_stream_spec *spec, size_t n);
+// hs_feed_deal_rows lists the row numbers of batch b of a share; returns how many they are.
+size_t hs_feed_deal_rows(const struct order *order, const struct hs_deal *deal, size_t batch, uint32_t *ret_rows);
 
 uint32_t hs_feed_round_up(uint32_t length, uint32_t multiple);
 

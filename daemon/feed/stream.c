@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "feed/internal.h"
+#include "feed/statistics.h"
 
 struct hs_stream {
 	struct hs_feed *feed;
@@ -24,14 +25,10 @@ struct hs_stream {
 static int check_lengths(const struct hs_feed_source *source, const struct hs_stream_spec *spec, struct hs_err *reterr)
 {
 	for (size_t i = 0; i < hs_feed_source_nroles(source); i++) {
-		const struct hs_encoding *e = hs_feed_source_encoding(source, i);
-		uint32_t specials = e->nprefix + e->nsuffix;
-		if (spec->max_length[i] < specials || spec->max_length[i] == 0 ||
-		    spec->max_length[i] > HS_FEED_MAX_LENGTH)
-			return hs_err_set(reterr, HSFEED_EBADREQUEST,
-					  "max_length %u of role \"%s\" is out of range: %u (the special tokens) to %u",
-					  spec->max_length[i], hs_feed_source_role(source, i), specials ? specials : 1,
-					  HS_FEED_MAX_LENGTH);
+		int rc = hs_check_max_length(hs_feed_source_encoding(source, i), hs_feed_source_role(source, i),
+					     spec->max_length[i], reterr);
+		if (rc < 0)
+			return rc;
 	}
 	if (spec->padding == HS_PAD_MULTIPLE && (spec->multiple == 0 || spec->multiple > HS_FEED_MAX_LENGTH))
 		return hs_err_set(reterr, HSFEED_EBADREQUEST, "padding to a multiple of %u is out of range: 1 to %u",
@@ -39,7 +36,15 @@ static int check_lengths(const struct hs_feed_source *source, const struct hs_st
 	return 0;
 }
 
-static int check_fold(const struct hs_stream_spec *spec, const struct hs_plan *plan, struct hs_err *reterr)
+int hs_feed_check_spec(const struct hs_feed_source *source, const struct hs_stream_spec *spec, struct hs_err *reterr)
+{
+	if (spec->batch_size == 0 || spec->batch_size > HS_FEED_MAX_BATCH)
+		return hs_err_set(reterr, HSFEED_EBADREQUEST, "batch_size %u is out of range: 1 to %u",
+				  spec->batch_size, HS_FEED_MAX_BATCH);
+	return check_lengths(source, spec, reterr);
+}
+
+int hs_feed_check_fold(const struct hs_stream_spec *spec, const struct hs_plan *plan, struct hs_err *reterr)
 {
 	if (spec->fold >= plan->spec.nfolds)
 		return hs_err_set(reterr, HSFEED_EBADREQUEST, "fold %u is out of range: the plan has folds 0 to %u",
@@ -49,42 +54,55 @@ static int check_fold(const struct hs_stream_spec *spec, const struct hs_plan *p
 
 // ---- the window ----
 
-static int get_order(const struct hs_stream *s, const struct hs_stream_spec *spec, struct hs_cache_entry **ret,
-		     struct hs_err *reterr)
+int hs_feed_order_get(const struct hs_feed_source *source, const struct hs_plan *plan,
+		      const struct hs_stream_spec *spec, struct hs_cache_entry **ret, struct hs_err *reterr)
 {
-	const struct hs_version *v = hs_feed_source_version(s->source);
+	const struct hs_version *v = hs_feed_source_version(source);
 	struct order_request request = {.nrows = v->nrows,
-					.plan = s->plan,
+					.plan = plan,
 					.fold = spec->fold,
 					.val = spec->split == HS_VAL,
 					.shuffle = spec->order == HS_ORDER_SHUFFLE,
 					.seed = spec->order == HS_ORDER_SHUFFLE ? spec->seed + spec->epoch : 0};
 	struct cache_key key = {0};
-	hs_feed_key_version(&key, s->source);
-	if (s->plan) {
-		hs_feed_key_add(&key, s->plan->digest, sizeof(s->plan->digest));
+	hs_feed_key_version(&key, source);
+	if (plan) {
+		hs_feed_key_add(&key, plan->digest, sizeof(plan->digest));
 		hs_feed_key_add(&key, &request.fold, sizeof(request.fold));
 	}
-	uint8_t flags[3] = {s->plan != NULL, request.val, request.shuffle};
+	uint8_t flags[3] = {plan != NULL, request.val, request.shuffle};
 	hs_feed_key_add(&key, flags, sizeof(flags));
 	hs_feed_key_add(&key, &request.seed, sizeof(request.seed));
-	return hs_cache_get(s->feed->orders, key.bytes, key.len, &request, ret, reterr);
+	return hs_cache_get(source->feed->orders, key.bytes, key.len, &request, ret, reterr);
+}
+
+struct hs_deal hs_feed_deal_of(const struct hs_stream_spec *spec, size_t n)
+{
+	return (struct hs_deal){.n = n,
+				.at = spec->at,
+				.rank = spec->rank,
+				.world = spec->world,
+				.shard = spec->shard,
+				.batch_size = spec->batch_size,
+				.drop_last = spec->drop_last};
+}
+
+size_t hs_feed_deal_rows(const struct order *order, const struct hs_deal *deal, size_t batch, uint32_t *ret_rows)
+{
+	size_t n = hs_deal_batch_rows(deal, batch), first = batch * deal->batch_size;
+	for (size_t i = 0; i < n; i++)
+		ret_rows[i] = order->rows[hs_deal_index(deal, first + i)];
+	return n;
 }
 
 // Moves the window to spec's epoch, at and seed; the stream stays as it was on failure.
 static int move_window(struct hs_stream *s, const struct hs_stream_spec *spec, struct hs_err *reterr)
 {
 	struct hs_cache_entry *order;
-	int rc = get_order(s, spec, &order, reterr);
+	int rc = hs_feed_order_get(s->source, s->plan, spec, &order, reterr);
 	if (rc < 0)
 		return rc;
-	struct hs_deal deal = {.n = ((struct order *)hs_cache_value(order))->n,
-			       .at = spec->at,
-			       .rank = spec->rank,
-			       .world = spec->world,
-			       .shard = spec->shard,
-			       .batch_size = spec->batch_size,
-			       .drop_last = spec->drop_last};
+	struct hs_deal deal = hs_feed_deal_of(spec, ((struct order *)hs_cache_value(order))->n);
 	rc = hs_deal_check(&deal, reterr);
 	if (rc < 0) {
 		hs_cache_put(s->feed->orders, order);
@@ -117,7 +135,7 @@ void hs_stream_prepare(const struct hs_stream *stream, uint64_t epoch, uint64_t 
 				      .seed = seed,
 				      .epoch = epoch};
 	struct hs_cache_entry *order;
-	if (get_order(stream, &spec, &order, NULL) == 0)
+	if (hs_feed_order_get(stream->source, stream->plan, &spec, &order, NULL) == 0)
 		hs_cache_put(stream->feed->orders, order);
 }
 
@@ -136,16 +154,13 @@ static int make_patterns(struct hs_stream *s, const struct hs_stream_spec *spec)
 
 static int stream_init(struct hs_stream *s, const struct hs_stream_spec *spec, struct hs_err *reterr)
 {
-	if (spec->batch_size == 0 || spec->batch_size > HS_FEED_MAX_BATCH)
-		return hs_err_set(reterr, HSFEED_EBADREQUEST, "batch_size %u is out of range: 1 to %u",
-				  spec->batch_size, HS_FEED_MAX_BATCH);
-	int rc = check_lengths(s->source, spec, reterr);
+	int rc = hs_feed_check_spec(s->source, spec, reterr);
 	if (rc == 0)
 		rc = hs_feed_layout_init(s->source, spec, &s->layout, reterr);
 	if (rc == 0 && spec->split != HS_ALL)
 		rc = hs_feed_plan_get(s->feed, s->source, &spec->plan, &s->plan, reterr);
 	if (rc == 0 && s->plan)
-		rc = check_fold(spec, s->plan, reterr);
+		rc = hs_feed_check_fold(spec, s->plan, reterr);
 	s->spec.plan = (struct hs_plan_request){.kind_given = false}; // its pointers were the request's
 	if (rc < 0)
 		return rc;
@@ -237,9 +252,7 @@ int hs_stream_fill(struct hs_stream *stream, void *slot, struct hs_fill *ret)
 	if (stream->next >= hs_deal_batches(deal))
 		return 0;
 	const struct order *order = hs_cache_value(stream->order);
-	size_t n = hs_deal_batch_rows(deal, stream->next), first = stream->next * deal->batch_size;
-	for (size_t i = 0; i < n; i++)
-		stream->rows[i] = order->rows[hs_deal_index(deal, first + i)];
+	size_t n = hs_feed_deal_rows(order, deal, stream->next, stream->rows);
 	struct gather g = {stream->source, &stream->spec, &stream->layout, stream->patterns, stream->rows, n};
 	hs_feed_gather(&g, slot, ret);
 	uint64_t step = (uint64_t)deal->batch_size * deal->world, end = hs_deal_end(deal);

@@ -82,11 +82,12 @@ static void write_hello(struct hs_request *req)
 	hs_w_cstr(w, "daemon");
 	hs_w_cstr(w, "hsfeedd " HSFEED_VERSION_STRING);
 	hs_w_cstr(w, "features");
-	hs_w_array(w, 4);
+	hs_w_array(w, 5);
 	hs_w_cstr(w, "inline");
 	hs_w_cstr(w, "fdpass");
 	hs_w_cstr(w, "ring");
 	hs_w_cstr(w, "plans");
+	hs_w_cstr(w, "statistics");
 	hs_w_cstr(w, "instance");
 	hs_w_cstr(w, req->server->instance);
 	write_limits(w, &req->server->options->limits);
@@ -201,6 +202,9 @@ const struct hs_method hs_methods[] = {
 	 hs_req_plan_save_settle},
 	{"plan.list", &hs_plan_list_schema, HS_ON_REQUESTS, NULL, hs_req_plan_list_run, NULL},
 	{"plan.rm", &hs_plan_rm_schema, HS_ON_WRITER, NULL, hs_req_plan_rm_run, NULL},
+	{"lengths", &hs_lengths_schema, HS_ON_REQUESTS, NULL, hs_req_lengths_run, NULL},
+	{"weights", &hs_weights_schema, HS_ON_REQUESTS, NULL, hs_req_weights_run, NULL},
+	{"estimate", &hs_estimate_schema, HS_ON_REQUESTS, NULL, hs_req_estimate_run, NULL},
 	{"stream.open", &hs_stream_open_schema, HS_ON_REQUESTS, hs_req_stream_open_begin, hs_req_stream_open_run,
 	 hs_req_stream_open_settle},
 	{"stream.seek", &hs_stream_seek_schema, HS_ON_LOOP, hs_req_stream_seek_begin, NULL, NULL},

@@ -8,27 +8,22 @@
 
 #include "base/sha256.h"
 #include "file.h"
+#include "options.h"
 #include "plans.h"
 #include "pump.h"
 
 struct open_params {
 	const char *name;
 	uint64_t owner;
-	struct hs_strs roles;
+	struct hs_batch_params batch;
 	struct hs_named encodings;
 	struct hs_plan_params plan;
-	uint64_t fold;
-	int split, order, shard, dtype, transport;
-	uint64_t seed, epoch, at, rank, world, batch_size, slots;
-	bool drop_last, token_type_ids;
-	struct hs_uint_or_named max_length;
-	struct hs_uint_or_enum padding;
+	uint64_t fold, at, rank, slots;
+	int split, dtype, transport;
+	bool token_type_ids;
 };
 
 static const char *const splits[] = {"train", "val", "all", NULL};
-static const char *const orders[] = {"shuffle", "sequential", NULL};
-static const char *const shards[] = {"pad", "drop", "exact", NULL};
-static const char *const paddings[] = {"max_length", "longest", NULL};
 static const char *const dtypes[] = {"int64", "int32", NULL};
 static const char *const transports[] = {"inline", "ring", NULL};
 
@@ -36,22 +31,13 @@ static const char *const transports[] = {"inline", "ring", NULL};
 static const struct hs_field open_fields[] = {
 	{.key = "name", .type = HS_T_STR, AT(name), .required = true, .min = 1, .max = 256},
 	{.key = "owner", .type = HS_T_UINT, AT(owner), .max = UINT32_MAX, .def = HS_UNSET},
-	{.key = "roles", .type = HS_T_STRS, AT(roles), .max = HS_FEED_MAX_ROLES},
+	HS_BATCH_FIELDS(struct open_params, batch),
 	{.key = "encodings", .type = HS_T_NAMED_STRS, AT(encodings), .max = HS_FEED_MAX_ROLES},
 	{.key = "plan", .type = HS_T_MAP, AT(plan), .sub = &hs_plan_schema},
 	{.key = "fold", .type = HS_T_UINT, AT(fold), .max = UINT32_MAX, .def = HS_UNSET},
 	{.key = "split", .type = HS_T_ENUM, AT(split), .names = splits, .def = HS_TRAIN},
-	{.key = "order", .type = HS_T_ENUM, AT(order), .names = orders, .def = HS_UNSET},
-	{.key = "seed", .type = HS_T_UINT, AT(seed), .max = INT64_MAX, .def = 42},
-	{.key = "epoch", .type = HS_T_UINT, AT(epoch), .max = INT64_MAX},
 	{.key = "at", .type = HS_T_UINT, AT(at), .max = INT64_MAX},
 	{.key = "rank", .type = HS_T_UINT, AT(rank), .max = UINT32_MAX},
-	{.key = "world", .type = HS_T_UINT, AT(world), .min = 1, .max = UINT32_MAX, .def = 1},
-	{.key = "shard", .type = HS_T_ENUM, AT(shard), .names = shards, .def = HS_UNSET},
-	{.key = "batch_size", .type = HS_T_UINT, AT(batch_size), .min = 1, .max = 1u << 20, .def = 32},
-	{.key = "drop_last", .type = HS_T_BOOL, AT(drop_last)},
-	{.key = "max_length", .type = HS_T_UINT_OR_NAMED, AT(max_length), .min = 1, .max = 1u << 20, .def = 128},
-	{.key = "padding", .type = HS_T_UINT_OR_ENUM, AT(padding), .names = paddings, .min = 1, .max = 1u << 20},
 	{.key = "dtype", .type = HS_T_ENUM, AT(dtype), .names = dtypes},
 	{.key = "token_type_ids", .type = HS_T_BOOL, AT(token_type_ids)},
 	{.key = "transport", .type = HS_T_ENUM, AT(transport), .names = transports},
@@ -136,16 +122,6 @@ int hs_req_stream_open_begin(struct hs_request *req)
 	return 0;
 }
 
-static int add_role(struct hs_source_request *source, const char *role, struct hs_err *reterr)
-{
-	for (size_t i = 0; i < source->nroles; i++)
-		if (strcmp(source->roles[i], role) == 0)
-			return hs_err_set(reterr, HSFEED_EBADREQUEST, "stream.open: the role \"%.128s\" is named twice",
-					  role);
-	source->roles[source->nroles++] = role;
-	return 0;
-}
-
 static int pin_encoding(struct hs_source_request *source, const struct hs_named_item *item, struct hs_err *reterr)
 {
 	static const struct hs_id none; // which means "not pinned" further on
@@ -170,67 +146,30 @@ static int read_source(const struct hs_request *req, struct hs_source_request *r
 	const struct open_params *p = req->params;
 	*ret = (struct hs_source_request){
 		.uid = req->uid, .spec = p->name, .owner = p->owner == HS_UNSET ? req->uid : (uint32_t)p->owner};
-	int rc = 0;
-	for (size_t i = 0; i < p->roles.n && rc == 0; i++)
-		rc = add_role(ret, p->roles.items[i], reterr);
+	int rc = hs_batch_params_roles(&p->batch, "stream.open", ret, reterr);
 	for (size_t i = 0; i < p->encodings.n && rc == 0; i++) {
-		if (p->roles.n == 0)
-			rc = add_role(ret, p->encodings.items[i].name, reterr);
+		if (p->batch.roles.n == 0)
+			rc = hs_source_add_role(ret, "stream.open", p->encodings.items[i].name, reterr);
 		if (rc == 0)
 			rc = pin_encoding(ret, &p->encodings.items[i], reterr);
 	}
 	return rc;
 }
 
-static int read_lengths(const struct open_params *p, const struct hs_feed_source *source, uint32_t *ret,
-			struct hs_err *reterr)
-{
-	const struct hs_named *named = &p->max_length.named;
-	size_t found = 0, nroles = hs_feed_source_nroles(source);
-	for (size_t i = 0; i < nroles; i++) {
-		ret[i] = (uint32_t)p->max_length.u;
-		for (size_t k = 0; k < named->n; k++)
-			if (strcmp(named->items[k].name, hs_feed_source_role(source, i)) == 0) {
-				ret[i] = (uint32_t)named->items[k].u;
-				found++;
-			}
-	}
-	if (found == named->n)
-		return 0;
-	return hs_err_set(reterr, HSFEED_EBADREQUEST,
-			  "stream.open: max_length names a role that the stream does not have");
-}
-
 static int read_spec(struct hs_request *req, const struct hs_feed_source *source, struct hs_stream_spec *ret)
 {
 	const struct open_params *p = req->params;
-	bool train = p->split == HS_TRAIN;
 	if (p->fold == HS_UNSET && p->split != HS_ALL) {
 		hs_err_set(&req->err, HSFEED_EBADREQUEST, "stream.open: the key \"fold\" is missing");
 		return hs_err_hint(&req->err, "split \"all\" needs none; folds count from 0");
 	}
-	*ret = (struct hs_stream_spec){
-		.split = (enum hs_split)p->split,
-		.fold = p->fold == HS_UNSET ? 0 : (uint32_t)p->fold,
-		.order = p->order >= 0 ? (enum hs_order)p->order
-			 : train       ? HS_ORDER_SHUFFLE
-				       : HS_ORDER_SEQUENTIAL,
-		.shard = p->shard >= 0 ? (enum hs_shard)p->shard
-			 : train       ? HS_SHARD_PAD
-				       : HS_SHARD_EXACT,
-		.seed = p->seed,
-		.epoch = p->epoch,
-		.at = p->at,
-		.rank = (uint32_t)p->rank,
-		.world = (uint32_t)p->world,
-		.batch_size = (uint32_t)p->batch_size,
-		.drop_last = p->drop_last,
-		.padding = p->padding.e < 0 ? HS_PAD_MULTIPLE : (enum hs_padding)p->padding.e,
-		.multiple = (uint32_t)p->padding.u,
-		.int32 = p->dtype == 1,
-		.token_type_ids = p->token_type_ids,
-	};
-	int rc = read_lengths(p, source, ret->max_length, &req->err);
+	enum hs_split split = (enum hs_split)p->split;
+	int rc = hs_batch_params_spec(&p->batch, "stream.open", source, split, ret, &req->err);
+	ret->fold = p->fold == HS_UNSET ? 0 : (uint32_t)p->fold;
+	ret->at = p->at;
+	ret->rank = (uint32_t)p->rank;
+	ret->int32 = p->dtype == 1;
+	ret->token_type_ids = p->token_type_ids;
 	return rc < 0 ? rc : hs_plan_params_read(req, &p->plan, source, &ret->plan);
 }
 
@@ -293,11 +232,7 @@ static void write_words(struct hs_wbuf *w, const struct hs_stream_spec *spec, in
 	}
 	hs_w_cstr(w, "drop_last");
 	hs_w_bool(w, spec->drop_last);
-	hs_w_cstr(w, "padding");
-	if (spec->padding == HS_PAD_MULTIPLE)
-		hs_w_uint(w, spec->multiple);
-	else
-		hs_w_cstr(w, paddings[spec->padding]);
+	hs_write_padding(w, spec);
 }
 
 static void write_numbers(struct hs_wbuf *w, const struct hs_stream *stream, unsigned slots, uint32_t id)
