@@ -457,6 +457,68 @@ struct hsfeed_plan {
 HSFEED_API int hsfeed_folds(hsfeed_client *client, const char *name, const struct hsfeed_plan *plan,
 			    hsfeed_value **ret_value, struct hsfeed_error *reterr);
 
+struct hsfeed_fold_table_options {
+	size_t size;
+	const struct hsfeed_plan *plan; // may be NULL
+	const char *role;               // whose tokens; NULL: the default role
+	uint32_t max_length;            // special tokens counted; 0: 128
+};
+
+// hsfeed_fold_table is hsfeed_folds with a role and a max_length -> as hsfeed_folds, and {role, max_length, used_rows,
+// groups}, {tokens, truncated_rows, padding_share} of each train and val, {deviation, drift, weights} of each fold:
+// see PROTOCOL.md. options may be NULL. Errors as hsfeed_folds.
+HSFEED_API int hsfeed_fold_table(hsfeed_client *client, const char *name,
+				 const struct hsfeed_fold_table_options *options, hsfeed_value **ret_value,
+				 struct hsfeed_error *reterr);
+
+struct hsfeed_lengths_options {
+	size_t size;
+	const char *role; // NULL: the default role
+	const uint32_t *max_lengths;
+	size_t nmax_lengths; // at most 64; 0: 64, 128, 256 and 512
+};
+
+// hsfeed_lengths tells how long the rows are, in tokens, and what each max_length would cut and pad -> {name, version,
+// role, encoding, tokenizer, rows, tokens, specials, min, max, mean, percentiles, histogram: {width, counts}, cuts:
+// [{max_length, truncated_rows, lost_tokens, kept_tokens, padding_share}]}. options may be NULL.
+//   HSFEED_EBADREQUEST  a max_length leaves no room beside the special tokens
+HSFEED_API int hsfeed_lengths(hsfeed_client *client, const char *name, const struct hsfeed_lengths_options *options,
+			      hsfeed_value **ret_value, struct hsfeed_error *reterr);
+
+struct hsfeed_weights_options {
+	size_t size;
+	const struct hsfeed_plan *plan; // may be NULL
+	uint32_t fold;                  // from 0: its training rows are counted
+	const char *scheme;             // "ratio", "sqrt", "log", "effective", "balanced"; NULL: ratio for labels of 0
+					// and 1, balanced for classes
+	int has_beta;                   // non-zero: beta counts
+	double beta;                    // of effective: 0 <= beta < 1, default 0.9999
+	int has_cap;                    // non-zero: no weight is more than cap
+	double cap;
+	int pooled;    // non-zero: one weight for all label columns together
+	int normalize; // non-zero: of effective, positive over negative
+};
+
+// hsfeed_weights gives weights against imbalance -> {name, version, plan, fold, rows, scheme, beta, cap, pooled,
+// normalize, weights: [{label, value, positives, negatives, weight}], warnings}; each weight is a float32 exactly.
+// options may be NULL (fold 0).
+//   HSFEED_EBADLABEL    there are no labels, or numbers other than 0 and 1
+//   HSFEED_EBADREQUEST  there is no such fold, or options that do not go together
+HSFEED_API int hsfeed_weights(hsfeed_client *client, const char *name, const struct hsfeed_weights_options *options,
+			      hsfeed_value **ret_value, struct hsfeed_error *reterr);
+
+struct hsfeed_stream_options; // below
+
+// hsfeed_estimate counts what the streams of an epoch will hold, without opening any -> {name, version, plan, ...,
+// folds: [{fold, train: PART, val: PART}], all: PART}, PART: {rows, batches, samples, order, shard, roles: [{role,
+// max_length, real_tokens, padded_tokens, truncated_rows, lost_tokens, padding_share}]}: exact, over all ranks. Takes
+// what hsfeed_stream_open takes; without has_fold every fold is counted. Of no influence, and not looked at: split, at,
+// rank, dtype, token_type_ids, slots, transport. HSFEED_EBADARG: a role names an encoding. Errors as
+// hsfeed_stream_open;
+//   HSFEED_ELIMIT  too much work for one request: ask for one fold
+HSFEED_API int hsfeed_estimate(hsfeed_client *client, const struct hsfeed_stream_options *options,
+			       hsfeed_value **ret_value, struct hsfeed_error *reterr);
+
 struct hsfeed_fold_rows_options {
 	size_t size;
 	const struct hsfeed_plan *plan; // may be NULL

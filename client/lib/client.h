@@ -50,6 +50,10 @@ const struct hs_wbuf *hs_params_finish(hsfeed_params *params); // closes the out
 bool hs_params_nomem(const hsfeed_params *params);
 // hs_params_name writes name and, for "user:name", owner. 0 or HSFEED_ENOTFOUND, HSFEED_EBADARG.
 int hs_params_name(hsfeed_params *params, const char *name, struct hsfeed_error *reterr);
+// hs_params_epoch writes what an epoch's batches follow from: all of a stream's options but split, position, rank, and
+// how batches come. `pins`: roles may name their encodings.
+int hs_params_epoch(hsfeed_params *params, const struct hsfeed_stream_options *o, bool pins,
+		    struct hsfeed_error *reterr);
 // hs_params_value writes a value as it is; nothing for nil and bin.
 void hs_params_value(hsfeed_params *params, const char *key, const hsfeed_value *value);
 void hs_params_plan(hsfeed_params *params, const struct hsfeed_plan *plan); // "plan": {...}; NULL writes nothing

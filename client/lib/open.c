@@ -40,7 +40,7 @@ static void put_max_length(hsfeed_params *p, const struct hsfeed_stream_options 
 	hsfeed_params_end(p);
 }
 
-static int put_roles(hsfeed_params *p, const struct hsfeed_stream_options *o, struct hsfeed_error *reterr)
+static int put_roles(hsfeed_params *p, const struct hsfeed_stream_options *o, bool pins, struct hsfeed_error *reterr)
 {
 	struct hsfeed_stream_role roles[HS_LIB_MAX_ROLES];
 	bool pinned = false;
@@ -52,6 +52,9 @@ static int put_roles(hsfeed_params *p, const struct hsfeed_stream_options *o, st
 			return rc;
 		pinned = pinned || roles[i].encoding;
 	}
+	if (pinned && !pins)
+		return hs_error_set(reterr, HSFEED_EBADARG,
+				    "an estimate is of what roles are now: it takes no encoding");
 	if (o->nroles) {
 		hsfeed_params_array(p, "roles");
 		for (size_t i = 0; i < o->nroles; i++)
@@ -90,7 +93,7 @@ static void put_flag(hsfeed_params *p, const char *key, int on)
 		hsfeed_params_bool(p, key, 1);
 }
 
-static int put_options(hsfeed_params *p, const struct hsfeed_stream_options *o, struct hsfeed_error *reterr)
+int hs_params_epoch(hsfeed_params *p, const struct hsfeed_stream_options *o, bool pins, struct hsfeed_error *reterr)
 {
 	int rc = hs_params_name(p, o->name, reterr);
 	struct hsfeed_plan plan;
@@ -101,23 +104,31 @@ static int put_options(hsfeed_params *p, const struct hsfeed_stream_options *o, 
 	hs_params_plan(p, o->plan ? &plan : NULL);
 	if (o->has_fold)
 		hsfeed_params_uint(p, "fold", o->fold);
-	hsfeed_params_str(p, "split", o->split);
 	hsfeed_params_str(p, "order", o->order);
 	if (o->has_seed)
 		hsfeed_params_uint(p, "seed", o->seed);
 	put_uint(p, "epoch", o->epoch);
-	put_uint(p, "at", o->at);
-	put_uint(p, "rank", o->rank);
 	put_uint(p, "world", o->world);
 	hsfeed_params_str(p, "shard", o->shard);
 	put_uint(p, "batch_size", o->batch_size);
 	put_flag(p, "drop_last", o->drop_last);
 	put_padding(p, o->padding);
+	return put_roles(p, o, pins, reterr);
+}
+
+static int put_options(hsfeed_params *p, const struct hsfeed_stream_options *o, struct hsfeed_error *reterr)
+{
+	int rc = hs_params_epoch(p, o, true, reterr);
+	if (rc < 0)
+		return rc;
+	hsfeed_params_str(p, "split", o->split);
+	put_uint(p, "at", o->at);
+	put_uint(p, "rank", o->rank);
 	if (o->dtype)
 		hsfeed_params_str(p, "dtype", hsfeed_dtype_name(o->dtype) ? hsfeed_dtype_name(o->dtype) : "?");
 	put_flag(p, "token_type_ids", o->token_type_ids);
 	put_uint(p, "slots", o->slots);
-	return put_roles(p, o, reterr);
+	return 0;
 }
 
 static int open_stream(hsfeed_client *client, hsfeed_params *params, hsfeed_stream **ret, struct hsfeed_error *reterr)
