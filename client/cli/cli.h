@@ -67,6 +67,7 @@ struct command {
 extern const struct command commands[]; // main.c; ends with a NULL name
 extern const struct option common_options[];
 extern const struct option plan_options[];   // plan.c
+extern const struct option epoch_options[];  // epoch.c
 extern const struct option ingest_options[]; // ingest.c
 extern const struct option add_options[];
 
@@ -99,12 +100,14 @@ int fail_error(const struct hsfeed_error *error);
 int finish(int code);
 void put_text(FILE *out, const char *text, size_t len); // control characters escaped
 void put_cstr(FILE *out, const char *text);
-void put_bar(FILE *out, double share, unsigned width); // 0..1
+void put_bar(FILE *out, double share, unsigned width); // 0..1; blocks, or # where the screen has none
 
 // Numbers for people, into one of a few buffers that take turns.
 const char *fmt_count(uint64_t n);                    // 12,345
 const char *fmt_bytes(uint64_t n);                    // 1.7 MB
 const char *fmt_share(uint64_t part, uint64_t whole); // 4.90 %
+const char *fmt_percent(double share);                // 4.90 %
+const char *fmt_bar(double share, unsigned width);    // put_bar's, at most 60 wide
 const char *fmt_time(uint64_t ms_since_1970);         // 2025-03-04 12:34:56, local
 const char *fmt_seconds(double seconds);
 const char *fmt_id(const char *id);                    // its first 12 digits
@@ -137,8 +140,16 @@ struct table;
 struct table *table_create(const char *const *heads, size_t ncolumns, const char *align); // 'l' or 'r' per column
 void table_cell(struct table *t, const char *text); // copied; cells fill rows from left to right
 void table_print(struct table *t, const char *indent);
+// table_print_blocks prints columns that do not fit the screen in further blocks, each with the first nkeys columns.
+void table_print_blocks(struct table *t, const char *indent, size_t nkeys);
 void table_destroy(struct table *t);
 unsigned text_width(const char *text); // columns on a terminal
+
+// ---- screen.c ----
+
+extern bool ascii_only; // no blocks for bars: the locale is not UTF-8, or the terminal has no font for them
+void screen_init(void); // before the locale's character set is changed
+unsigned screen_width(void);
 
 // ---- connect.c ----
 
@@ -184,6 +195,20 @@ struct hsfeed_plan plan_of(const struct args *args); // what passed plan_check; 
 void put_plan(FILE *out, const hsfeed_value *plan);  // every key of a resolved one
 void put_warnings(const hsfeed_value *warnings);     // to stderr
 
+// ---- epoch.c ----
+
+#define EPOCH_MAX_ROLES 8
+
+struct epoch_request { // options.plan and options.roles point into it: it must not move
+	struct hsfeed_stream_options options;
+	struct hsfeed_plan plan;
+	struct hsfeed_stream_role roles[EPOCH_MAX_ROLES];
+	char names[EPOCH_MAX_ROLES][160];
+	size_t nnamed; // by --roles
+};
+// epoch_read fills *r from epoch_options and plan_options. 0, or EXIT_USAGE with the sentence printed.
+int epoch_read(const struct args *args, struct epoch_request *r);
+
 // ---- report.c ----
 
 void ingest_report(const hsfeed_value *answer);
@@ -212,6 +237,9 @@ int verify_main(const struct args *args);
 int rows_main(const struct args *args);
 int folds_main(const struct args *args);
 int plans_main(const struct args *args);
+int weights_main(const struct args *args);
+int lengths_main(const struct args *args);
+int estimate_main(const struct args *args);
 int stream_main(const struct args *args);
 int start_main(const struct args *args);
 int stop_main(const struct args *args);

@@ -16,6 +16,16 @@ static const struct option rows_options[] = {
 	OPT_END,
 };
 static const struct option folds_options[] = {
+	{.name = "role",
+	 .kind = OPT_TEXT,
+	 .arg = "ROLE",
+	 .help = "whose tokens; default: text, else the first ingested"},
+	{.name = "max-length",
+	 .kind = OPT_NUMBER,
+	 .arg = "N",
+	 .min = 1,
+	 .max = 1048576,
+	 .help = "in tokens, special ones counted; default 128"},
 	{.name = "rows-file",
 	 .kind = OPT_TEXT,
 	 .arg = "FILE",
@@ -30,33 +40,30 @@ static const struct option plans_options[] = {
 	{.name = "rm", .kind = OPT_TEXT, .arg = "PLAN", .help = "remove this plan"},
 	OPT_END,
 };
+static const struct option lengths_options[] = {
+	{.name = "role",
+	 .kind = OPT_TEXT,
+	 .arg = "ROLE",
+	 .help = "whose tokens; default: text, else the first ingested"},
+	{.name = "max-length", .kind = OPT_LIST, .arg = "N,N", .help = "what to cut at; default 64,128,256,512"},
+	OPT_END,
+};
+static const struct option weights_options[] = {
+	{.name = "fold", .kind = OPT_NUMBER, .arg = "F", .max = 65533, .help = "from 0: its training rows are counted"},
+	{.name = "scheme",
+	 .kind = OPT_TEXT,
+	 .arg = "SCHEME",
+	 .choices = "ratio|sqrt|log|effective|balanced",
+	 .help = "default ratio, for a column of classes balanced"},
+	{.name = "beta", .kind = OPT_SHARE, .arg = "B", .max = 100, .help = "of effective; default 0.9999"},
+	{.name = "cap", .kind = OPT_SHARE, .arg = "W", .max = 100000000000, .help = "no weight is more than this"},
+	{.name = "pooled", .kind = OPT_FLAG, .help = "one weight for all label columns together"},
+	{.name = "normalize", .kind = OPT_FLAG, .help = "of effective: positive over negative"},
+	OPT_END,
+};
 static const struct option stream_options[] = {
-	{.name = "fold", .kind = OPT_NUMBER, .arg = "F", .max = 65533, .help = "from 0; needed unless --split all"},
 	{.name = "split", .kind = OPT_TEXT, .arg = "SPLIT", .choices = "train|val|all", .help = "default train"},
-	{.name = "epoch", .kind = OPT_NUMBER, .arg = "E", .max = INT64_MAX, .help = "default 0"},
-	{.name = "batch-size", .kind = OPT_NUMBER, .arg = "N", .min = 1, .max = UINT32_MAX, .help = "default 32"},
-	{.name = "max-length",
-	 .kind = OPT_LIST,
-	 .arg = "[ROLE=]N",
-	 .help = "in tokens, special ones counted; default 128"},
-	{.name = "padding",
-	 .kind = OPT_TEXT,
-	 .arg = "P",
-	 .help = "max_length (default), longest, or a number: longest, up to its multiple"},
-	{.name = "seed", .kind = OPT_NUMBER, .arg = "S", .max = INT64_MAX, .help = "of the order; default 42"},
-	{.name = "order",
-	 .kind = OPT_TEXT,
-	 .arg = "ORDER",
-	 .choices = "shuffle|sequential",
-	 .help = "default shuffle for train, sequential for val and all"},
 	{.name = "rank", .kind = OPT_NUMBER, .arg = "R", .max = UINT32_MAX, .help = "default 0"},
-	{.name = "world", .kind = OPT_NUMBER, .arg = "W", .min = 1, .max = UINT32_MAX, .help = "default 1"},
-	{.name = "shard",
-	 .kind = OPT_TEXT,
-	 .arg = "RULE",
-	 .choices = "pad|drop|exact",
-	 .help = "default pad for train, exact for val and all"},
-	{.name = "drop-last", .kind = OPT_FLAG, .help = "drop a last short batch"},
 	{.name = "transport",
 	 .kind = OPT_TEXT,
 	 .arg = "T",
@@ -67,7 +74,6 @@ static const struct option stream_options[] = {
 	 .arg = "N",
 	 .max = UINT32_MAX,
 	 .help = "begin at batch N of the epoch; default 0"},
-	{.name = "roles", .kind = OPT_LIST, .arg = "A,B", .help = "whose token ids; the first has no prefix"},
 	{.name = "format", .kind = OPT_TEXT, .arg = "F", .choices = "jsonl|digest|none", .help = "default jsonl"},
 	OPT_END,
 };
@@ -118,15 +124,27 @@ const struct command commands[] = {
 		 "template's special tokens."},
 	{.name = "folds", .run = folds_main, .min_words = 1, .max_words = 1,
 	 .options = {plan_options, folds_options},
-	 .usage = "NAME [plan] [--indices]",
+	 .usage = "NAME [plan] [--role R] [--max-length N] [--indices]",
 	 .help = "print the fold table; with --plan and a plan's options, save it",
 	 .more = "hsfeed folds NAME --plan cv5 --folds 5 --kind plain saves the plan cv5 of the dataset and uses it;\n"
 		 "hsfeed folds NAME --plan cv5, and stream and others with --plan cv5, use it."},
 	{.name = "plans", .run = plans_main, .min_words = 1, .max_words = 1, .options = {plans_options},
 	 .usage = "NAME [--rm PLAN]",
 	 .help = "list the saved plans of a dataset, or remove one"},
+	{.name = "weights", .run = weights_main, .min_words = 1, .max_words = 1,
+	 .options = {plan_options, weights_options},
+	 .usage = "NAME [plan] --fold F [--scheme S] [--beta B] [--cap W] [--pooled] [--normalize]",
+	 .help = "weigh labels or classes against imbalance"},
+	{.name = "lengths", .run = lengths_main, .min_words = 1, .max_words = 1, .options = {lengths_options},
+	 .usage = "NAME [--role R] [--max-length 64,128,256,512]",
+	 .help = "tell how long rows are, and what a max length cuts"},
+	{.name = "estimate", .run = estimate_main, .min_words = 1, .max_words = 1,
+	 .options = {plan_options, epoch_options},
+	 .usage = "NAME [plan] [--fold F] [options]",
+	 .help = "count batches, tokens and padding of an epoch",
+	 .more = "The options are those of stream. Without --fold every fold is counted."},
 	{.name = "stream", .run = stream_main, .min_words = 1, .max_words = 1,
-	 .options = {plan_options, stream_options},
+	 .options = {plan_options, epoch_options, stream_options},
 	 .usage = "NAME [plan] --fold F [options]",
 	 .help = "take the batches of an epoch",
 	 .more = "jsonl prints {\"batch\":i,\"index\":[...],\"input_ids\":[[...]],...} per batch;\n"
@@ -153,7 +171,7 @@ const struct command commands[] = {
 
 // Known, not there yet: absent from help, each with its place.
 static const char *const later[] = {
-	"diff", "share", "weights", "lengths", "estimate", "leaks", "report", "top", "metrics", NULL,
+	"diff", "share", "leaks", "report", "top", "metrics", NULL,
 };
 
 static int unknown_command(const char *name)
@@ -187,6 +205,7 @@ int main(int argc, char **argv)
 {
 	signal(SIGPIPE, SIG_IGN); // a closed pipe is an error of write
 	setlocale(LC_TIME, "");
+	screen_init();
 	if (!setlocale(LC_CTYPE, "C.UTF-8"))
 		setlocale(LC_CTYPE, "");
 	if (argc < 2) {

@@ -7,7 +7,7 @@
 
 #include "cli.h"
 
-bool json_asked;
+bool json_asked, ascii_only;
 
 double now_seconds(void)
 {
@@ -89,6 +89,11 @@ void put_bar(FILE *out, double share, unsigned width)
 	unsigned n = share <= 0 ? 0 : (unsigned)(share * width * 8 + 0.5);
 	if (n > width * 8)
 		n = width * 8;
+	if (ascii_only) {
+		for (unsigned i = 0; i < (n + 4) / 8; i++)
+			putc('#', out);
+		return;
+	}
 	for (unsigned i = 0; i < n / 8; i++)
 		fputs("█", out);
 	fputs(eighths[n % 8], out);
@@ -138,6 +143,25 @@ const char *fmt_share(uint64_t part, uint64_t whole)
 		snprintf(out, 96, "< 0.01 %%");
 	else
 		snprintf(out, 96, share < 10 ? "%.2f %%" : "%.1f %%", share);
+	return out;
+}
+
+const char *fmt_percent(double share)
+{
+	char *out = buffer();
+	snprintf(out, 96, share < 0.1 ? "%.2f %%" : "%.1f %%", 100 * share);
+	return out;
+}
+
+const char *fmt_bar(double share, unsigned width)
+{
+	char *out = buffer();
+	FILE *memory = fmemopen(out, 255, "w");
+	*out = '\0';
+	if (memory) {
+		put_bar(memory, share, width < 60 ? width : 60);
+		fclose(memory);
+	}
 	return out;
 }
 

@@ -1,144 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 // stream: one epoch's batches.
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
 
-#define MAX_ROLES 8
-
-struct request {
-	struct hsfeed_stream_options options;
-	struct hsfeed_plan plan;
-	struct hsfeed_stream_role roles[MAX_ROLES];
-	char names[MAX_ROLES][160];
-	size_t nnamed; // by --roles
-};
-
-// ---- options ----
-
-static int add_role(struct request *r, const char *name, size_t len)
-{
-	size_t n = r->options.nroles;
-	if (n == MAX_ROLES || len == 0 || len >= sizeof(r->names[0]))
-		return fail(EXIT_USAGE, "--roles takes at most %d names, as A,B", MAX_ROLES);
-	memcpy(r->names[n], name, len);
-	r->names[n][len] = '\0';
-	r->roles[n] = (struct hsfeed_stream_role){.size = sizeof(r->roles[n]), .role = r->names[n]};
-	r->options.nroles++;
-	return 0;
-}
-
-static int read_roles(const struct args *args, struct request *r)
-{
-	unsigned i = 0;
-	const char *text;
-	while ((text = args_each(args, "roles", &i))) {
-		for (;;) {
-			size_t len = strcspn(text, ",");
-			int rc = add_role(r, text, len);
-			if (rc)
-				return rc;
-			if (!text[len])
-				break;
-			text += len + 1;
-		}
-	}
-	r->options.roles = r->roles;
-	r->nnamed = r->options.nroles;
-	return 0;
-}
-
-static int read_length(const char *text, size_t len, uint32_t *ret)
-{
-	char *end;
-	errno = 0;
-	unsigned long n = strtoul(text, &end, 10);
-	if (len == 0 || *text < '0' || *text > '9' || end != text + len || errno || n == 0 || n > 1048576)
-		return fail(EXIT_USAGE, "--max-length takes [ROLE=]N, N from 1 to 1048576, not \"%s\"", text);
-	*ret = (uint32_t)n;
-	return 0;
-}
-
-// "128" or "teacher=256"; a role that --roles does not name makes sense only when no roles are named at all.
-static int set_length(struct request *r, const char *text, size_t len)
-{
-	const char *equals = memchr(text, '=', len);
-	if (!equals)
-		return read_length(text, len, &r->options.max_length);
-	size_t n = (size_t)(equals - text), i = 0;
-	while (i < r->options.nroles && !(strlen(r->names[i]) == n && memcmp(r->names[i], text, n) == 0))
-		i++;
-	if (i == r->options.nroles) {
-		if (r->nnamed)
-			return fail(EXIT_USAGE, "--max-length %s: --roles does not name that role", text);
-		int rc = add_role(r, text, n);
-		if (rc)
-			return rc;
-	}
-	return read_length(equals + 1, len - n - 1, &r->roles[i].max_length);
-}
-
-static int read_lengths(const struct args *args, struct request *r)
-{
-	unsigned i = 0;
-	const char *text;
-	while ((text = args_each(args, "max-length", &i))) {
-		for (;;) {
-			size_t len = strcspn(text, ",");
-			int rc = set_length(r, text, len);
-			if (rc)
-				return rc;
-			if (!text[len])
-				break;
-			text += len + 1;
-		}
-	}
-	return 0;
-}
-
-static int check_padding(const char *padding)
-{
-	if (!padding || strcmp(padding, "max_length") == 0 || strcmp(padding, "longest") == 0)
-		return 0;
-	if (*padding && strspn(padding, "0123456789") == strlen(padding) && strlen(padding) < 8 && atoi(padding) > 0)
-		return 0;
-	return fail(EXIT_USAGE, "--padding takes max_length, longest or a number, not \"%s\"", padding);
-}
-
-static int read_request(const struct args *args, struct request *r)
+static int read_request(const struct args *args, struct epoch_request *r)
 {
 	struct hsfeed_stream_options *o = &r->options;
-	uint64_t batch_size = args_number(args, "batch-size", 32), world = args_number(args, "world", 1), at;
-	o->size = sizeof(*o);
-	o->name = args->words[0];
-	o->plan = &r->plan;
-	o->has_fold = args_has(args, "fold");
-	o->fold = (uint32_t)args_number(args, "fold", 0);
+	uint64_t at;
+	int rc = epoch_read(args, r);
+	if (rc)
+		return rc;
 	o->split = args_text(args, "split", "train");
-	o->order = args_text(args, "order", NULL);
-	o->has_seed = args_has(args, "seed");
-	o->seed = args_number(args, "seed", 0);
-	o->epoch = args_number(args, "epoch", 0);
 	o->rank = (uint32_t)args_number(args, "rank", 0);
-	o->world = (uint32_t)world;
-	o->shard = args_text(args, "shard", NULL);
-	o->batch_size = (uint32_t)batch_size;
-	o->drop_last = args_has(args, "drop-last");
-	o->padding = args_text(args, "padding", NULL);
 	o->transport = args_text(args, "transport", NULL);
 	if (strcmp(o->split, "all") != 0 && !o->has_fold)
 		return fail(EXIT_USAGE, "stream needs --fold F, or --split all");
-	if (__builtin_mul_overflow(batch_size * args_number(args, "start-batch", 0), world, &at))
+	if (__builtin_mul_overflow((uint64_t)o->batch_size * args_number(args, "start-batch", 0), o->world, &at))
 		return fail(EXIT_USAGE, "--start-batch is beyond every epoch");
 	o->at = at;
 	if (strcmp(o->split, "all") == 0)
 		o->plan = NULL; // no plan is made, and none is needed
-	int rc = read_roles(args, r);
-	if (rc == 0)
-		rc = read_lengths(args, r);
-	return rc ? rc : check_padding(o->padding);
+	return 0;
 }
 
 // ---- what it says ----
@@ -234,7 +118,7 @@ static int drain(hsfeed_stream *stream, struct sink *sink)
 	return rc < 0 ? fail_error(&error) : EXIT_DONE;
 }
 
-static int run(hsfeed_client *client, const struct request *r, struct sink *sink)
+static int run(hsfeed_client *client, const struct epoch_request *r, struct sink *sink)
 {
 	hsfeed_stream *stream;
 	struct hsfeed_error error;
@@ -254,7 +138,7 @@ static int run(hsfeed_client *client, const struct request *r, struct sink *sink
 
 int stream_main(const struct args *args)
 {
-	struct request r = {.plan = plan_of(args)};
+	struct epoch_request r;
 	struct sink sink = {.format = SINK_JSONL};
 	const char *format = args_text(args, "format", "jsonl");
 	int rc = read_request(args, &r);

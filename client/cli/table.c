@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <wchar.h>
@@ -77,22 +78,65 @@ static unsigned column_width(const struct table *t, size_t column)
 	return most;
 }
 
+static void print_cell(const struct table *t, size_t cell, unsigned width, bool last)
+{
+	int pad = (int)(width - text_width(t->cells[cell]));
+	if (t->align[cell % t->ncolumns] == 'r')
+		printf("%*s%s", pad, "", t->cells[cell]);
+	else
+		printf("%s%*s", t->cells[cell], last ? 0 : pad, "");
+}
+
+// Columns 0 .. nkeys - 1 and first .. end - 1 of all rows.
+struct block {
+	size_t nkeys, first, end;
+};
+
+static void print_block(const struct table *t, const char *indent, const struct block *b, const unsigned *widths)
+{
+	for (size_t row = 0; row < t->ncells; row += t->ncolumns) {
+		fputs(indent, stdout);
+		for (size_t column = 0; column < b->end && row + column < t->ncells; column++) {
+			if (column >= b->nkeys && column < b->first)
+				continue;
+			bool last = column + 1 == b->end;
+			if (last && !*t->cells[row + column])
+				continue; // no spaces at the end of a line
+			fputs(column ? "  " : "", stdout);
+			print_cell(t, row + column, widths[column], last);
+		}
+		putchar('\n');
+	}
+}
+
+static void print_blocks(const struct table *t, const char *indent, size_t nkeys, unsigned screen)
+{
+	unsigned *widths = calloc(t->ncolumns, sizeof(*widths)), keys = (unsigned)strlen(indent);
+	for (size_t i = 0; widths && i < t->ncolumns; i++) {
+		widths[i] = column_width(t, i);
+		keys += i < nkeys ? widths[i] + 2 : 0;
+	}
+	struct block b = {nkeys, nkeys, nkeys};
+	for (; widths && b.end < t->ncolumns; b.first = b.end) {
+		unsigned width = keys;
+		while (b.end < t->ncolumns && (b.end == b.first || width + widths[b.end] <= screen))
+			width += widths[b.end++] + 2;
+		fputs(b.first > nkeys ? "\n" : "", stdout);
+		print_block(t, indent, &b, widths);
+	}
+	free(widths);
+}
+
 void table_print(struct table *t, const char *indent)
 {
-	if (!t)
-		return;
-	for (size_t i = 0; i < t->ncells; i++) {
-		size_t column = i % t->ncolumns;
-		int pad = (int)(column_width(t, column) - text_width(t->cells[i]));
-		bool last = column + 1 == t->ncolumns || i + 1 == t->ncells;
-		fputs(column ? "  " : indent, stdout);
-		if (t->align[column] == 'r')
-			printf("%*s%s", pad, "", t->cells[i]);
-		else
-			printf("%s%*s", t->cells[i], last ? 0 : pad, "");
-		if (last)
-			putchar('\n');
-	}
+	if (t)
+		print_blocks(t, indent, 0, UINT_MAX / 2);
+}
+
+void table_print_blocks(struct table *t, const char *indent, size_t nkeys)
+{
+	if (t)
+		print_blocks(t, indent, nkeys, screen_width());
 }
 
 void table_destroy(struct table *t)
