@@ -109,22 +109,22 @@ def check(known_roles: Sequence[str], **given: Any) -> Options:
         )
     if o.split == "all" and o.fold is not None:
         raise BadArgument('split "all" is every row of every fold; it takes no fold')
-    fold = None if o.fold is None else _fold(o.fold, o.plan)
+    fold = None if o.fold is None else check_fold(o.fold, o.plan)
     lengths = o.max_length
     max_length = (
-        {str(role): _number("max_length", n, 1) for role, n in lengths.items()}
+        {str(role): check_number("max_length", n, 1) for role, n in lengths.items()}
         if isinstance(lengths, Mapping)
-        else _number("max_length", lengths, 1)
+        else check_number("max_length", lengths, 1)
     )
     return o._replace(
         fold=fold,
         plan=None if o.split == "all" else o.plan,
-        seed=_number("seed", o.seed, 0),
-        batch_size=_number("batch_size", o.batch_size, 1),
+        seed=check_number("seed", o.seed, 0),
+        batch_size=check_number("batch_size", o.batch_size, 1),
         max_length=max_length,
         padding=_padding(o.padding),
         roles=_role_names(o.roles, max_length, known_roles),
-        slots=None if o.slots is None else _number("slots", o.slots, LEAST_SLOTS),
+        slots=None if o.slots is None else check_number("slots", o.slots, LEAST_SLOTS),
     )
 
 
@@ -133,7 +133,8 @@ def _choice(name: str, value: Any, choices: Sequence[str]) -> None:
         raise BadArgument(f"{name} is one of {', '.join(choices)}, not {value!r}")
 
 
-def _number(name: str, value: Any, least: int) -> int:
+def check_number(name: str, value: Any, least: int) -> int:
+    """A whole number from `least` on, or BadArgument naming the option."""
     try:
         number = operator.index(value)
     except TypeError:
@@ -143,8 +144,9 @@ def _number(name: str, value: Any, least: int) -> int:
     return number
 
 
-def _fold(value: Any, plan: Mapping[str, Any] | None) -> int:
-    fold, folds = _number("fold", value, 0), folds_of(plan)
+def check_fold(value: Any, plan: Mapping[str, Any] | None) -> int:
+    """A fold's number, or BadArgument where the plan is known to have no such fold."""
+    fold, folds = check_number("fold", value, 0), folds_of(plan)
     if fold >= folds > 0:
         raise BadArgument(
             f"there is no fold {fold}: the plan has {folds} fold{'' if folds == 1 else 's'}, "
@@ -159,7 +161,7 @@ def _padding(value: Any) -> str | int:
         return str(value)
     if isinstance(value, str):
         raise BadArgument(f'padding is "max_length", "longest" or a number, not {value!r}')
-    return _number("padding", value, 1)
+    return check_number("padding", value, 1)
 
 
 def _role_names(
@@ -217,8 +219,8 @@ def find_ranks(rank: int | None, world: int | None) -> Ranks:
     if (rank is None) != (world is None):
         raise BadArgument("rank and world_size go together: give both or none")
     if rank is not None and world is not None:
-        world = _number("world_size", world, 1)
-        if not 0 <= _number("rank", rank, 0) < world:
+        world = check_number("world_size", world, 1)
+        if not 0 <= check_number("rank", rank, 0) < world:
             raise BadArgument(f"rank {rank} is not one of {world}: they count from 0")
         return Ranks(operator.index(rank), world, "")
     torch = _torch.require("a loader")

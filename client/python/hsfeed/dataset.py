@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from . import _plans, _torch
+from . import _plans
 from ._options import FOLD_HINTS, refuse_unknown
 from ._plans import Plan
 from ._plans import check_plan as check_plan
-from .errors import BadArgument, BadLabel, NotFound
+from ._statistics import Statistics
+from .errors import BadArgument, NotFound
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 PAGE_ROWS = 4096
 
 
-class Dataset:
+class Dataset(Statistics):
     """One version of a dataset. Names move, versions don't: this stays on its version, and on the encodings
     its roles had, whatever is ingested under the name later.
 
@@ -223,12 +224,6 @@ class Dataset:
         table = self.fold_table(_plans.from_options(own, plan))
         return [self._fold(table["plan"], fold) for fold in table["folds"]]
 
-    def fold_table(self, plan: Plan | None = None) -> dict[str, Any]:
-        """The fold table: {plan, rows, labels, warnings, folds: [{fold, train: {rows, counts}, val:
-        {...}}]}.
-        """
-        return self.database.call("folds", {"name": self.ref, "plan": check_plan(plan)})
-
     def _fold(
         self, plan: Mapping[str, Any], fold: Mapping[str, Any]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -338,28 +333,6 @@ class Dataset:
         numbers need some saved plan that has them.
         """
         return bool(self.database.call("plan.rm", {"name": self.ref, "plan": name})["removed"])
-
-    def pos_weight(self, fold: int, *, plan: Plan | None = None, pooled: bool = False) -> Any:
-        """Negatives over positives per label column, of the fold's training rows: for
-        BCEWithLogitsLoss(pos_weight=...).
-
-        float32 [C], a torch tensor where torch is installed, else numpy's: computed in float64 from exact
-        counts, then rounded; 1.0 for a column without positives. plan: as the loader's. pooled: one number
-        [1] for all columns together. BadLabel: the labels are not 0 and 1. BadArgument: there is no such
-        fold.
-        """
-        for label in self.label_info:
-            if label["type"] != "float" or label["values"] != ["0", "1"]:
-                raise BadLabel(f"pos_weight needs labels of 0 and 1; {label['name']!r} has others")
-        if not self.labels:
-            raise BadLabel(f"{self.name} has no labels, so it has no pos_weight")
-        table = self.fold_table(plan)
-        if not 0 <= operator.index(fold) < len(table["folds"]):
-            raise BadArgument(f"there is no fold {fold}: they count from 0 to {len(table['folds']) - 1}")
-        counts = np.asarray(table["folds"][fold]["train"]["counts"], dtype=np.float64)
-        weight = _ratio(counts.sum(axis=0, keepdims=True) if pooled else counts)
-        module = _torch.optional()
-        return weight if module is None else module.from_numpy(weight)
 
     # ---- tensors and loaders
 
@@ -477,11 +450,3 @@ def _label_of(page: Mapping[str, Any], i: int) -> Any:
     if page["label_columns"] == 0:
         return None
     return int(page["labels"][i]) if page["label_dtype"] == "int64" else page["labels"][i].copy()
-
-
-def _ratio(counts: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
-    """counts [C, 2] of zeros and ones -> zeros / ones."""
-    negative, positive = counts[:, 0], counts[:, 1]
-    weight = np.ones(len(counts))
-    np.divide(negative, positive, out=weight, where=positive > 0)
-    return weight.astype(np.float32)
