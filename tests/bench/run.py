@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """run.py [--build DIR] [--data DIR] [--runs N] [WHAT ...]: benchmarks, each beside its peers.
 
-WHAT: tok, ingest, stream (the C client), trainers (Python loops over torch tensors), idle, gather, scale (5 million
-rows; not among the defaults). DIR of --build is a Release build with -DHSFEED_TESTS=ON and, for trainers,
+WHAT: tok, ingest, stream (the C client), trainers (Python loops over torch tensors), queries (lengths, weights,
+folds, estimate), idle, gather, scale (5 million rows; not among the defaults). DIR of --build is a Release build with -DHSFEED_TESTS=ON and, for trainers,
 -DHSFEED_PYTHON=ON; DIR of --data holds csv/bn_44k.csv and tokenizers/. One JSON line per figure; medians over --runs
 runs, ours and the peers' one after the other in each, so that a drifting machine hurts all of them."""
 
@@ -249,6 +249,12 @@ def bench_trainers(args, daemon):
         bench_four_trainers(trainers, min(3, args.runs))
 
 
+def bench_queries(args, daemon):
+    import bench_queries as queries
+
+    queries.bench_queries(args, daemon, show)
+
+
 # ---- the daemon at rest, the gather, many rows
 
 
@@ -307,9 +313,10 @@ def main():
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/release")
     parser.add_argument("--data", type=pathlib.Path, default=ROOT.parent / "shared/data")
     parser.add_argument("--runs", type=int, default=5)
-    known = ["tok", "ingest", "stream", "trainers", "idle", "gather"]
+    known = ["tok", "ingest", "stream", "trainers", "queries", "idle", "gather"]
     parser.add_argument("what", nargs="*", default=known, help="of " + ", ".join([*known, "scale"]))
     args = parser.parse_args()
+    args.root = ROOT
     if "tok" in args.what:
         bench_tok(args)
     if set(args.what) != {"tok"}:
@@ -317,7 +324,13 @@ def main():
 
 
 def bench_daemon(args):
-    benches = {"stream": bench_stream, "trainers": bench_trainers, "idle": bench_idle, "scale": bench_scale}
+    benches = {
+        "stream": bench_stream,
+        "trainers": bench_trainers,
+        "queries": bench_queries,
+        "idle": bench_idle,
+        "scale": bench_scale,
+    }
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "/var/tmp")) as folder:
         daemon = Daemon(args.build, folder)
         try:

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Latencies of the questions about folds and lengths, from the request to the read answer, one client: of the 44,000
+rows with two encodings, and of the fold table of a million rows with five labels; each alone, and while a client
+drains a stream of the same daemon. `run.py queries` runs it."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+from bench_folds import make_labels
+
+WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] sun moon star rain wind".split()
+
+QUERIES = {
+    "lengths": ("lengths", {}),
+    "weights": ("weights", {"fold": 0}),
+    "folds": ("folds", {}),
+    "estimate, one fold": ("estimate", {"fold": 0}),
+    "estimate, 5 folds": ("estimate", {}),
+    "estimate, 5 folds, longest, two roles": ("estimate", {"padding": "longest", "roles": ["teacher", "student"]}),
+}
+
+
+def write_million(path, rows=1_000_000):
+    """Texts of 1 to 60 words, five labels."""
+    labels = make_labels(rows, 5)
+    line = " ".join(WORDS[5:] * 12)
+    with open(path, "w") as out:
+        out.write("comment,a,b,c,d,e\n")
+        for i, values in enumerate(labels.tolist()):
+            out.write(f"{line[:5 * (1 + i * 7 % 60)]},{','.join(map(str, values))}\n")
+
+
+def latencies(client, method, params, runs):
+    """Milliseconds: of the first request, and of each of the next."""
+    times = []
+    for _ in range(runs + 1):
+        begin = time.perf_counter()
+        client.call(method, **params)
+        times.append(1000 * (time.perf_counter() - begin))
+    return times[0], sorted(times[1:])
+
+
+def measure(daemon, show, runs, beside):
+    import protoclient
+
+    client = protoclient.Client(daemon.socket, timeout=300)
+    for dataset, queries in (("queries", QUERIES), ("million", {"folds": QUERIES["folds"]})):
+        for title, (method, params) in queries.items():
+            first, times = latencies(client, method, {"name": dataset, **params}, runs)
+            show(bench="queries", dataset=dataset, query=title, beside=beside, first_ms=round(first, 2),
+                 median_ms=round(times[len(times) // 2], 2), max_ms=round(times[-1], 2))
+    client.close()
+
+
+def bench_queries(args, daemon, show):
+    sys.path.insert(0, str(args.root / "tests/blackbox"))
+    tokenizers = [args.data / "tokenizers" / name for name in ("banglabert", "mbert-cased")]
+    daemon.run("ingest", "queries", args.data / "csv/bn_44k.csv", "--tokenizer", f"teacher={tokenizers[0]}",
+               "--tokenizer", f"student={tokenizers[1]}", "--labels", "HateSpeech")
+    with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "/var/tmp")) as folder:
+        write_million(folder + "/million.csv")
+        with open(folder + "/vocab.txt", "w") as out:
+            out.write("".join(word + "\n" for word in WORDS))
+        daemon.run("ingest", "million", folder + "/million.csv", "--tokenizer", folder, "--labels", "a,b,c,d,e")
+    measure(daemon, show, 4 * args.runs, "nothing")
+    command = [args.build / "tests/bench_stream", daemon.socket, "queries", "1000000", "128", "max_length", "ring"]
+    stream = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        time.sleep(0.5)
+        measure(daemon, show, 4 * args.runs, "a stream")
+        assert stream.poll() is None, "the stream ended before the questions did"
+    finally:
+        stream.kill()
+        stream.wait()
+
