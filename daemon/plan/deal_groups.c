@@ -10,16 +10,15 @@
 // "Fewest rows" is "lacks most", since every fold should get the same. For classes (each row has one) this bounds the
 // gap of a class, the largest less the smallest number of its rows in a fold.
 //
-// Proof. Let E be the rows of the class in groups that were dealt before its turn, for rarer classes, and s1 >= s2 >=
-// ... its rows in the groups of its turn. Let g be the gap and D, the slack, the sum over folds of (most - fold's), as
-// they change. At first g <= E, and D <= (k - 1) E: with all E rows in one fold both are equal. Always g <= D. A group
-// of s rows goes to a fold with the fewest, `least`.
-//   If g >= s: the most stays, D becomes D - s, g does not grow; and g <= D.
-//   If g < s: the most becomes least + s, so g <= s and, as every other fold has `least` or more, D <= (k - 1) s.
-// Hence, with G and L bounds of g and D before, these are bounds after:
-//   G' = max(s, min(G, L - s))     L' = max(L - s, (k - 1) s)       (L - s: 0 when negative)
-// After its turn a class has no rows left to be dealt, so the last G is its bound. It depends on the groups only, and
-// is never more than max(E, s1); enough single rows at the end bring it down to 1.
+// Proof. Let E be the rows of the class in groups that were dealt before its turn, for rarer classes, and s1, s2, ...
+// its rows in the groups of its turn. Let g be the gap and D the sum over folds of (most - fold's), as they change; g
+// <= D. At first g <= E, and D <= (k - 1) E: with all E rows in one fold both are equal. A group goes to a fold with
+// the fewest, `least`, and others have `least` or more: if that raises the most, to least + si, then g <= si and D <=
+// (k - 1) si; if not, D becomes D - si, and g does not grow. So after the last group i that raised it, with R rows
+// still to come,
+//   g <= min(si, (k - 1) si - R)      and      g <= min(E, (k - 1) E - all rows of the turn)      if none did.
+// A class has no rows left after its turn: the largest of these is its bound. It depends on the groups only, not on
+// where they went, and is never more than E and the largest si; enough single rows at the end bring it down to 1.
 //
 // A fold's rows are those of all classes: its gap is at most the sum of theirs. Where every group is one row, E is 0,
 // a turn gives each fold the same and one more to those with the fewest rows in all: the gap is at most 1.
@@ -152,17 +151,11 @@ static void weigh_folds(struct board *b)
 		b->loads[fold] = (struct hs_load){b->fold_rows[fold], fold};
 }
 
-// The bounds of a class's gap and slack, as its groups are dealt: see above.
-struct bounds {
-	uint64_t gap, slack;
-};
-
-static void bounds_deal(struct bounds *bounds, uint32_t k, uint64_t rows)
+// One of the bounds above: the most was raised by a group of that many rows, `after` rows came later.
+static uint64_t bound_of(uint32_t k, uint64_t rows, uint64_t after)
 {
-	uint64_t less = bounds->slack > rows ? bounds->slack - rows : 0, kept = bounds->gap < less ? bounds->gap : less;
-	uint64_t most = (k - 1) * rows;
-	bounds->gap = kept > rows ? kept : rows;
-	bounds->slack = less > most ? less : most;
+	uint64_t slack = (k - 1) * rows > after ? (k - 1) * rows - after : 0;
+	return rows < slack ? rows : slack;
 }
 
 static uint64_t gap_of_label(const struct board *b)
@@ -185,28 +178,36 @@ static void note_gap(struct board *b, uint64_t bound)
 	f->size_bound += bound;
 }
 
-static void deal_label(struct board *b, uint32_t label)
+// Weighs folds by their rows of a label, then by all of theirs. Returns how many rows of it were dealt already.
+static uint64_t weigh_label(struct board *b, const struct hs_cell *cells, size_t n)
 {
-	size_t start = b->cells.label_start[label], end = b->cells.label_start[label + 1];
 	uint64_t earlier = 0;
 	weigh_folds(b);
-	for (size_t i = start; i < end; i++) {
-		const struct hs_cell *cell = &b->cells.all[i];
-		if (b->fold_of_group[cell->group] == NOT_DEALT)
+	for (size_t i = 0; i < n; i++) {
+		uint16_t fold = b->fold_of_group[cells[i].group];
+		if (fold == NOT_DEALT)
 			continue;
-		b->loads[b->fold_of_group[cell->group]].weight += (uint64_t)cell->count << 32;
-		earlier += cell->count;
+		b->loads[fold].weight += (uint64_t)cells[i].count << 32;
+		earlier += cells[i].count;
 	}
 	hs_loads_build(b->loads, b->k);
-	struct bounds bounds = {earlier, (b->k - 1) * earlier};
-	for (size_t i = start; i < end; i++) {
-		const struct hs_cell *cell = &b->cells.all[i];
-		if (b->fold_of_group[cell->group] != NOT_DEALT)
+	return earlier;
+}
+
+static void deal_label(struct board *b, uint32_t label)
+{
+	const struct hs_cell *cells = b->cells.all + b->cells.label_start[label];
+	size_t n = b->cells.label_start[label + 1] - b->cells.label_start[label];
+	uint64_t after = b->left[label], bound = bound_of(b->k, weigh_label(b, cells, n), after);
+	for (size_t i = 0; i < n; i++) {
+		if (b->fold_of_group[cells[i].group] != NOT_DEALT)
 			continue;
-		deal_group(b, cell->group, cell->count);
-		bounds_deal(&bounds, b->k, cell->count);
+		deal_group(b, cells[i].group, cells[i].count);
+		after -= cells[i].count;
+		uint64_t now = bound_of(b->k, cells[i].count, after);
+		bound = now > bound ? now : bound;
 	}
-	note_gap(b, bounds.gap);
+	note_gap(b, bound);
 }
 
 static void deal_rest(struct board *b)

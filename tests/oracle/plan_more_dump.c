@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "plan/deal_groups.h"
 #include "plan/groups.h"
 #include "plan/holdout.h"
 #include "plan/multilabel.h"
@@ -70,6 +71,26 @@ static void run_groups(const struct request *q, const uint32_t *payload, struct 
 	give_folds(a, folds, n);
 }
 
+// n, k, shuffle, seed, ngroups, nlabels (0: classes); payload: groups, then classes or floats -> folds, figures
+static void run_deal_groups(const struct request *q, const uint32_t *payload, struct answer *a)
+{
+	struct hs_plan_spec spec = {HS_SPLIT_STRATIFIED, q->args[1], q->args[2] != 0, q->args[3]};
+	uint32_t n = q->args[0], nlabels = q->args[5];
+	uint16_t *folds = must(calloc((size_t)n + 1, sizeof(*folds)));
+	struct hs_deal_rows rows = {.n = n, .groups = payload, .ngroups = q->args[4], .nlabels = nlabels};
+	struct hs_deal_figures f = {0};
+	rows.classes = nlabels == 0 ? payload + n : NULL;
+	rows.values = nlabels == 0 ? NULL : (const float *)(payload + n);
+	a->rc = hs_deal_groups(&rows, &spec, folds, &f, &a->err);
+	memcpy(a->warning, f.warning, sizeof(a->warning));
+	make_room(a, a->rc == 0 ? n + 8 : 0);
+	const uint64_t figures[8] = {f.groups,    f.largest, f.together,   f.size_gap,
+				     f.label_gap, f.bounded, f.size_bound, f.label_bound};
+	for (size_t i = 0; i < a->nwords; i++)
+		a->words[i] = i < n ? folds[i] : (uint32_t)figures[i - n];
+	free(folds);
+}
+
 // n, shuffle, seed, stratified, unit of test, unit of train; payload: both sizes (double or int64), classes
 static void run_holdout(const struct request *q, const uint32_t *payload, struct answer *a)
 {
@@ -106,8 +127,8 @@ static void run_predefined(const struct request *q, const uint32_t *payload, str
 // nrows, nlabels, scheme, normalize, pooled; payload: beta, max_weight (doubles), values -> floats
 static void run_weights(const struct request *q, const uint32_t *payload, struct answer *a)
 {
-	struct hs_weight_spec spec = {.scheme = (enum hs_weight_scheme)q->args[2], .normalize = q->args[3] != 0,
-				      .pooled = q->args[4] != 0};
+	struct hs_weight_spec spec = {
+		.scheme = (enum hs_weight_scheme)q->args[2], .normalize = q->args[3] != 0, .pooled = q->args[4] != 0};
 	memcpy(&spec.beta, payload, sizeof(double));
 	memcpy(&spec.max_weight, payload + 2, sizeof(double));
 	struct hs_weight_rows in = {(const float *)(payload + 4), q->args[1], NULL, q->args[0]};
@@ -165,9 +186,8 @@ static const struct {
 	uint32_t op;
 	void (*run)(const struct request *q, const uint32_t *payload, struct answer *a);
 } operations[] = {
-	{'l', run_multilabel}, {'g', run_groups}, {'h', run_holdout}, {'p', run_predefined},
-	{'w', run_weights}, {'o', run_weight_of}, {'b', run_balanced}, {'s', run_argsort},
-	{'r', run_ranks},
+	{'l', run_multilabel}, {'g', run_groups},   {'h', run_holdout}, {'p', run_predefined}, {'w', run_weights},
+	{'o', run_weight_of},  {'b', run_balanced}, {'s', run_argsort}, {'r', run_ranks},      {'d', run_deal_groups},
 };
 
 static void run(const struct request *q, const uint32_t *payload, struct answer *a)

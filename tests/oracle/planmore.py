@@ -7,6 +7,7 @@ import numpy
 import plandump
 from plandump import Refused  # noqa: F401  (callers catch it)
 
+FIGURES = ("groups", "largest", "together", "size_gap", "label_gap", "bounded", "size_bound", "label_bound")
 SCHEMES = {"ratio": 0, "sqrt": 1, "log": 2, "effective": 3}
 
 
@@ -31,6 +32,15 @@ class PlanMore(plandump.Plan):
         """Returns (fold of each row, warning); seed None: no shuffle."""
         payload = words(groups) if classes is None else numpy.concatenate([words(groups), words(classes)])
         return self.call("g", len(groups), k, seed is not None, seed or 0, older, classes is not None, payload=payload)
+
+    def deal_groups(self, groups, k, seed, classes=None, values=None):
+        """Returns (fold of each row, figures, warning); seed None: no shuffle."""
+        labels = words(classes) if values is None else numpy.ascontiguousarray(values, "<f4").reshape(-1).view("<u4")
+        nlabels = 0 if values is None else values.shape[1]
+        ngroups = max(groups, default=-1) + 1
+        result, warning = self.call("d", len(groups), k, seed is not None, seed or 0, ngroups, nlabels,
+                                    payload=numpy.concatenate([words(groups), labels]))
+        return result[:len(groups)], dict(zip(FIGURES, map(int, result[len(groups):]))), warning
 
     def holdout(self, n, seed, test=None, train=None, classes=None, shuffle=True):
         """Returns (train, test)."""

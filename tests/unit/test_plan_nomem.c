@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "plan/deal_groups.h"
 #include "plan/groups.h"
 #include "plan/holdout.h"
 #include "plan/multilabel.h"
@@ -64,6 +65,7 @@ struct output {
 	size_t nclasses;
 	char warning[256];
 	struct hs_holdout holdout;
+	struct hs_deal_figures figures;
 	float weights[2];
 };
 
@@ -114,6 +116,18 @@ static int make_stratified_groups(const struct input *in, struct output *out, st
 	return hs_stratified_group_kfold(&rows, &folds5, HS_GROUP_RULE_CURRENT, out->folds, out->warning, reterr);
 }
 
+static int make_dealt_classes(const struct input *in, struct output *out, struct hs_err *reterr)
+{
+	struct hs_deal_rows rows = {.n = N, .groups = in->groups, .ngroups = N, .classes = in->classes};
+	return hs_deal_groups(&rows, &folds5, out->folds, &out->figures, reterr);
+}
+
+static int make_dealt_labels(const struct input *in, struct output *out, struct hs_err *reterr)
+{
+	struct hs_deal_rows rows = {.n = N, .groups = in->groups, .ngroups = N, .values = in->labels[0], .nlabels = 2};
+	return hs_deal_groups(&rows, &folds5, out->folds, &out->figures, reterr);
+}
+
 static int make_holdout(const struct input *in, struct output *out, struct hs_err *reterr)
 {
 	(void)in;
@@ -151,6 +165,7 @@ static const struct {
 	{make_kfold, 1}, {make_stratified, 3}, {make_combinations, 3}, {make_ranks, 10}, {make_multilabel, 8},
 	{make_groups, 10}, {make_older_groups, 8}, {make_stratified_groups, 20}, {make_holdout, 2},
 	{make_stratified_holdout, 14}, {make_predefined, 1}, {make_rowlist, 1}, {make_weights, 1},
+	{make_dealt_classes, 20}, {make_dealt_labels, 20},
 };
 
 static void fill(struct input *in)
