@@ -205,6 +205,7 @@ const struct hs_method hs_methods[] = {
 	{"lengths", &hs_lengths_schema, HS_ON_REQUESTS, NULL, hs_req_lengths_run, NULL},
 	{"weights", &hs_weights_schema, HS_ON_REQUESTS, NULL, hs_req_weights_run, NULL},
 	{"estimate", &hs_estimate_schema, HS_ON_REQUESTS, NULL, hs_req_estimate_run, NULL},
+	{"leaks", &hs_leaks_schema, HS_ON_REQUESTS, NULL, hs_req_leaks_run, NULL},
 	{"stream.open", &hs_stream_open_schema, HS_ON_REQUESTS, hs_req_stream_open_begin, hs_req_stream_open_run,
 	 hs_req_stream_open_settle},
 	{"stream.seek", &hs_stream_seek_schema, HS_ON_LOOP, hs_req_stream_seek_begin, NULL, NULL},
