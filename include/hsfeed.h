@@ -564,6 +564,25 @@ HSFEED_API int hsfeed_plan_list(hsfeed_client *client, const char *name, hsfeed_
 HSFEED_API int hsfeed_plan_remove(hsfeed_client *client, const char *name, const char *plan, hsfeed_value **ret_value,
 				  struct hsfeed_error *reterr);
 
+struct hsfeed_leaks_options {
+	size_t size;
+	const struct hsfeed_plan *plan; // may be NULL
+	double similarity;              // 0.5 to 1; 0: 0.8
+	uint64_t start;                 // the first pair of the page
+	uint32_t count;                 // of its pairs, at most 10,000; 0: 1,000
+	unsigned timeout_ms;            // 0: no limit; the first call for a version takes a search
+};
+
+// hsfeed_leaks finds validation rows whose text is among the training rows of their fold, exactly, but for case, spaces
+// and normal form, or nearly so -> {name, owner, version, plan, similarity, rows, folds: [{fold, val_rows, leaking,
+// exact, same, near, conflicting}], duplicates: {exact_rows, same_rows, near_pairs, groups, rows_in_groups, largest,
+// conflicting_groups, unlisted, uncompared}, total, next?, pairs: [{fold, row, line, of_row, of_line, how, similarity,
+// conflict}]}: PROTOCOL.md explains each. Further pages start at `next`; a name without version may move between them.
+// options may be NULL.
+//   HSFEED_EBADPLAN  as hsfeed_folds   HSFEED_ELIMIT  a search would take too much memory
+HSFEED_API int hsfeed_leaks(hsfeed_client *client, const char *name, const struct hsfeed_leaks_options *options,
+			    hsfeed_value **ret_value, struct hsfeed_error *reterr);
+
 // hsfeed_free releases plain memory that the library gave away. NULL is allowed.
 HSFEED_API void hsfeed_free(void *memory);
 

@@ -70,6 +70,7 @@ extern const struct option plan_options[];   // plan.c
 extern const struct option epoch_options[];  // epoch.c
 extern const struct option ingest_options[]; // ingest.c
 extern const struct option add_options[];
+extern const struct option leaks_options[]; // leaks.c
 
 // args_parse fills *ret from the words after the command's name. 0 or EXIT_USAGE, with the sentence printed.
 int args_parse(const struct command *command, int argc, char **argv, struct args *ret);
@@ -240,6 +241,7 @@ int plans_main(const struct args *args);
 int weights_main(const struct args *args);
 int lengths_main(const struct args *args);
 int estimate_main(const struct args *args);
+int leaks_main(const struct args *args);
 int stream_main(const struct args *args);
 int start_main(const struct args *args);
 int stop_main(const struct args *args);

@@ -24,11 +24,21 @@ static void option_line(FILE *out, const struct option *o)
 	putc('\n', out);
 }
 
-static void option_lines(FILE *out, const struct option *options)
+// Whether an earlier table of the command has an option of that name, which is then the one that counts.
+static bool is_hidden(const struct command *command, unsigned table, const char *name)
 {
-	for (; options && options->name; options++) {
-		if (!options->later)
-			option_line(out, options);
+	for (unsigned i = 0; i < table; i++)
+		for (const struct option *o = command->options[i]; o && o->name; o++)
+			if (strcmp(o->name, name) == 0)
+				return true;
+	return false;
+}
+
+static void option_lines(FILE *out, const struct command *command, unsigned table)
+{
+	for (const struct option *o = command->options[table]; o && o->name; o++) {
+		if (!o->later && !is_hidden(command, table, o->name))
+			option_line(out, o);
 	}
 }
 
@@ -39,8 +49,9 @@ void help_command(FILE *out, const struct command *command)
 		fprintf(out, "%s\n", command->more);
 	putc('\n', out);
 	for (unsigned i = 0; i < 3; i++)
-		option_lines(out, command->options[i]);
-	option_lines(out, common_options);
+		option_lines(out, command, i);
+	for (const struct option *o = common_options; o->name; o++)
+		option_line(out, o);
 }
 
 int help_main(const struct args *args)

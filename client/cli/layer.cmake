@@ -5,7 +5,7 @@ add_executable(hsfeed_cli
   ${cli}/main.c ${cli}/help.c ${cli}/options.c ${cli}/print.c ${cli}/json.c ${cli}/table.c ${cli}/connect.c
   ${cli}/progress.c ${cli}/digest.c ${cli}/plan.c ${cli}/ingest.c ${cli}/report.c ${cli}/data.c ${cli}/show.c
   ${cli}/rows.c ${cli}/folds.c ${cli}/plans.c ${cli}/stream.c ${cli}/batches.c ${cli}/daemon.c ${cli}/start.c
-  ${cli}/conf.c ${cli}/screen.c ${cli}/epoch.c ${cli}/lengths.c ${cli}/weights.c ${cli}/estimate.c)
+  ${cli}/conf.c ${cli}/leaks.c ${cli}/screen.c ${cli}/epoch.c ${cli}/lengths.c ${cli}/weights.c ${cli}/estimate.c)
 set_target_properties(hsfeed_cli PROPERTIES OUTPUT_NAME hsfeed)
 target_link_libraries(hsfeed_cli PRIVATE hsfeed_static PkgConfig::LIBCRYPTO)
 install(TARGETS hsfeed_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})

@@ -143,6 +143,11 @@ const struct command commands[] = {
 	 .usage = "NAME [plan] [--fold F] [options]",
 	 .help = "count batches, tokens and padding of an epoch",
 	 .more = "The options are those of stream. Without --fold every fold is counted."},
+	{.name = "leaks", .run = leaks_main, .min_words = 1, .max_words = 1,
+	 .options = {leaks_options, plan_options}, // its --similarity is not the plan's alone
+	 .usage = "NAME [plan] [--similarity S] [--pairs] [--fail-on-leak]",
+	 .help = "find validation rows with a copy among the training rows",
+	 .more = "--similarity is also that of --group duplicates."},
 	{.name = "stream", .run = stream_main, .min_words = 1, .max_words = 1,
 	 .options = {plan_options, epoch_options, stream_options},
 	 .usage = "NAME [plan] --fold F [options]",
@@ -171,7 +176,7 @@ const struct command commands[] = {
 
 // Known, not there yet: absent from help, each with its place.
 static const char *const later[] = {
-	"diff", "share", "leaks", "report", "top", "metrics", NULL,
+	"diff", "share", "report", "top", "metrics", NULL,
 };
 
 static int unknown_command(const char *name)

@@ -61,6 +61,14 @@ const char *plan_given(const struct args *args)
 	return NULL;
 }
 
+static bool is_given(const struct args *args, const char *name)
+{
+	for (unsigned i = 0; i < args->ngiven; i++)
+		if (is_plan_option(args->given[i].option) && strcmp(args->given[i].option->name, name) == 0)
+			return true;
+	return false;
+}
+
 static bool groups_duplicates(const struct args *args)
 {
 	return strcmp(args_text(args, "group", ""), "duplicates") == 0;
@@ -93,7 +101,7 @@ int plan_check(const struct args *args)
 			    "%s: --plan NAME has all the options, and --%s does not go with it; save it "
 			    "first: hsfeed folds",
 			    args->command->name, given);
-	if (args_has(args, "similarity") && !groups_duplicates(args))
+	if (is_given(args, "similarity") && !groups_duplicates(args))
 		return fail(EXIT_USAGE, "--similarity goes with --group duplicates");
 	if (strcmp(args_text(args, "group", ""), "column:") == 0)
 		return fail(EXIT_USAGE, "--group column: needs the column's name after the colon");
