@@ -256,6 +256,73 @@ def test_those_who_ask_at_once_share_one_search(shared_daemon, data):
         c.close()
 
 
+
+# ---- the command
+
+
+def test_the_command_tells_folds_duplicates_and_the_first_pairs(shared_daemon, data):
+    answer = shared_daemon.json("leaks", "leaky")
+    text = shared_daemon.run("leaks", "leaky").stdout
+    lines = text.splitlines()
+    assert lines[0].startswith("leaky@") and "in 5 folds, stratified, fold seed 42" in lines[0]
+    assert lines[2].split() == "fold val rows leaking exact same near other label".split()
+    for line, fold in zip(lines[3:8], answer["folds"]):
+        numbers = [w for w in line.split() if "(" not in w and w not in "%)"]
+        assert [int(n) for n in numbers if n.isdigit()] == [
+            fold[key] for key in ("fold", "val_rows", "leaking", "exact", "same", "near", "conflicting")
+        ]
+    assert lines[8].split()[0] == "all"
+    at = next(i for i, line in enumerate(lines) if "train row" in line)
+    assert f"the first 10 of {answer['total']}" in lines[at - 1]
+    for line, pair in zip(lines[at + 1 : at + 11], answer["pairs"]):
+        assert [int(w) for w in line.split()[:5]] == [pair[k] for k in ("fold", "row", "line", "of_row", "of_line")]
+        assert pair["how"] in line and ("other" in line) == pair["conflict"]
+    assert "hsfeed folds leaky --group duplicates\n" in text
+    assert all(len(line) <= 100 for line in lines)
+    assert not any(word in text for word in data["comment"][0].split(" ") if len(word) > 4)  # never a text
+
+
+def test_the_command_prints_all_pairs(shared_daemon, data):
+    plan = ["--folds", "3", "--kind", "plain"]
+    answer = shared_daemon.json("leaks", "leaky", *plan)
+    assert shared_daemon.lines("leaks", "leaky", *plan, "--pairs", "--json") == answer["pairs"]
+    table = shared_daemon.run("leaks", "leaky", *plan, "--pairs").stdout.splitlines()
+    assert [int(line.split()[1]) for line in table[1:]] == [pair["row"] for pair in answer["pairs"]]
+
+
+@pytest.mark.parametrize("pairs", [[], ["--pairs"], ["--pairs", "--json"], ["--json"]])
+def test_the_command_fails_on_a_leak_where_that_is_asked_for(shared_daemon, data, pairs):
+    assert shared_daemon.run("leaks", "leaky", *pairs).returncode == 0
+    assert shared_daemon.run("leaks", "leaky", "--fail-on-leak", *pairs, check=False).returncode == 1
+    grouped = ["--group", "duplicates", "--fail-on-leak", *pairs]
+    assert shared_daemon.run("leaks", "leaky", *grouped).returncode == 0
+
+
+def test_the_commands_similarity_is_also_that_of_the_plan(shared_daemon, data):
+    loose = shared_daemon.json("leaks", "leaky", "--similarity", "0.6")
+    assert loose["similarity"] == 0.6 and "duplicates" not in loose["plan"] and loose["total"] > 0
+    both = shared_daemon.json("leaks", "leaky", "--group", "duplicates", "--similarity", "0.6")
+    assert both["similarity"] == both["plan"]["duplicates"] == 0.6 and both["total"] == 0
+    remedy = shared_daemon.run("leaks", "leaky", "--similarity", "0.6", "--kind", "holdout").stdout
+    assert "--group duplicates --similarity 0.6" in remedy and "not holdout" in remedy
+
+
+@pytest.mark.parametrize(
+    "args, code, words",
+    [
+        (["leaky", "--similarity", "0.4"], 2, "from 0.5 to 1"),
+        (["leaky", "--similarity", "no"], 2, "decimal number"),
+        (["nobody"], 1, "nobody"),
+        (["leaky", "--folds", "1000"], 1, "n_splits=1000"),
+        ([], 2, "leaks"),
+    ],
+)
+def test_the_command_refuses_what_it_cannot_do(shared_daemon, data, args, code, words):
+    done = shared_daemon.run("leaks", *args, check=False)
+    assert done.returncode == code and words in done.stderr and done.stdout == ""
+
+
+
 REAL = {
     "bn_cyberbully_multilabel.csv": ("comment", "bully,sexual,religious,threat,spam", 2225),
     "bn_hatespeech.csv": ("Comments", "HateSpeech", 540),

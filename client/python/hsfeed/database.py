@@ -106,9 +106,14 @@ class Database:
             self.start_again()
         return self._connect(self.socket)
 
-    def call(self, method: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Any request of the protocol: the answer as a dict. For what has no method here yet."""
-        return self._again(lambda client: client.call(method, dict(params or {})))
+    def call(
+        self, method: str, params: Mapping[str, Any] | None = None, *, wait: bool = False
+    ) -> dict[str, Any]:
+        """Any request of the protocol: the answer as a dict. For what has no method here yet.
+
+        wait: for as long as it takes, and not only for the timeout of the connection.
+        """
+        return self._again(lambda client: client.call(method, dict(params or {}), -1 if wait else 0))
 
     # ---- what is stored
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from . import _plans
+from . import _leaks, _plans
 from ._options import FOLD_HINTS, refuse_unknown
 from ._plans import Plan
 from ._plans import check_plan as check_plan
@@ -333,6 +333,33 @@ class Dataset(Statistics):
         numbers need some saved plan that has them.
         """
         return bool(self.database.call("plan.rm", {"name": self.ref, "plan": name})["removed"])
+
+    def leaks(
+        self,
+        plan: Mapping[str, Any] | None = None,
+        similarity: float = 0.8,
+        *,
+        fail_on_leak: bool = False,
+    ) -> dict[str, Any]:
+        """Validation rows whose text is among the training rows of their fold.
+
+        {rows, plan, similarity, total: how many leak, folds: [{fold, val_rows, leaking, exact, same, near,
+        conflicting}], duplicates: of the whole dataset {exact_rows, same_rows, near_pairs, groups,
+        rows_in_groups, largest, conflicting_groups, unlisted, uncompared}, pairs}. pairs is a numpy array
+        [total] of fields fold, row, line, of_row, of_line, how, similarity, conflict, by row: each leaking
+        row with the training row most like it. how: "exact", "same" (but for letter case, white space and
+        Unicode normal form) or "near": the Jaccard similarity of their sets of five characters, at least
+        `similarity`, 0.5 to 1. conflict: their labels differ. `pandas.DataFrame(leaks["pairs"])` is a table.
+
+        plan: as the loader's. The first call for a similarity searches: seconds where rows are a million.
+        LeakFound: with fail_on_leak, where total is not 0; its .leaks is what would have been returned.
+        BadRequest: no such similarity. LimitExceeded: the search would take too much memory.
+        """
+        asked = {"name": self.ref, "plan": check_plan(plan), "similarity": float(similarity)}
+        found = _leaks.fetch(self.database, asked)
+        if fail_on_leak:
+            _leaks.refuse(self.name, found)
+        return found
 
     # ---- tensors and loaders
 

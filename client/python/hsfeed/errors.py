@@ -287,6 +287,24 @@ class PassEnded(Error, RuntimeError):
     default_code = "pass_ended"
 
 
+class LeakFound(Error, ValueError):
+    """Validation rows have copies among the training rows: Dataset.leaks(fail_on_leak=True).
+
+    leaks    what Dataset.leaks returns
+    """
+
+    default_code = "leak_found"
+
+    def __init__(
+        self, message: str, hint: str = "", *, code: str | None = None, number: int = 0, leaks: object = None
+    ) -> None:
+        super().__init__(message, hint, code=code, number=number)
+        self.leaks = leaks
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (*super().__reduce__(), {"leaks": self.leaks})
+
+
 class MissingLibrary(Error, ImportError):
     """An optional library is needed for this and is not installed."""
 
