@@ -5,6 +5,7 @@
 #ifndef HS_FEED_FEED_H
 #define HS_FEED_FEED_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -63,10 +64,15 @@ const char *hs_feed_source_role(const struct hs_feed_source *source, size_t i);
 
 #define HS_FEED_NEAR_MAX_BYTES (4ull << 30) // of memory, for a search
 
-// hs_feed_near_get finds the exact and near duplicates among a version's texts, or takes those found before (in
-// memory: 12 bytes a row and the pairs, of which at most 4 Mi are listed). The first who asks for a version and
-// similarity searches, seconds for a million rows, on threads that stand behind all others; one search at a time.
-// 0; -ENOMEM; HSFEED_EBADREQUEST: similarity not from 0.5 to 1; HSFEED_ELIMIT: too large; HSFEED_ECORRUPT.
+#define HS_FEED_SEARCHING (-EINPROGRESS)
+
+// hs_feed_near_get gives the exact and near duplicates among a version's texts: those found before (in memory: 12 bytes
+// a row and the pairs, of which at most 4 Mi are listed), or a search is begun for them: half a minute of processor
+// time for a million rows, on threads that stand behind all others; one search at a time, owners of versions take
+// turns. It waits for a few milliseconds only, then answers HS_FEED_SEARCHING: ask again soon, for a search that nobody
+// asks about gives way to others. So does whatever needs near duplicates, plans among them.
+// 0; HS_FEED_SEARCHING; -ENOMEM; HSFEED_EBADREQUEST: similarity not from 0.5 to 1; HSFEED_ELIMIT: too large;
+// HSFEED_ECORRUPT.
 int hs_feed_near_get(struct hs_feed *feed, const struct hs_feed_source *source, double similarity,
 		     const struct hs_near **ret, struct hs_err *reterr);
 void hs_feed_near_put(struct hs_feed *feed, const struct hs_near *near); // NULL does nothing
@@ -112,6 +118,7 @@ struct hs_plan { // resolved and computed, shared, counted
 	uint8_t digest[32]; // SHA-256 over it
 	char warning[256];  // "" or scikit-learn's sentence
 };
+// 0; HS_FEED_SEARCHING, where duplicates stay together; or an error.
 int hs_feed_plan_get(struct hs_feed *feed, struct hs_feed_source *source, const struct hs_plan_request *request,
 		     const struct hs_plan **ret, struct hs_err *reterr);
 void hs_feed_plan_put(struct hs_feed *feed, const struct hs_plan *plan);

@@ -3,20 +3,17 @@
 #ifndef HS_FEED_INTERNAL_H
 #define HS_FEED_INTERNAL_H
 
-#include <pthread.h>
-
 #include "feed/cache.h"
 #include "feed/feed.h"
 #include "wire/wire.h"
 
 struct hs_feed {
 	struct hs_store *store;
-	struct hs_cache *versions;  // key: owner, id    value: struct open_version
-	struct hs_cache *encodings; // key: owner, id    value: struct open_encoding
-	struct hs_cache *plans;     // key: version key, digest of PLAN   value: struct cached_plan
-	struct hs_cache *nears;     // key: version key, similarity       value: struct cached_near
-	struct hs_cache *orders;    // key: plan key, fold, split, order, seed + epoch   value: u32 rows[]
-	pthread_mutex_t near_lock;  // held by the one who searches for near duplicates
+	struct hs_cache *versions;    // key: owner, id    value: struct open_version
+	struct hs_cache *encodings;   // key: owner, id    value: struct open_encoding
+	struct hs_cache *plans;       // key: version key, digest of PLAN   value: struct cached_plan
+	struct hs_cache *orders;      // key: plan key, fold, split, order, seed + epoch   value: u32 rows[]
+	struct hs_searches *searches; // near.c
 };
 
 struct open_version {
@@ -46,7 +43,15 @@ struct order { // the rows of one epoch, in order; shared by streams
 };
 
 extern const struct hs_cache_kind hs_feed_version_cache, hs_feed_encoding_cache, hs_feed_plan_cache,
-	hs_feed_order_cache, hs_feed_near_cache;
+	hs_feed_order_cache;
+
+// hs_feed_version_hold keeps a source's version open for longer than the source; hs_cache_put(feed->versions) ends
+// that.
+int hs_feed_version_hold(struct hs_feed *feed, const struct hs_feed_source *source, struct hs_cache_entry **ret,
+			 struct hs_err *reterr);
+
+struct hs_searches *hs_searches_create(struct hs_feed *feed); // NULL: out of memory
+void hs_searches_destroy(struct hs_searches *searches);       // stops what is searched; NULL does nothing
 
 // A key under construction: fixed-width fields appended one after another.
 struct cache_key {

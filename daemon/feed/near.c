@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// Near duplicates of a version (text/near.h), found once and shared by whoever asks for the same similarity: leaks, and
-// plans that keep duplicates together. They lie in memory only: after a restart, or when many others were asked for
-// meanwhile, they are found again.
+// Near duplicates of versions (text/near.h): found once, shared by whoever asks for the same similarity. They lie in
+// memory only: after a restart, or when many others were asked for meanwhile, they are found again.
 //
-// A search takes all that the machine has for seconds, when texts are a million. So it runs on threads of its own that
-// stand behind all others, at most MOST_THREADS of them, and one search at a time in the daemon, of bounded memory:
-// those who ask for another one meanwhile wait, on the threads of requests; streams that are open are filled elsewhere.
+// A search takes all that the machine has for as long as texts are many. So it is nobody's request that does it, but
+// threads of their own that stand behind all others, at most MOST_THREADS; and there is one search at a time, of
+// bounded memory. Those who wait look every WAIT_MS whether it has ended, and let others have their thread in between.
+//
+//   WAITING -> RUNNING -> READY  (kept while used, then up to a budget)
+//      |          |  `-> FAILED  (kept for a moment, so that everybody who waits learns why)
+//      |          `----> WAITING or forgotten, where it was stopped for others
+//      `-> forgotten, where nobody has asked for ASKED_MS
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/parallel.h"
@@ -21,27 +28,291 @@
 #define NICE         10
 #define MAX_PAIRS    ((size_t)1 << 22) // listed; 64 MiB
 #define ROW_BYTES    112               // of a search, without keys and texts: see text/near.h, and the spans here
+#define WAIT_MS      20
+#define ASKED_MS     3000
+#define KEEP_BYTES   ((size_t)320 << 20) // of results that nobody uses; the largest that can be is a little less
 
-struct cached_near {
-	struct hs_near near; // first: hs_near pointers are cached_near pointers
-	struct hs_cache_entry *entry;
-};
+enum job_state { WAITING, RUNNING, READY, FAILED };
 
-struct near_request {
-	struct hs_feed *feed;
-	const struct hs_version *version;
+struct job {
+	struct hs_near near; // first: hs_near pointers are job pointers
+	struct job *next;    // the oldest first
+	struct cache_key key;
+	uint32_t owner;
 	double similarity;
-};
-
-struct search {
-	const struct hs_version *version;
-	struct hs_near_options options;
-	struct hs_span *texts; // into the version's file, or into the arena
-	struct hs_arena arena; // texts that straddle two chunks
-	struct hs_near near;
-	int rc;
+	struct hs_cache_entry *version; // held until it is done
+	enum job_state state;
+	unsigned users;    // of the result, and those who wait just now
+	uint64_t asked_ms; // when somebody last did, or it failed
+	bool stop;         // atomic: read by its threads
+	int rc;            // of FAILED
 	struct hs_err err;
 };
+
+struct hs_searches {
+	struct hs_feed *feed;
+	pthread_mutex_t lock; // guards everything here, but for what a running job's threads work with
+	pthread_cond_t done;  // a job became READY or FAILED
+	struct job *jobs;
+	uint32_t last_owner;
+	bool works, joinable, ends; // the thread has or takes a job; is to be joined; must end
+	pthread_t thread;
+};
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+// ---- one search ----
+
+struct texts {
+	struct hs_span *items; // into the version's file, or into the arena
+	struct hs_arena arena; // texts that straddle two chunks
+};
+
+static int read_text(const struct hs_version *v, size_t row, struct hs_buf *scratch, struct texts *texts)
+{
+	struct hs_span *text = &texts->items[row];
+	int rc = hs_version_text(v, row, scratch, text);
+	if (rc == 0 && text->ptr == (const char *)scratch->data)
+		rc = hs_arena_copy(&texts->arena, *text, text);
+	return rc;
+}
+
+static int read_texts(const struct hs_version *v, struct texts *texts, struct hs_err *reterr)
+{
+	struct hs_buf scratch = {0};
+	int rc = 0;
+	texts->items = hs_array(v->nrows, sizeof(*texts->items));
+	if (!texts->items)
+		return hs_err_nomem(reterr, "looking for duplicates");
+	for (size_t row = 0; row < v->nrows && rc == 0; row++) {
+		rc = read_text(v, row, &scratch, texts);
+		if (rc < 0 && rc != -ENOMEM)
+			hs_err_set(reterr, rc, "row %zu cannot be read", row);
+	}
+	hs_buf_fini(&scratch);
+	return rc == -ENOMEM ? hs_err_nomem(reterr, "looking for duplicates") : rc;
+}
+
+// The pairs' memory, cut to what is needed.
+static void trim(struct hs_near *near)
+{
+	struct hs_near_pair *pairs = realloc(near->pairs, (near->npairs + 1) * sizeof(*pairs));
+	near->pairs = pairs ? pairs : near->pairs;
+}
+
+static int search(struct job *job)
+{
+	const struct hs_version *v = ((struct open_version *)hs_cache_value(job->version))->version;
+	unsigned threads = hs_cores() < MOST_THREADS ? hs_cores() : MOST_THREADS;
+	const struct hs_near_options options = {job->similarity, MAX_PAIRS, threads, &job->stop};
+	struct texts texts = {0};
+	int rc = read_texts(v, &texts, &job->err);
+	if (rc == 0)
+		rc = hs_near_find(texts.items, v->nrows, &options, &job->near, &job->err);
+	hs_arena_fini(&texts.arena);
+	free(texts.items);
+	if (rc == 0)
+		trim(&job->near);
+	return rc;
+}
+
+// ---- jobs; all under the lock ----
+
+static void forget(struct hs_searches *s, struct job *job)
+{
+	struct job **at = &s->jobs;
+	while (*at != job)
+		at = &(*at)->next;
+	*at = job->next;
+	hs_cache_put(s->feed->versions, job->version);
+	hs_near_fini(&job->near);
+	free(job);
+}
+
+static bool is_stale(const struct job *job, uint64_t now)
+{
+	return job->users == 0 && now - job->asked_ms > ASKED_MS;
+}
+
+static size_t result_bytes(const struct job *job)
+{
+	if (job->state != READY || job->users > 0)
+		return 0;
+	return 3 * job->near.nrows * sizeof(uint32_t) + job->near.npairs * sizeof(*job->near.pairs) + sizeof(*job);
+}
+
+static struct job *oldest_unused(struct hs_searches *s, size_t *ret_bytes)
+{
+	struct job *oldest = NULL;
+	*ret_bytes = 0;
+	for (struct job *job = s->jobs; job; job = job->next) {
+		*ret_bytes += result_bytes(job);
+		if (result_bytes(job) > 0 && (!oldest || job->asked_ms < oldest->asked_ms))
+			oldest = job;
+	}
+	return oldest;
+}
+
+static void tidy(struct hs_searches *s)
+{
+	uint64_t now = now_ms();
+	for (struct job *job = s->jobs, *next; job; job = next) {
+		next = job->next;
+		if (job->state != READY && job->state != RUNNING && is_stale(job, now))
+			forget(s, job);
+	}
+	size_t bytes;
+	for (struct job *job; (job = oldest_unused(s, &bytes)) && bytes > KEEP_BYTES;)
+		forget(s, job);
+}
+
+// The oldest of another owner than had the last turn, else the oldest.
+static struct job *next_job(struct hs_searches *s)
+{
+	struct job *first = NULL;
+	tidy(s);
+	for (struct job *job = s->jobs; job; job = job->next) {
+		if (job->state != WAITING)
+			continue;
+		if (job->owner != s->last_owner)
+			return job;
+		first = first ? first : job;
+	}
+	return first;
+}
+
+static void end_job(struct hs_searches *s, struct job *job, int rc)
+{
+	struct hs_cache_entry *version = job->version;
+	if (rc < 0 &&
+	    __atomic_load_n(&job->stop, __ATOMIC_RELAXED)) { // for others: its turn comes again, if it is asked for
+		job->state = WAITING;
+		job->err = (struct hs_err){0};
+		__atomic_store_n(&job->stop, false, __ATOMIC_RELAXED);
+		return;
+	}
+	job->state = rc < 0 ? FAILED : READY;
+	job->rc = rc;
+	job->asked_ms = now_ms();
+	job->version = NULL;
+	hs_cache_put(s->feed->versions, version);
+	pthread_cond_broadcast(&s->done);
+}
+
+static void *work(void *arg)
+{
+	struct hs_searches *s = arg;
+	struct job *job;
+	setpriority(PRIO_PROCESS, (id_t)gettid(), NICE); // threads that it starts inherit it
+	pthread_mutex_lock(&s->lock);
+	while (!s->ends && (job = next_job(s))) {
+		job->state = RUNNING;
+		s->last_owner = job->owner;
+		pthread_mutex_unlock(&s->lock);
+		int rc = search(job);
+		pthread_mutex_lock(&s->lock);
+		end_job(s, job, rc);
+	}
+	s->works = false;
+	pthread_mutex_unlock(&s->lock);
+	return NULL;
+}
+
+// Signals are the loop thread's.
+static int start_thread(struct hs_searches *s)
+{
+	sigset_t all, old;
+	if (s->works)
+		return 0;
+	if (s->joinable)
+		pthread_join(s->thread, NULL); // it has let go of the lock for good, or is about to end
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	int rc = -pthread_create(&s->thread, NULL, work, s);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	s->works = s->joinable = rc == 0;
+	return rc;
+}
+
+static struct job *find(struct hs_searches *s, const struct cache_key *key)
+{
+	struct job *job = s->jobs;
+	while (job && (job->key.len != key->len || memcmp(job->key.bytes, key->bytes, key->len) != 0))
+		job = job->next;
+	return job;
+}
+
+static void add_last(struct hs_searches *s, struct job *job)
+{
+	struct job **at = &s->jobs;
+	while (*at)
+		at = &(*at)->next;
+	*at = job;
+}
+
+static int create(struct hs_searches *s, const struct hs_feed_source *source, const struct job *wanted,
+		  struct job **ret, struct hs_err *reterr)
+{
+	struct job *job = calloc(1, sizeof(*job));
+	if (!job)
+		return hs_err_nomem(reterr, "looking for duplicates");
+	*job = *wanted;
+	int rc = hs_feed_version_hold(s->feed, source, &job->version, reterr);
+	if (rc < 0) {
+		free(job);
+		return rc;
+	}
+	add_last(s, job);
+	*ret = job;
+	return 0;
+}
+
+// A search that nobody asks about any more gives way.
+static void stop_stale(struct hs_searches *s)
+{
+	uint64_t now = now_ms();
+	for (struct job *job = s->jobs; job; job = job->next)
+		if (job->state == RUNNING && is_stale(job, now))
+			__atomic_store_n(&job->stop, true, __ATOMIC_RELAXED);
+}
+
+// Waits a little for a job that is held; whether it is done.
+static bool wait_for(struct hs_searches *s, const struct job *job)
+{
+	struct timespec until;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += WAIT_MS * 1000000;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	int rc = 0;
+	while (rc == 0 && job->state != READY && job->state != FAILED)
+		rc = pthread_cond_timedwait(&s->done, &s->lock, &until);
+	return job->state == READY || job->state == FAILED;
+}
+
+static int take(struct hs_searches *s, struct job *job, struct hs_err *reterr)
+{
+	job->asked_ms = job->state == FAILED ? job->asked_ms : now_ms();
+	int rc = job->state == WAITING ? start_thread(s) : 0;
+	if (rc < 0)
+		return hs_err_set(reterr, rc, "cannot start a thread to look for duplicates");
+	if (job->state == WAITING)
+		stop_stale(s);
+	if (!wait_for(s, job))
+		return HS_FEED_SEARCHING;
+	if (job->state == READY)
+		return 0;
+	if (reterr)
+		*reterr = job->err;
+	return job->rc;
+}
+
+// ---- the outside ----
 
 static uint64_t text_bytes(const struct hs_version *v)
 {
@@ -51,9 +322,11 @@ static uint64_t text_bytes(const struct hs_version *v)
 	return sum;
 }
 
-static int check_memory(const struct hs_version *v, double similarity, struct hs_err *reterr)
+static int check_request(const struct hs_version *v, double similarity, struct hs_err *reterr)
 {
 	struct hs_minhash minhash;
+	if (!(similarity >= HS_MINHASH_LEAST_SIMILARITY && similarity <= 1)) // its sentence
+		return hs_near_find(NULL, 0, &(struct hs_near_options){.similarity = similarity}, NULL, reterr);
 	hs_minhash_init(&minhash, similarity);
 	uint64_t bytes = v->nrows * (ROW_BYTES + 4 * minhash.bands) + text_bytes(v) + MAX_PAIRS * 16;
 	if (bytes <= HS_FEED_NEAR_MAX_BYTES)
@@ -65,115 +338,73 @@ static int check_memory(const struct hs_version *v, double similarity, struct hs
 	return hs_err_hint(reterr, "remove duplicates before ingesting, or name a column of groups");
 }
 
-static int read_text(struct search *s, size_t row, struct hs_buf *scratch)
-{
-	int rc = hs_version_text(s->version, row, scratch, &s->texts[row]);
-	if (rc == 0 && s->texts[row].ptr == (const char *)scratch->data)
-		rc = hs_arena_copy(&s->arena, s->texts[row], &s->texts[row]);
-	return rc;
-}
-
-static int read_texts(struct search *s)
-{
-	struct hs_buf scratch = {0};
-	int rc = 0;
-	s->texts = hs_array(s->version->nrows, sizeof(*s->texts));
-	if (!s->texts)
-		return hs_err_nomem(&s->err, "looking for duplicates");
-	for (size_t row = 0; row < s->version->nrows && rc == 0; row++) {
-		rc = read_text(s, row, &scratch);
-		if (rc < 0 && rc != -ENOMEM)
-			hs_err_set(&s->err, rc, "row %zu cannot be read", row);
-	}
-	hs_buf_fini(&scratch);
-	return rc == -ENOMEM ? hs_err_nomem(&s->err, "looking for duplicates") : rc;
-}
-
-static void *run_search(void *arg)
-{
-	struct search *s = arg;
-	setpriority(PRIO_PROCESS, (id_t)gettid(), NICE); // threads that it starts inherit it
-	s->rc = read_texts(s);
-	if (s->rc == 0)
-		s->rc = hs_near_find(s->texts, s->version->nrows, &s->options, &s->near, &s->err);
-	hs_arena_fini(&s->arena);
-	free(s->texts);
-	return NULL;
-}
-
-// On a thread of its own, because a thread that has stepped back may not step forward again.
-static int search(struct near_request *request, struct hs_near *ret, struct hs_err *reterr)
-{
-	unsigned threads = hs_cores() < MOST_THREADS ? hs_cores() : MOST_THREADS;
-	struct search s = {.version = request->version, .options = {request->similarity, MAX_PAIRS, threads}};
-	pthread_t thread;
-	pthread_mutex_lock(&request->feed->near_lock);
-	int rc = -pthread_create(&thread, NULL, run_search, &s);
-	if (rc == 0)
-		pthread_join(thread, NULL);
-	pthread_mutex_unlock(&request->feed->near_lock);
-	if (rc < 0)
-		return hs_err_set(reterr, rc, "cannot start a thread to look for duplicates");
-	*ret = s.near;
-	if (s.rc < 0 && reterr)
-		*reterr = s.err;
-	return s.rc;
-}
-
-static void near_destroy(void *value)
-{
-	struct cached_near *cached = value;
-	hs_near_fini(&cached->near);
-	free(cached);
-}
-
-static int near_make(void *arg, void **ret_value, size_t *ret_bytes, struct hs_err *reterr)
-{
-	struct near_request *request = arg;
-	int rc = check_memory(request->version, request->similarity, reterr);
-	if (rc < 0)
-		return rc;
-	struct cached_near *cached = calloc(1, sizeof(*cached));
-	if (!cached)
-		return hs_err_nomem(reterr, "looking for duplicates");
-	rc = search(request, &cached->near, reterr);
-	if (rc < 0) {
-		near_destroy(cached);
-		return rc;
-	}
-	struct hs_near *near = &cached->near;
-	struct hs_near_pair *pairs = realloc(near->pairs, (near->npairs + 1) * sizeof(*pairs)); // to what is needed
-	near->pairs = pairs ? pairs : near->pairs;
-	*ret_value = cached;
-	*ret_bytes = sizeof(*cached) + 3 * near->nrows * sizeof(uint32_t) + near->npairs * sizeof(*pairs);
-	return 0;
-}
-
-const struct hs_cache_kind hs_feed_near_cache = {near_make, near_destroy, 128u << 20};
-
 int hs_feed_near_get(struct hs_feed *feed, const struct hs_feed_source *source, double similarity,
 		     const struct hs_near **ret, struct hs_err *reterr)
 {
-	if (!(similarity >= HS_MINHASH_LEAST_SIMILARITY && similarity <= 1))
-		return hs_near_find(NULL, 0, &(struct hs_near_options){.similarity = similarity}, NULL, reterr);
-	struct near_request request = {feed, hs_feed_source_version(source), similarity};
-	struct cache_key key = {0};
-	hs_feed_key_version(&key, source);
-	hs_feed_key_add(&key, &similarity, sizeof(similarity));
-	struct hs_cache_entry *entry;
-	int rc = hs_cache_get(feed->nears, key.bytes, key.len, &request, &entry, reterr);
+	struct hs_searches *s = feed->searches;
+	struct job wanted = {.similarity = similarity, .owner = source->entry.owner}, *job;
+	int rc = check_request(hs_feed_source_version(source), similarity, reterr);
 	if (rc < 0)
 		return rc;
-	struct cached_near *cached = hs_cache_value(entry);
-	__atomic_store_n(&cached->entry, entry, __ATOMIC_RELAXED); // every user stores the same pointer
-	*ret = &cached->near;
-	return 0;
+	hs_feed_key_version(&wanted.key, source);
+	hs_feed_key_add(&wanted.key, &similarity, sizeof(similarity));
+	pthread_mutex_lock(&s->lock);
+	tidy(s);
+	job = find(s, &wanted.key);
+	if (!job)
+		rc = create(s, source, &wanted, &job, reterr);
+	if (rc == 0) {
+		job->users++;
+		rc = take(s, job, reterr);
+		job->users -= rc < 0;
+	}
+	pthread_mutex_unlock(&s->lock);
+	if (rc == 0)
+		*ret = &job->near;
+	return rc;
 }
 
 void hs_feed_near_put(struct hs_feed *feed, const struct hs_near *near)
 {
+	struct hs_searches *s = feed->searches;
 	if (!near)
 		return;
-	const struct cached_near *cached = (const struct cached_near *)(const void *)near;
-	hs_cache_put(feed->nears, __atomic_load_n(&cached->entry, __ATOMIC_RELAXED));
+	pthread_mutex_lock(&s->lock);
+	((struct job *)(uintptr_t)near)->users--;
+	tidy(s);
+	pthread_mutex_unlock(&s->lock);
+}
+
+struct hs_searches *hs_searches_create(struct hs_feed *feed)
+{
+	pthread_condattr_t monotonic;
+	struct hs_searches *s = calloc(1, sizeof(*s));
+	if (!s)
+		return NULL;
+	s->feed = feed;
+	s->last_owner = UINT32_MAX;
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&s->done, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	return s;
+}
+
+void hs_searches_destroy(struct hs_searches *s)
+{
+	if (!s)
+		return;
+	pthread_mutex_lock(&s->lock);
+	s->ends = true;
+	for (struct job *job = s->jobs; job; job = job->next)
+		__atomic_store_n(&job->stop, true, __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&s->lock);
+	if (s->joinable)
+		pthread_join(s->thread, NULL);
+	while (s->jobs)
+		forget(s, s->jobs);
+	pthread_cond_destroy(&s->done);
+	pthread_mutex_destroy(&s->lock);
+	free(s);
 }

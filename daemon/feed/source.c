@@ -88,12 +88,10 @@ int hs_feed_create(struct hs_store *store, struct hs_feed **ret)
 	if (!feed)
 		return -ENOMEM;
 	feed->store = store;
-	pthread_mutex_init(&feed->near_lock, NULL);
 	if (hs_cache_create(&hs_feed_version_cache, &feed->versions) < 0 ||
 	    hs_cache_create(&hs_feed_encoding_cache, &feed->encodings) < 0 ||
 	    hs_cache_create(&hs_feed_plan_cache, &feed->plans) < 0 ||
-	    hs_cache_create(&hs_feed_near_cache, &feed->nears) < 0 ||
-	    hs_cache_create(&hs_feed_order_cache, &feed->orders) < 0) {
+	    hs_cache_create(&hs_feed_order_cache, &feed->orders) < 0 || !(feed->searches = hs_searches_create(feed))) {
 		hs_feed_destroy(feed);
 		return -ENOMEM;
 	}
@@ -105,12 +103,11 @@ void hs_feed_destroy(struct hs_feed *feed)
 {
 	if (!feed)
 		return;
+	hs_searches_destroy(feed->searches); // it holds versions
 	hs_cache_destroy(feed->orders);
 	hs_cache_destroy(feed->plans);
-	hs_cache_destroy(feed->nears);
 	hs_cache_destroy(feed->encodings);
 	hs_cache_destroy(feed->versions);
-	pthread_mutex_destroy(&feed->near_lock);
 	free(feed);
 }
 
@@ -148,6 +145,12 @@ static int open_cached(struct hs_feed *feed, struct hs_cache *cache, uint32_t ow
 	struct cache_key key = file_key(owner, id);
 	struct open_request request = {feed, owner, id};
 	return hs_cache_get(cache, key.bytes, key.len, &request, ret, reterr);
+}
+
+int hs_feed_version_hold(struct hs_feed *feed, const struct hs_feed_source *source, struct hs_cache_entry **ret,
+			 struct hs_err *reterr)
+{
+	return open_cached(feed, feed->versions, source->entry.owner, &source->entry.version, ret, reterr);
 }
 
 // ---- roles ----

@@ -143,6 +143,11 @@ static void on_run(struct hs_chore *chore)
 	struct hs_request *req = (struct hs_request *)chore;
 	bool gone = __atomic_load_n(&req->gone, __ATOMIC_RELAXED);
 	req->rc = gone ? HSFEED_ELOST : req->method->run(req);
+	if (req->rc != HS_FEED_SEARCHING)
+		return;
+	chore->again = true; // behind others who want the thread meanwhile
+	req->err = (struct hs_err){0};
+	req->result.len = req->result_mark;
 }
 
 // After run, or instead of it when the connection is gone before its turn came.

@@ -4,8 +4,8 @@
 //
 //   begin   on the loop thread: checks and reserves. HS_LATER: somebody else will call hs_request_finish.
 //   run     on a thread of `place`: may block and compute; must not touch conn or server, except store and feed. One
-//   that
-//           computes first and changes the catalog then returns HS_TO_WRITER, and is called again on the store thread.
+//           that computes first and changes the catalog then returns HS_TO_WRITER, and is called again on the store
+//           thread. What answers HS_FEED_SEARCHING is called again where it is, from the start.
 //   settle  back on the loop thread, whatever `rc` is and even if the connection is gone: attaches or cleans up.
 //
 // Each returns 0 or a negative error with req->err set; the answer is in req->result: one msgpack value (the empty map

@@ -61,6 +61,11 @@ static size_t task_end(size_t n, size_t task)
 	return n - task * TASK_ROWS < TASK_ROWS ? n : (task + 1) * TASK_ROWS;
 }
 
+static int check_stop(const struct search *s)
+{
+	return s->options->stop && __atomic_load_n(s->options->stop, __ATOMIC_RELAXED) ? -ECANCELED : 0;
+}
+
 static bool is_piece_of(struct hs_span piece, struct hs_span text)
 {
 	uintptr_t p = (uintptr_t)piece.ptr, start = (uintptr_t)text.ptr;
@@ -71,7 +76,7 @@ static int fold_rows(void *arg, size_t task)
 {
 	struct search *s = arg;
 	struct hs_fold fold = {0};
-	int rc = 0;
+	int rc = check_stop(s);
 	for (size_t i = task * TASK_ROWS; i < task_end(s->near.nrows, task) && rc == 0; i++) {
 		rc = hs_fold_text(&fold, s->texts[i], &s->folded[i]);
 		if (rc == 0 && !is_piece_of(s->folded[i], s->texts[i]))
@@ -137,7 +142,7 @@ static int give_keys(void *arg, size_t task)
 {
 	struct search *s = arg;
 	struct hs_grams grams = {0};
-	int rc = 0;
+	int rc = check_stop(s);
 	for (size_t i = task * TASK_ROWS; i < task_end(s->n, task) && rc == 0; i++) {
 		rc = hs_grams_make(&grams, s->kinds[i]);
 		s->ngrams[i] = (uint32_t)grams.n;
@@ -211,7 +216,7 @@ static int search_chunk(void *arg, size_t task)
 	struct search *s = arg;
 	struct hs_bucket *work = &s->work[task];
 	size_t end = s->chunks[s->wave + task + 1];
-	int rc = 0;
+	int rc = check_stop(s);
 	for (size_t i = s->chunks[s->wave + task]; i < end && rc == 0; i += work->n) {
 		work->items = s->items + i;
 		work->n = bucket_end(s->items, i, end) - i;
@@ -392,6 +397,8 @@ int hs_near_find(const struct hs_span *texts, size_t n, const struct hs_near_opt
 	}
 	search_fini(s);
 	free(s);
+	if (rc == -ECANCELED)
+		return hs_err_set(reterr, rc, "the search for near duplicates was stopped");
 	return rc < 0 ? hs_err_nomem(reterr, "looking for near duplicates") : 0;
 }
 

@@ -28,6 +28,7 @@ struct hs_near_options {
 	double similarity; // 0.5 to 1
 	size_t max_pairs;  // pairs to keep; 0: groups only
 	unsigned threads;  // 0: one
+	const bool *stop;  // NULL, or set by another thread (atomically) to end the search soon
 };
 
 struct hs_near_pair {
@@ -53,8 +54,8 @@ struct hs_near {
 			     // that should be one may be apart
 };
 
-// hs_near_find: n texts, valid UTF-8 of at most HS_TEXT_MAX_BYTES each. 0, -ENOMEM, HSFEED_EBADREQUEST (similarity),
-// HSFEED_EUNSUPPORTED (2^32 rows or more); *ret is untouched on failure.
+// hs_near_find: n texts, valid UTF-8 of at most HS_TEXT_MAX_BYTES each. 0, -ENOMEM, -ECANCELED (stopped),
+// HSFEED_EBADREQUEST (similarity), HSFEED_EUNSUPPORTED (2^32 rows or more); *ret is untouched on failure.
 int hs_near_find(const struct hs_span *texts, size_t n, const struct hs_near_options *options, struct hs_near *ret,
 		 struct hs_err *reterr);
 void hs_near_fini(struct hs_near *near); // frees and zeroes; safe on a zeroed one

@@ -95,7 +95,8 @@ int main(int argc, char **argv)
 	struct rusage before, after;
 	getrusage(RUSAGE_SELF, &before);
 	double wall = seconds(CLOCK_MONOTONIC), cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
-	struct hs_near_options options = {HS_NEAR_SIMILARITY, 1000000, (unsigned)atoi(argv[2])};
+	struct hs_near_options options = {
+		.similarity = HS_NEAR_SIMILARITY, .max_pairs = 1000000, .threads = (unsigned)atoi(argv[2])};
 	struct hs_near near;
 	struct hs_err err;
 	must(hs_near_find(texts.items, texts.n, &options, &near, &err) == 0, "hs_near_find failed");

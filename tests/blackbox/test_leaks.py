@@ -2,6 +2,8 @@
 """Leaks of every kind of plan over the real daemon, beside comparing every validation row with every training row."""
 
 import random
+import select
+import time
 import unicodedata
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 np = pytest.importorskip("numpy")
 pd = pytest.importorskip("pandas")
 
+from conftest import Daemon
 from protoclient import Client, Refused
 
 THRESHOLD = 0.8
@@ -255,6 +258,74 @@ def test_those_who_ask_at_once_share_one_search(shared_daemon, data):
     for c in clients:
         c.close()
 
+
+
+
+# ---- a search takes its time
+
+
+@pytest.fixture(scope="module")
+def many(shared_daemon, tmp_path_factory, demo):
+    """Enough texts to search for a second or so."""
+    rng = random.Random(4)
+    path = tmp_path_factory.mktemp("many") / "many.csv"
+    words = ["".join(rng.choices("abcdefghijklmnop", k=7)) for _ in range(5000)]
+    texts = [" ".join(rng.choices(words, k=20)) for _ in range(20_000)]
+    pd.DataFrame({"comment": texts, "label": [i % 2 for i in range(len(texts))]}).to_csv(path, index=False)
+    shared_daemon.run("ingest", "many", path, "--tokenizer", demo / "tokenizer", "--labels", "label")
+    return path
+
+
+def has_answer(client):
+    return bool(select.select([client.socket], [], [], 0)[0])
+
+
+def test_searches_keep_nobody_else_waiting(shared_daemon, many, data):
+    clients = [Client(shared_daemon.socket, timeout=120) for _ in range(8)]
+    seqs = [c.send("leaks", name="many", similarity=0.88 + i / 100) for i, c in enumerate(clients)]
+    other = Client(shared_daemon.socket)
+    for fold_seed in range(10):  # none of them is there yet
+        assert other.call("folds", name="many", plan={"fold_seed": fold_seed})["rows"] == 20_000
+    assert sum(map(has_answer, clients)) < 8
+    for c, seq in zip(clients, seqs):
+        assert c.answer(seq)["rows"] == 20_000
+        c.close()
+    other.close()
+
+
+def test_plans_of_duplicates_wait_for_their_search(shared_daemon, many):
+    clients = [Client(shared_daemon.socket, timeout=120) for _ in range(6)]
+    plan = {"duplicates": 0.81}
+    seqs = [c.send("folds", name="many", plan=plan) for c in clients[:3]]
+    seqs += [c.send("stream.open", name="many", plan=plan, fold=0, split="val") for c in clients[3:]]
+    answers = [c.answer(seq) for c, seq in zip(clients, seqs)]
+    assert all(answer["folds"] == answers[0]["folds"] for answer in answers[:3])
+    assert {answer["rows"] for answer in answers[3:]} == {answers[0]["folds"][0]["val"]["rows"]}
+    for c in clients:
+        c.close()
+
+
+def test_a_client_that_leaves_its_search_does_no_harm(shared_daemon, many):
+    for similarity in (0.61, 0.62, 0.63):
+        c = Client(shared_daemon.socket)
+        c.send("leaks", name="many", similarity=similarity)
+        c.close()
+    c = Client(shared_daemon.socket, timeout=120)
+    assert c.call("leaks", name="many", similarity=0.999)["rows"] == 20_000
+    c.close()
+
+
+def test_a_daemon_ends_in_the_middle_of_a_search(tmp_path, many, demo):
+    daemon = Daemon(tmp_path).start()
+    daemon.run("ingest", "many", many, "--tokenizer", demo / "tokenizer", "--labels", "label")
+    c = Client(daemon.socket)
+    c.send("leaks", name="many", similarity=0.5)
+    time.sleep(0.1)
+    began = time.monotonic()
+    assert daemon.stop() == 0
+    assert time.monotonic() - began < 10
+    assert "search" not in daemon.log.read_text()
+    c.close()
 
 
 # ---- the command

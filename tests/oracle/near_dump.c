@@ -77,7 +77,9 @@ int main(int argc, char **argv)
 		put_folded(&texts);
 	} else {
 		must(argc == 4, "usage: near_dump SIMILARITY MAX_PAIRS THREADS, or near_dump fold");
-		struct hs_near_options options = {atof(argv[1]), strtoul(argv[2], NULL, 10), (unsigned)atoi(argv[3])};
+		struct hs_near_options options = {.similarity = atof(argv[1]),
+						  .max_pairs = strtoul(argv[2], NULL, 10),
+						  .threads = (unsigned)atoi(argv[3])};
 		struct hs_near near;
 		struct hs_err err;
 		int rc = hs_near_find(texts.items, texts.n, &options, &near, &err);

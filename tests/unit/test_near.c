@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "text_help.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -38,7 +39,7 @@ static struct hs_near find(double similarity, size_t max_pairs, unsigned threads
 {
 	struct hs_near near;
 	struct hs_err err;
-	struct hs_near_options options = {similarity, max_pairs, threads};
+	struct hs_near_options options = {.similarity = similarity, .max_pairs = max_pairs, .threads = threads};
 	assert_int_equal(hs_near_find(texts.items, texts.n, &options, &near, &err), 0);
 	assert_int_equal(near.nrows, texts.n);
 	return near;
@@ -458,12 +459,28 @@ static void a_similarity_out_of_range_is_refused_and_nothing_touched(void **stat
 	untouched = near;
 	for (size_t i = 0; i < 5; i++) {
 		struct hs_err err = {0};
-		struct hs_near_options options = {wrong[i], 1, 1};
+		struct hs_near_options options = {.similarity = wrong[i], .max_pairs = 1, .threads = 1};
 		assert_int_equal(hs_near_find(NULL, 0, &options, &near, &err), HSFEED_EBADREQUEST);
 		assert_non_null(strstr(err.message, "similarity"));
 		assert_true(err.hint[0] != 0);
 		assert_memory_equal(&near, &untouched, sizeof(near));
 	}
+}
+
+static void a_stopped_search_ends_and_touches_nothing(void **state)
+{
+	(void)state;
+	struct hs_near near, untouched;
+	struct hs_err err = {0};
+	bool stop = true;
+	struct hs_near_options options = {.similarity = 0.8, .max_pairs = 1, .threads = 2, .stop = &stop};
+	memset(&near, 0xA5, sizeof(near));
+	untouched = near;
+	add_word("some text");
+	add_word("some other text");
+	assert_int_equal(hs_near_find(texts.items, texts.n, &options, &near, &err), -ECANCELED);
+	assert_memory_equal(&near, &untouched, sizeof(near));
+	drop_texts();
 }
 
 static void no_rows_and_one_row_are_answered(void **state)
@@ -495,6 +512,7 @@ int main(void)
 		cmocka_unit_test(long_texts_are_compared_within_bounded_memory),
 		cmocka_unit_test(a_cap_on_pairs_keeps_the_groups_and_is_told),
 		cmocka_unit_test(a_similarity_out_of_range_is_refused_and_nothing_touched),
+		cmocka_unit_test(a_stopped_search_ends_and_touches_nothing),
 		cmocka_unit_test(no_rows_and_one_row_are_answered),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,7 +45,7 @@ static long failures_until_it_works(const struct hs_span *texts, size_t n)
 		memset(&near, 0xA5, sizeof(near));
 		struct hs_near untouched = near;
 		struct hs_err err = {0};
-		struct hs_near_options options = {0.8, 1000, 1};
+		struct hs_near_options options = {.similarity = 0.8, .max_pairs = 1000, .threads = 1};
 		allocations_left = allowed;
 		int rc = hs_near_find(texts, n, &options, &near, &err);
 		bool all_given = allocations_left >= 0;
