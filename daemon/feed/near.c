@@ -25,7 +25,7 @@
 #include "text/minhash.h"
 
 #define MOST_THREADS 4
-#define NICE         10
+#define NICE         5                 // somebody waits for it, unlike for an ingest
 #define MAX_PAIRS    ((size_t)1 << 22) // listed; 64 MiB
 #define ROW_BYTES    112               // of a search, without keys and texts: see text/near.h, and the spans here
 #define WAIT_MS      20

@@ -270,7 +270,7 @@ def many(shared_daemon, tmp_path_factory, demo):
     rng = random.Random(4)
     path = tmp_path_factory.mktemp("many") / "many.csv"
     words = ["".join(rng.choices("abcdefghijklmnop", k=7)) for _ in range(5000)]
-    texts = [" ".join(rng.choices(words, k=20)) for _ in range(20_000)]
+    texts = [" ".join(rng.choices(words, k=20)) for _ in range(4_000)]
     pd.DataFrame({"comment": texts, "label": [i % 2 for i in range(len(texts))]}).to_csv(path, index=False)
     shared_daemon.run("ingest", "many", path, "--tokenizer", demo / "tokenizer", "--labels", "label")
     return path
@@ -281,20 +281,20 @@ def has_answer(client):
 
 
 def test_searches_keep_nobody_else_waiting(shared_daemon, many, data):
-    clients = [Client(shared_daemon.socket, timeout=120) for _ in range(8)]
+    clients = [Client(shared_daemon.socket, timeout=300) for _ in range(5)]
     seqs = [c.send("leaks", name="many", similarity=0.88 + i / 100) for i, c in enumerate(clients)]
     other = Client(shared_daemon.socket)
-    for fold_seed in range(10):  # none of them is there yet
-        assert other.call("folds", name="many", plan={"fold_seed": fold_seed})["rows"] == 20_000
-    assert sum(map(has_answer, clients)) < 8
+    for fold_seed in range(5):  # none of them is there yet
+        assert other.call("folds", name="many", plan={"fold_seed": fold_seed})["rows"] == 4_000
+    assert sum(map(has_answer, clients)) < 5
     for c, seq in zip(clients, seqs):
-        assert c.answer(seq)["rows"] == 20_000
+        assert c.answer(seq)["rows"] == 4_000
         c.close()
     other.close()
 
 
 def test_plans_of_duplicates_wait_for_their_search(shared_daemon, many):
-    clients = [Client(shared_daemon.socket, timeout=120) for _ in range(6)]
+    clients = [Client(shared_daemon.socket, timeout=300) for _ in range(6)]
     plan = {"duplicates": 0.81}
     seqs = [c.send("folds", name="many", plan=plan) for c in clients[:3]]
     seqs += [c.send("stream.open", name="many", plan=plan, fold=0, split="val") for c in clients[3:]]
@@ -310,8 +310,8 @@ def test_a_client_that_leaves_its_search_does_no_harm(shared_daemon, many):
         c = Client(shared_daemon.socket)
         c.send("leaks", name="many", similarity=similarity)
         c.close()
-    c = Client(shared_daemon.socket, timeout=120)
-    assert c.call("leaks", name="many", similarity=0.999)["rows"] == 20_000
+    c = Client(shared_daemon.socket, timeout=300)
+    assert c.call("leaks", name="many", similarity=0.999)["rows"] == 4_000
     c.close()
 
 
