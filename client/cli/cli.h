@@ -25,6 +25,7 @@ enum option_kind {
 
 struct option {
 	const char *name; // without the dashes; NULL ends a table
+	char letter;      // "o": -o is the same; 0: none
 	enum option_kind kind;
 	const char *arg;     // what stands for its argument in help
 	const char *help;    // one line
@@ -70,7 +71,8 @@ extern const struct option plan_options[];   // plan.c
 extern const struct option epoch_options[];  // epoch.c
 extern const struct option ingest_options[]; // ingest.c
 extern const struct option add_options[];
-extern const struct option leaks_options[]; // leaks.c
+extern const struct option leaks_options[];  // leaks.c
+extern const struct option report_options[]; // report_page.c
 
 // args_parse fills *ret from the words after the command's name. 0 or EXIT_USAGE, with the sentence printed.
 int args_parse(const struct command *command, int argc, char **argv, struct args *ret);
@@ -213,6 +215,7 @@ int epoch_read(const struct args *args, struct epoch_request *r);
 // ---- report.c ----
 
 void ingest_report(const hsfeed_value *answer);
+const char *reason_words(const char *reason); // why a row was dropped: "without text"
 void print_version(const hsfeed_value *version);
 void print_roles(const hsfeed_value *roles);
 
@@ -242,6 +245,7 @@ int weights_main(const struct args *args);
 int lengths_main(const struct args *args);
 int estimate_main(const struct args *args);
 int leaks_main(const struct args *args);
+int report_main(const struct args *args);
 int stream_main(const struct args *args);
 int start_main(const struct args *args);
 int stop_main(const struct args *args);

@@ -17,7 +17,10 @@ void help_list(FILE *out)
 static void option_line(FILE *out, const struct option *o)
 {
 	char left[64];
-	snprintf(left, sizeof(left), "--%s%s%s", o->name, o->arg ? " " : "", o->arg ? o->arg : "");
+	char letter[8] = "";
+	if (o->letter)
+		snprintf(letter, sizeof(letter), "-%c, ", o->letter);
+	snprintf(left, sizeof(left), "%s--%s%s%s", letter, o->name, o->arg ? " " : "", o->arg ? o->arg : "");
 	fprintf(out, "  %-24s %s", left, o->help);
 	if (o->choices)
 		fprintf(out, " (%s)", o->choices);

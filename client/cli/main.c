@@ -148,6 +148,12 @@ const struct command commands[] = {
 	 .usage = "NAME [plan] [--similarity S] [--pairs] [--fail-on-leak]",
 	 .help = "find validation rows with a copy among the training rows",
 	 .more = "--similarity is also that of --group duplicates."},
+	{.name = "report", .run = report_main, .min_words = 1, .max_words = 1,
+	 .options = {report_options, plan_options}, // its --similarity is not the plan's alone
+	 .usage = "NAME [plan] -o FILE [options]",
+	 .help = "write a page about rows, labels, folds, lengths and leaks",
+	 .more = "FILE is one HTML page that loads nothing; - is standard output. --similarity is also that\n"
+		 "of --group duplicates. --json prints the answers that the page is made of."},
 	{.name = "stream", .run = stream_main, .min_words = 1, .max_words = 1,
 	 .options = {plan_options, epoch_options, stream_options},
 	 .usage = "NAME [plan] --fold F [options]",
@@ -176,7 +182,7 @@ const struct command commands[] = {
 
 // Known, not there yet: absent from help, each with its place.
 static const char *const later[] = {
-	"diff", "share", "report", "top", "metrics", NULL,
+	"diff", "share", "top", "metrics", NULL,
 };
 
 static int unknown_command(const char *name)

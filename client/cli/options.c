@@ -94,6 +94,17 @@ static const struct option *find_option(const struct command *command, const cha
 	return NULL;
 }
 
+static const struct option *find_letter(const struct command *command, char letter)
+{
+	unsigned table = 0, i = 0;
+	const struct option *o;
+	while ((o = next_option(command, &table, &i))) {
+		if (o->letter == letter)
+			return o;
+	}
+	return NULL;
+}
+
 static int unknown_option(const struct command *command, const char *word, size_t len)
 {
 	char name[64];
@@ -217,6 +228,18 @@ static int take_option(struct args *args, int argc, char **argv)
 	return add_option(args, o, value ? value : argv[1]) ? -EXIT_USAGE : value ? 1 : 2;
 }
 
+// One "-o value" or "-ovalue" at argv[0]; only options with a value have a letter.
+static int take_letter(struct args *args, int argc, char **argv)
+{
+	const struct option *o = find_letter(args->command, argv[0][1]);
+	const char *value = argv[0][2] ? argv[0] + 2 : NULL;
+	if (!o)
+		return -fail(EXIT_USAGE, "%s: there is no option %s", args->command->name, argv[0]);
+	if (!value && argc < 2)
+		return -fail(EXIT_USAGE, "%s: -%c needs %s", args->command->name, o->letter, o->arg);
+	return add_option(args, o, value ? value : argv[1]) ? -EXIT_USAGE : value ? 1 : 2;
+}
+
 static int take_word(struct args *args, const char *word)
 {
 	if (args->nwords == args->command->max_words)
@@ -240,7 +263,7 @@ int args_parse(const struct command *command, int argc, char **argv, struct args
 		else if (options && strncmp(argv[i], "--", 2) == 0)
 			used = take_option(ret, argc - i, argv + i);
 		else if (options && argv[i][0] == '-' && argv[i][1])
-			used = -fail(EXIT_USAGE, "%s: there is no option %s", command->name, argv[i]);
+			used = take_letter(ret, argc - i, argv + i);
 		else
 			used = take_word(ret, argv[i]) ? -EXIT_USAGE : 1;
 		if (used < 0)

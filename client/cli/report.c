@@ -43,7 +43,7 @@ static void print_labels(const hsfeed_value *labels, uint64_t rows)
 	}
 }
 
-static const char *reason_words(const char *reason)
+const char *reason_words(const char *reason)
 {
 	static const struct {
 		const char *reason, *words;

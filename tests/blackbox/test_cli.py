@@ -12,7 +12,7 @@ import pytest
 
 from conftest import HSFEED, HSFEEDD, ROOT
 
-LATER = ["diff", "share", "leaks", "report", "top", "metrics"]
+LATER = ["diff", "share", "top", "metrics"]
 
 
 def run(*args, env=None, **kwargs):
@@ -32,7 +32,7 @@ def test_help_lists_what_is_there_and_nothing_that_comes_later():
     done = run("help")
     assert done.returncode == 0
     for word in ("ingest", "add", "datasets", "versions", "show", "why", "rm", "verify", "rows", "folds", "plans",
-                 "stream", "weights", "lengths", "estimate", "start", "stop", "logs", "status"):
+                 "stream", "weights", "lengths", "estimate", "leaks", "report", "start", "stop", "logs", "status"):
         assert re.search(rf"^  {word} ", done.stdout, re.M), word
         page = run("help", word)
         assert page.returncode == 0 and page.stdout == run(word, "--help").stdout

@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import operator
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from . import _leaks, _plans
+from . import _leaks, _page, _plans
 from ._options import FOLD_HINTS, refuse_unknown
 from ._plans import Plan
 from ._plans import check_plan as check_plan
@@ -360,6 +362,38 @@ class Dataset(Statistics):
         if fail_on_leak:
             _leaks.refuse(self.name, found)
         return found
+
+    def report(
+        self,
+        path: str | os.PathLike[str],
+        plan: Plan | None = None,
+        *,
+        role: str | None = None,
+        max_length: int = 128,
+        similarity: float | None = None,
+        force: bool = False,
+    ) -> Path:
+        """Writes one HTML page for people: rows kept and dropped, labels in each fold, lengths, unknown tokens,
+        weights, duplicates and leaks, and the commands that give the same again. Returns its path.
+
+        The page loads nothing and holds no texts. plan: as the loader's. role: whose lengths, None for those
+        of every role. max_length: of the tokens of each fold. similarity: from which on texts count as near,
+        0.5 to 1; None: the plan's `duplicates`, else 0.8. A file at path is overwritten only where it is an
+        earlier report, or with force.
+
+        BadArgument: options that do not go together. Error: the daemon refuses, the file is something else or
+        cannot be written, or there is no `hsfeed` command ($HSFEED_HSFEED, the package's, or one in PATH).
+        """
+        return _page.write(
+            self.ref,
+            self.socket,
+            path,
+            plan=plan,
+            role=role,
+            max_length=max_length,
+            similarity=similarity,
+            force=force,
+        )
 
     # ---- tensors and loaders
 
