@@ -107,6 +107,13 @@ def test_json_is_the_protocols_map(daemon):
     c.close()
 
 
+def test_a_saved_plan_is_used_by_its_name(daemon):
+    daemon.run("folds", "one", "--plan", "thirds", "--folds", "3", "--kind", "plain")
+    for command in (("weights", "one", "--fold", "2"), ("estimate", "one"), ("folds", "one")):
+        told = daemon.json(*command, "--plan", "thirds")
+        assert told == daemon.json(*command, "--folds", "3", "--kind", "plain") and told["plan"]["folds"] == 3
+
+
 def cells(line):
     return re.split(r"  +", line.strip())
 

@@ -490,6 +490,15 @@ def test_estimate_refuses_what_streams_refuse_and_what_is_too_much(client):
     assert ranks["folds"][0]["train"]["samples"] == 65_536 and ranks["folds"][0]["val"]["samples"] == ROWS // 5
 
 
+def test_a_saved_plan_is_taken_by_its_name(client):
+    options = {"kind": "plain", "folds": 3, "fold_seed": 9}
+    client.call("plan.save", name="one", plan="thirds", options=options)
+    for method, more in (("folds", {}), ("weights", {"fold": 2}), ("estimate", {"fold": 1})):
+        named = client.call(method, name="one", plan={"name": "thirds"}, **more)
+        assert named == client.call(method, name="one", plan=options, **more) and named["plan"]["folds"] == 3
+        assert "thirds" in refused(client, "not_found", method, name="many", plan={"name": "thirds"}, **more)
+
+
 # ---- real data
 
 

@@ -175,6 +175,19 @@ def test_an_estimate_checks_its_options(many):
         many.estimate(0, plan={"kind": "plain"}, world_size=1 << 20)
 
 
+def test_a_saved_plan_is_taken_by_its_name(many):
+    options = {"kind": "plain", "folds": 4, "fold_seed": 3}
+    many.save_plan("quarters", plan=options)
+    same_bits(many.weights(3, plan="quarters"), np.asarray(many.weights(3, plan=options)))
+    assert many.estimate(3, plan="quarters") == many.estimate(3, plan=options)
+    assert many.fold_table("quarters") == many.fold_table(options)
+    assert len(many.estimate(plan="quarters")["folds"]) == 4
+    with pytest.raises(hsfeed.BadRequest, match="no fold 4"):
+        many.weights(4, plan="quarters")
+    with pytest.raises(hsfeed.NotFound):
+        many.weights(0, plan="halves")
+
+
 def test_a_dataset_without_encodings_has_folds_weights_and_estimates(shared_db):
     ds = shared_db.dataset(shared_db.call("ingest", {
         "name": "plain", "source": upload(shared_db, b"comment,label\na,0\nb,1\nc,1\nd,0\n"),
