@@ -13,7 +13,6 @@
 
 #include "fake_daemon.h"
 
-static struct fake fake;
 static struct hsfeed_error error;
 
 static bool str_is(struct hs_rbuf map, const char *key, const char *want)
@@ -83,6 +82,7 @@ static void every_option_of_a_plan_is_asked_for(void **state)
 {
 	(void)state;
 	static const char *const by[] = {"a", "b"};
+	struct fake fake = {0};
 	struct hsfeed_plan all = {.size = sizeof(all),
 				  .kind = "k",
 				  .folds = 7,
@@ -162,6 +162,7 @@ static int save(hsfeed_client *client, struct hsfeed_plan_save_options options)
 static void plans_are_saved_listed_and_removed(void **state)
 {
 	(void)state;
+	struct fake fake = {0};
 	char path[] = "/tmp/hsfeed-rows-XXXXXX";
 	struct hsfeed_plan plan = {.size = sizeof(plan), .folds = 3};
 	hsfeed_value *answer;
