@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """run.py [--build DIR] [--data DIR] [--runs N] [WHAT ...]: benchmarks, each beside its peers.
 
-WHAT: tok, ingest, stream (the C client), trainers (Python loops over torch tensors), queries (lengths, weights,
-folds, estimate), idle, gather, scale (5 million rows; not among the defaults). DIR of --build is a Release build with
--DHSFEED_TESTS=ON and, for trainers, -DHSFEED_PYTHON=ON; DIR of --data holds csv/bn_44k.csv and tokenizers/. One JSON line per figure; medians over --runs
-runs, ours and the peers' one after the other in each, so that a drifting machine hurts all of them."""
+WHAT: tok, ingest, stream (the C client), trainers (Python loops over torch tensors), queries (lengths, weights, folds,
+estimate), idle, gather, scale (5 million rows; not among the defaults). DIR of --build is a Release build with
+-DHSFEED_TESTS=ON and, for trainers, -DHSFEED_PYTHON=ON; DIR of --data holds csv/bn_44k.csv and tokenizers/. One JSON
+line per figure; medians over --runs runs, ours and the peers' one after the other in each, so that a drifting machine
+hurts all of them."""
 
 import argparse
 import json
