@@ -71,6 +71,17 @@ def test_a_plan_is_saved_with_the_table_and_used_by_its_name(data):
     assert digests[0] == digests[1]
 
 
+def test_every_question_about_a_plan_takes_its_name(data):
+    options = ("--folds", 3, "--kind", "multilabel", "--fold-seed", 7)
+    data.run("folds", "hate", "--plan", "cv3", *options)
+    for question in (("weights", "hate", "--fold", 1), ("estimate", "hate", "--fold", 1), ("estimate", "hate")):
+        assert data.json(*question, "--plan", "cv3") == data.json(*question, *options)
+        assert data.json(*question, "--plan", "cv3")["plan"]["fold_seed"] == 7
+        unknown = data.run(*question, "--plan", "x", check=False)
+        assert unknown.returncode == 1 and 'has no plan "x"; it has cv3' in unknown.stderr
+        assert data.run(*question, "--plan", "cv3", "--folds", 3, check=False).returncode == 2
+
+
 def test_a_plan_is_changed_only_with_replace_and_what_differs_is_told(data):
     data.run("folds", "hate", "--plan", "cv", "--folds", 3)
     other = data.run("folds", "hate", "--plan", "cv", "--folds", 4, "--kind", "plain", "--no-shuffle", check=False)
