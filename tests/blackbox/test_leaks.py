@@ -374,6 +374,9 @@ def test_the_commands_similarity_is_also_that_of_the_plan(shared_daemon, data):
     assert loose["similarity"] == 0.6 and "duplicates" not in loose["plan"] and loose["total"] > 0
     both = shared_daemon.json("leaks", "leaky", "--group", "duplicates", "--similarity", "0.6")
     assert both["similarity"] == both["plan"]["duplicates"] == 0.6 and both["total"] == 0
+    shared_daemon.run("folds", "leaky", "--plan", "apart", "--group", "duplicates")
+    saved = shared_daemon.json("leaks", "leaky", "--plan", "apart", "--similarity", "0.6")
+    assert saved["similarity"] == 0.6 and saved["plan"]["duplicates"] == 0.8 and saved["total"] > 0
     remedy = shared_daemon.run("leaks", "leaky", "--similarity", "0.6", "--kind", "holdout").stdout
     assert "--group duplicates --similarity 0.6" in remedy and "not holdout" in remedy
 
@@ -414,7 +417,9 @@ def test_real_files_leak_until_duplicates_stay_together(shared_daemon, shared, d
     assert before["total"] == sum(f["leaking"] for f in before["folds"]) > repeated
     assert sum(f["exact"] for f in before["folds"]) > repeated / 2  # most of them lie in different folds
     assert after["total"] == 0 and after["duplicates"] == sums
-    groups = c.call("folds", name=name, plan={"duplicates": THRESHOLD})
+    folds = c.call("folds", name=name, plan={"duplicates": THRESHOLD})
     c.close()
-    rows = [f["val"]["rows"] for f in groups["folds"]]
-    assert max(rows) - min(rows) < sums["largest"] * 4
+    groups, rows = folds["groups"], [f["val"]["rows"] for f in folds["folds"]]
+    assert groups["largest"] == sums["largest"] and groups["rows_in_groups"] == sums["rows_in_groups"]
+    assert max(rows) - min(rows) == groups["size_gap"] <= groups["size_bound"]
+    assert groups["label_gap"] <= groups["label_bound"] <= sums["largest"] * 2

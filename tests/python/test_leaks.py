@@ -76,6 +76,16 @@ def test_a_leak_is_raised_where_that_is_asked_for(copies):
     assert str(again) == str(error) and (again.leaks["pairs"] == error.leaks["pairs"]).all()
 
 
+def test_duplicates_that_stay_together_do_not_leak(copies):
+    plan = {"folds": 4, "duplicates": 0.8}
+    found = copies.leaks(plan, fail_on_leak=True)
+    assert found["total"] == 0 and found["plan"]["kind"] == "stratified" and found["plan"]["duplicates"] == 0.8
+    sizes = [fold["val_rows"] for fold in found["folds"]]
+    assert sum(sizes) == 2 * COPIES and max(sizes) - min(sizes) <= 4
+    copies.save_plan("apart", plan=plan)
+    assert copies.leaks("apart")["total"] == 0
+
+
 def test_nothing_is_raised_where_nothing_leaks(clean):
     found = clean.leaks(fail_on_leak=True)
     assert found["total"] == 0 and found["pairs"].shape == (0,) and found["pairs"].dtype.names[0] == "fold"

@@ -353,7 +353,8 @@ class Dataset(Statistics):
         Unicode normal form) or "near": the Jaccard similarity of their sets of five characters, at least
         `similarity`, 0.5 to 1. conflict: their labels differ. `pandas.DataFrame(leaks["pairs"])` is a table.
 
-        plan: as the loader's. The first call for a similarity searches: seconds where rows are a million.
+        plan: as the loader's. The first call for a similarity searches: a million rows take half a
+        minute of processor time.
         LeakFound: with fail_on_leak, where total is not 0; its .leaks is what would have been returned.
         BadRequest: no such similarity. LimitExceeded: the search would take too much memory.
         """
