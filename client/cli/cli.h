@@ -25,7 +25,7 @@ enum option_kind {
 
 struct option {
 	const char *name; // without the dashes; NULL ends a table
-	char letter;      // "o": -o is the same; 0: none
+	char letter;      // 'o': -o is the same; 0: none
 	enum option_kind kind;
 	const char *arg;     // what stands for its argument in help
 	const char *help;    // one line

@@ -140,6 +140,10 @@ def sets(shared_daemon, demo, folder):
     write_csv(folder / "one.csv", ["text", "y"], [[t, "only"] for t in texts(90)])
     ingest("one", folder / "one.csv", "--tokenizer", tokenizer, "--text", "text", "--labels", "y")
     ingest("bare", folder / "one.csv", "--tokenizer", tokenizer, "--text", "text", "--labels", "none")
+    shared_daemon.run("folds", "demo", "--plan", "cv4", "--folds", "4", "--kind", "plain")
+    rows = shared_daemon.run("folds", "demo", "--folds", "3", "--kind", "plain", "--no-shuffle", "--indices").stdout
+    (folder / "rows.jsonl").write_text(rows.splitlines()[0] + "\n")
+    shared_daemon.run("folds", "demo", "--plan", "mine", "--rows-file", folder / "rows.jsonl")
     return shared_daemon
 
 
@@ -154,6 +158,8 @@ KINDS = {
     "holdout": ("demo", "--test-size 0.2 --train-size 0.5", ""),
     "duplicates": ("demo", "--group duplicates --similarity 0.7", ""),
     "group": ("demo", "--group Topic --folds 3", ""),
+    "saved": ("demo", "--plan cv4", "--similarity 0.9"),
+    "rows": ("demo", "--plan mine", ""),
     "role": ("evil", "--folds 2 --no-shuffle", "--similarity 0.9 --role b"),
 }
 

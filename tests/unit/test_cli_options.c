@@ -21,7 +21,7 @@ static int nothing(const struct args *args)
 
 static const struct option options[] = {
 	{.name = "folds", .kind = OPT_NUMBER, .arg = "K", .min = 1, .max = 100},
-	{.name = "split", .kind = OPT_TEXT, .arg = "S", .choices = "train|val"},
+	{.name = "split", .letter = 's', .kind = OPT_TEXT, .arg = "S", .choices = "train|val"},
 	{.name = "clean", .kind = OPT_LIST, .arg = "STEP"},
 	{.name = "indices", .kind = OPT_FLAG},
 	{.name = "group", .kind = OPT_TEXT, .arg = "COLUMN", .later = true},
@@ -190,10 +190,27 @@ static void numbers_are_written_for_people(void **state)
 	assert_string_equal(fmt_ref("hate", "2f3a9c77"), "hate@2f3a9c");
 }
 
+static void a_letter_stands_for_its_option_with_or_without_a_space(void **state)
+{
+	struct args args;
+	(void)state;
+	assert_int_equal(PARSE(&args, "x", "-s", "val"), 0);
+	assert_string_equal(args_text(&args, "split", ""), "val");
+	assert_int_equal(PARSE(&args, "-strain", "x"), 0);
+	assert_string_equal(args_text(&args, "split", ""), "train");
+	assert_int_equal(PARSE(&args, "x", "-s", "wide"), EXIT_USAGE);
+	assert_non_null(strstr(said, "--split"));
+	assert_int_equal(PARSE(&args, "x", "-s"), EXIT_USAGE);
+	assert_non_null(strstr(said, "-s needs S"));
+	assert_int_equal(PARSE(&args, "x", "-q", "val"), EXIT_USAGE);
+	assert_non_null(strstr(said, "there is no option -q"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(options_stand_anywhere_with_or_without_an_equals_sign),
+		cmocka_unit_test(a_letter_stands_for_its_option_with_or_without_a_space),
 		cmocka_unit_test(a_size_is_a_share_or_a_whole_number),
 		cmocka_unit_test(a_repeated_list_keeps_its_order),
 		cmocka_unit_test(after_two_dashes_everything_is_a_word),
