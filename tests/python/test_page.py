@@ -9,25 +9,25 @@ from hsfeed._plans import check_plan
 
 
 def test_a_report_is_written_over_an_earlier_one_and_over_nothing_else(demo_set, tmp_path):
-    path = demo_set.report(tmp_path / "report.html", plan={"folds": 3}, max_length=32)
+    path = demo_set.write_report(tmp_path / "report.html", plan={"folds": 3}, max_length=32)
     page = path.read_text(encoding="utf-8")
     assert path == tmp_path / "report.html" and "--folds 3" in page and demo_set.version in page
-    demo_set.report(path, plan={"folds": 4, "shuffle": False})
+    demo_set.write_report(path, plan={"folds": 4, "shuffle": False})
     assert "--folds 4 --no-shuffle" in path.read_text(encoding="utf-8")
     other = tmp_path / "notes.html"
     other.write_text("<p>mine</p>")
     with pytest.raises(hsfeed.Error, match="no report of hsfeed"):
-        demo_set.report(other)
+        demo_set.write_report(other)
     assert other.read_text() == "<p>mine</p>"
-    demo_set.report(other, force=True)
+    demo_set.write_report(other, force=True)
     assert "mine" not in other.read_text(encoding="utf-8")
 
 
 def test_what_the_daemon_refuses_is_an_error_with_its_sentence(demo_set, tmp_path):
     with pytest.raises(hsfeed.Error, match="n_splits=60000"):
-        demo_set.report(tmp_path / "x.html", plan={"folds": 60000})
+        demo_set.write_report(tmp_path / "x.html", plan={"folds": 60000})
     with pytest.raises(hsfeed.Error, match="nobody"):
-        demo_set.report(tmp_path / "x.html", role="nobody")
+        demo_set.write_report(tmp_path / "x.html", role="nobody")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -53,12 +53,12 @@ def options_of(plan):
 
 def test_a_saved_plan_is_named_by_the_page(demo_set, tmp_path):
     demo_set.save_plan("cv4", k=4, group="duplicates", similarity=0.9)
-    page = demo_set.report(tmp_path / "report.html", plan="cv4").read_text(encoding="utf-8")
+    page = demo_set.write_report(tmp_path / "report.html", plan="cv4").read_text(encoding="utf-8")
     assert "--plan cv4 --fold 0" in page and "plan=&quot;cv4&quot;" in page and "saved as cv4" in page
-    demo_set.report(tmp_path / "report.html", plan=demo_set.plan("cv4"))
+    demo_set.write_report(tmp_path / "report.html", plan=demo_set.plan("cv4"))
 
 
 def test_a_command_that_cannot_be_run_is_an_error_that_says_so(demo_set, tmp_path, monkeypatch):
     monkeypatch.setenv("HSFEED_HSFEED", str(tmp_path / "nothing"))
     with pytest.raises(hsfeed.Error, match="could not be run"):
-        demo_set.report(tmp_path / "x.html")
+        demo_set.write_report(tmp_path / "x.html")

@@ -56,7 +56,7 @@ def write(
     similarity: float | None,
     force: bool,
 ) -> Path:
-    """Runs `hsfeed report` about one version. Errors as Dataset.report."""
+    """Runs `hsfeed report` about one version. Errors as Dataset.write_report."""
     from ._connect import find_program
 
     options = check_plan(plan)

@@ -364,7 +364,7 @@ class Dataset(Statistics):
             _leaks.refuse(self.name, found)
         return found
 
-    def report(
+    def write_report(
         self,
         path: str | os.PathLike[str],
         plan: Plan | None = None,
