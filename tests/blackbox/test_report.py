@@ -338,7 +338,9 @@ def test_the_commands_of_a_page_give_the_same_again(pages, sets, folder, kind):
 
     assert run(commands[0]) == sets.run("folds", dataset, *plan.split(), "--indices").stdout
     assert run(commands[1]) == ""
-    assert json.loads(run(f"{commands[2]} --json --force")) == answers
+    again = json.loads(run(f"{commands[2]} --json --force"))
+    again["show"]["open"] = answers["show"]["open"]  # who reads it at the moment
+    assert again == answers
     ingested = json.loads(run(f"{commands[3]} --json"))
     assert ingested["state"] == "known" and ingested["version"] == answers["show"]["version_info"]["version"]
     assert [r["encoding"] for r in ingested["roles"]] == [r["encoding"] for r in answers["show"]["roles"]]
