@@ -19,7 +19,7 @@
 #include "text/near.h"
 
 #define HS_FEED_MAX_ROLES      8
-#define HS_FEED_MAX_ARRAYS     (3 * HS_FEED_MAX_ROLES + 2)
+#define HS_FEED_MAX_ARRAYS     (3 * HS_FEED_MAX_ROLES + 3)
 #define HS_FEED_MAX_SLOT_BYTES (1u << 28)
 #define HS_FEED_MAX_BATCH      65536u
 #define HS_FEED_MAX_LENGTH     1048576u // a text has at most 1 MiB, so no more tokens than that
@@ -158,6 +158,24 @@ void hs_feed_label_table(const struct hs_feed_source *source, const struct hs_pl
 enum hs_split { HS_TRAIN, HS_VAL, HS_ALL };
 enum hs_padding { HS_PAD_MAX_LENGTH, HS_PAD_LONGEST, HS_PAD_MULTIPLE };
 
+// What is masked: of a share of the rows one token, or a share of the tokens (mask.c). Only real ones: neither pads
+// nor ids that are among the tokenizer's pad, unk, cls, sep and mask tokens or its template's.
+#define HS_MASK_ALGORITHM 1 // version of the definition, part of a saved state
+enum hs_mask_kind { HS_MASK_NONE, HS_MASK_ROWS, HS_MASK_PROB };
+const char *hs_mask_name(enum hs_mask_kind kind); // "mask_rows" or "mask_prob"
+struct hs_mask_spec {
+	enum hs_mask_kind kind;
+	double share; // above 0, up to 1
+	uint64_t seed;
+	bool roles[HS_FEED_MAX_ROLES]; // of the source: which are masked; they must share one encoding
+};
+
+// Rows whose label column `label` is not 0, or whose class it is, weigh so much.
+struct hs_weight_rule {
+	const char *label;
+	double weight; // above 0, finite, also as float32
+};
+
 struct hs_stream_spec {
 	struct hs_plan_request plan;
 	enum hs_split split;
@@ -174,6 +192,9 @@ struct hs_stream_spec {
 			   // max_length)
 	bool int32;        // input_ids, attention_mask, token_type_ids as int32
 	bool token_type_ids;
+	struct hs_mask_spec mask;
+	size_t nweights;                      // 0: no array `weight`
+	const struct hs_weight_rule *weights; // borrowed until the stream is created
 };
 
 enum hs_dtype { HS_I64, HS_I32, HS_F32 };
@@ -203,7 +224,8 @@ struct hs_stream; // one client's window on an order: not thread-safe, one threa
 
 // hs_stream_create takes the source (closes it with the stream, also on failure), makes plan and permutation, checks
 // every option (torch's and scikit-learn's sentences where they have one). A max_length that leaves no room beside the
-// special tokens is an error.
+// special tokens is an error; so are masks without a mask token or of roles whose encodings differ (EBADREQUEST), and
+// weights of labels that are not there (HSFEED_ENOTFOUND names those there are).
 int hs_stream_create(struct hs_feed *feed, struct hs_feed_source *source, const struct hs_stream_spec *spec,
 		     struct hs_stream **ret, struct hs_err *reterr);
 void hs_stream_destroy(struct hs_stream *stream);

@@ -40,7 +40,7 @@ DEFINE_WIDEN(lookup_u16_i32, int32_t, uint16_t, table[src[i]])
 // One row's tokens in the store, after truncation.
 struct piece {
 	const void *tokens;
-	size_t n;
+	size_t n, first; // first: how many were cut off before them
 };
 
 // Where a row's tokens and its pads go, in items of its array.
@@ -102,12 +102,13 @@ static void fetch_ahead(const struct gather *g, const struct hs_encoding *e, siz
 static struct piece take_piece(const struct hs_encoding *e, uint32_t row, size_t budget)
 {
 	const uint32_t *offsets = e->offsets[row / HS_GROUP_ROWS] + row % HS_GROUP_ROWS;
-	size_t begin = offsets[0], n = offsets[1] - begin;
+	size_t begin = offsets[0], n = offsets[1] - begin, first = 0;
 	if (n > budget) {
-		begin += e->truncate_left ? n - budget : 0;
+		first = e->truncate_left ? n - budget : 0;
 		n = budget;
 	}
-	return (struct piece){(const uint8_t *)e->tokens[row / HS_GROUP_ROWS] + begin * (e->width / 8), n};
+	begin += first;
+	return (struct piece){(const uint8_t *)e->tokens[row / HS_GROUP_ROWS] + begin * (e->width / 8), n, first};
 }
 
 // The width of this batch for one role: the widest row, specials and truncation counted, or max_length.
@@ -170,12 +171,21 @@ static void put_pads(const struct gather *g, const struct sink *s, int64_t pad, 
 		sink_fill(s, shape->pad_at, pad, shape->length - shape->used);
 }
 
+static void mask_row(const struct gather *g, uint64_t epoch_state, size_t i, const struct sink *ids, size_t at,
+		     struct piece piece)
+{
+	const struct hs_tokens tokens = {ids->base + at * (ids->narrow ? 4 : 8), ids->narrow, piece.first, piece.n};
+	hs_feed_mask_row(g->mask, epoch_state, g->rows[i], &tokens);
+}
+
 static void gather_role(const struct gather *g, size_t role, const struct hs_array *arrays, void *slot, uint32_t length)
 {
 	const struct hs_encoding *e = hs_feed_source_encoding(g->source, role);
 	const struct sink ids = {(uint8_t *)slot + arrays[0].offset, g->spec->int32};
 	const struct sink mask = {(uint8_t *)slot + arrays[1].offset, g->spec->int32};
 	size_t specials = e->nprefix + e->nsuffix, budget = g->spec->max_length[role] - specials;
+	bool masked = g->mask && g->mask->roles[role];
+	uint64_t epoch_state = masked ? hs_feed_mask_epoch(g->mask, g->spec->epoch) : 0;
 	for (size_t i = 0; i < g->n; i++) {
 		fetch_ahead(g, e, i);
 		struct piece piece = take_piece(e, g->rows[i], budget);
@@ -186,6 +196,8 @@ static void gather_role(const struct gather *g, size_t role, const struct hs_arr
 						   .at = row_at + (e->pad_left ? length - used : 0),
 						   .pad_at = e->pad_left ? row_at : row_at + used};
 		put_ids(&ids, shape.at, e, piece);
+		if (masked)
+			mask_row(g, epoch_state, i, &ids, shape.at + e->nprefix, piece);
 		put_pads(g, &ids, hs_feed_pad_id(e), &shape);
 		put_mask(g, &mask, row_at, &shape);
 		if (g->spec->token_type_ids) {
@@ -211,6 +223,13 @@ static void gather_labels(const struct gather *g, const struct hs_array *array, 
 	}
 }
 
+static void gather_weights(const struct gather *g, const struct hs_array *array, void *slot)
+{
+	float *weights = (float *)(void *)((uint8_t *)slot + array->offset);
+	for (size_t i = 0; i < g->n; i++)
+		weights[i] = hs_feed_weight(g->weights, hs_feed_source_version(g->source), g->rows[i]);
+}
+
 void hs_feed_gather(const struct gather *g, void *slot, struct hs_fill *fill)
 {
 	const struct hs_array *array = g->layout->arrays;
@@ -222,6 +241,8 @@ void hs_feed_gather(const struct gather *g, void *slot, struct hs_fill *fill)
 	}
 	if (hs_feed_source_version(g->source)->label_type != HS_LABELS_NONE)
 		gather_labels(g, array++, slot);
+	if (g->spec->nweights > 0)
+		gather_weights(g, array++, slot);
 	int64_t *index = (int64_t *)(void *)((uint8_t *)slot + array->offset);
 	for (size_t i = 0; i < g->n; i++)
 		index[i] = g->rows[i];

@@ -121,6 +121,46 @@ int hs_feed_patterns_init(struct hs_patterns *p, const struct hs_encoding *e, si
 void hs_feed_patterns_fini(struct hs_patterns *p);   // safe on a zeroed one
 int64_t hs_feed_pad_id(const struct hs_encoding *e); // what stands for a pad where the tokenizer has none: 0
 
+// Masking (mask.c): what it takes of a stream's options and its encoding.
+struct hs_mask {
+	enum hs_mask_kind kind;
+	uint64_t below, seed; // a draw's upper 53 bits are below it with the share asked for
+	int64_t id;           // the mask token
+	size_t nspecials;
+	int64_t specials[5 + 16 + 16]; // ids that are never masked
+	bool roles[HS_FEED_MAX_ROLES];
+	bool left;        // truncation
+	size_t remaining; // tokens that remain, at most, in every masked role
+};
+// A row's tokens in a slot, without those of the template.
+struct hs_tokens {
+	void *ids;
+	bool narrow;     // int32
+	size_t first, n; // place of the first one in the untruncated row; how many
+};
+int hs_feed_mask_init(struct hs_mask *m, const struct hs_feed_source *source, const struct hs_stream_spec *stream,
+		      struct hs_err *reterr);                         // lengths were checked; HSFEED_EBADREQUEST
+uint64_t hs_feed_mask_epoch(const struct hs_mask *m, uint64_t epoch); // what rows of an epoch are masked with
+void hs_feed_mask_row(const struct hs_mask *m, uint64_t epoch_state, uint32_t row, const struct hs_tokens *tokens);
+
+// Weights of samples (weight.c).
+struct hs_weight {
+	uint32_t at; // label column, or class
+	float weight;
+};
+struct hs_weights {
+	size_t n;
+	struct hs_weight *rules;
+};
+// hs_feed_weights_init: 0, HSFEED_EBADREQUEST, HSFEED_ENOTFOUND, -ENOMEM; hs_feed_weights_fini also then.
+int hs_feed_weights_init(struct hs_weights *w, const struct hs_feed_source *source, const struct hs_stream_spec *spec,
+			 struct hs_err *reterr);
+void hs_feed_weights_fini(struct hs_weights *w); // safe on a zeroed one
+float hs_feed_weight(const struct hs_weights *w, const struct hs_version *v, uint32_t row);
+
+// hs_feed_label_find gives the place of a label column by its name. HSFEED_ENOTFOUND names those there are.
+int hs_feed_label_find(const struct hs_feed_source *source, const char *name, uint16_t *ret, struct hs_err *reterr);
+
 // hs_feed_gather writes the batch of `rows` (n row numbers) into a slot; sets fill->rows and fill->lengths.
 struct gather {
 	const struct hs_feed_source *source;
@@ -129,6 +169,8 @@ struct gather {
 	const struct hs_patterns *patterns; // per role
 	const uint32_t *rows;
 	size_t n;
+	const struct hs_mask *mask;       // NULL or of kind NONE: nothing is masked
+	const struct hs_weights *weights; // where the layout has the array
 };
 void hs_feed_gather(const struct gather *g, void *slot, struct hs_fill *fill);
 // hs_feed_batch_length gives the width of a batch for one role: needs source, spec, rows and n only.

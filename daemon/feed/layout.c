@@ -57,6 +57,10 @@ int hs_feed_layout_init(const struct hs_feed_source *source, const struct hs_str
 					  .columns = floats ? v->nlabels : 1};
 		add_array(&layout, &labels, spec->batch_size);
 	}
+	if (spec->nweights > 0) {
+		struct hs_array weight = {.name = "weight", .dtype = HS_F32, .dims = 1, .role = -1, .columns = 1};
+		add_array(&layout, &weight, spec->batch_size);
+	}
 	struct hs_array index = {.name = "index", .dtype = HS_I64, .dims = 1, .role = -1, .columns = 1};
 	add_array(&layout, &index, spec->batch_size);
 	if (layout.slot_bytes > HS_FEED_MAX_SLOT_BYTES) {

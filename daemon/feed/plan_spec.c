@@ -121,8 +121,7 @@ static bool find_labels(const struct hs_feed_source *source, struct hs_rbuf *ret
 	return true;
 }
 
-// The place of a label column by its name. HSFEED_ENOTFOUND names those there are.
-static int find_label(const struct hs_feed_source *source, const char *name, uint16_t *ret, struct hs_err *reterr)
+int hs_feed_label_find(const struct hs_feed_source *source, const char *name, uint16_t *ret, struct hs_err *reterr)
 {
 	struct hs_rbuf labels;
 	uint32_t n = 0;
@@ -156,7 +155,7 @@ static int find_columns(struct plan_make *make, struct hs_err *reterr)
 		return hs_err_set(reterr, HSFEED_ELIMIT, "a plan goes by at most %d label columns", HS_FEED_MAX_LABELS);
 	for (size_t i = 0; i < make->ncolumns; i++) {
 		make->columns[i] = (uint16_t)i;
-		int rc = r->nby ? find_label(make->source, r->by[i], &make->columns[i], reterr) : 0;
+		int rc = r->nby ? hs_feed_label_find(make->source, r->by[i], &make->columns[i], reterr) : 0;
 		if (rc < 0)
 			return rc;
 		for (size_t k = 0; k < i; k++)

@@ -18,6 +18,8 @@ struct hs_stream {
 	size_t next;    // batch of this window
 	uint32_t *rows; // [batch_size] scratch: row numbers of the batch being filled
 	struct hs_patterns patterns[HS_FEED_MAX_ROLES];
+	struct hs_mask mask;
+	struct hs_weights weights;
 };
 
 // ---- checks ----
@@ -157,11 +159,16 @@ static int stream_init(struct hs_stream *s, const struct hs_stream_spec *spec, s
 	int rc = hs_feed_check_spec(s->source, spec, reterr);
 	if (rc == 0)
 		rc = hs_feed_layout_init(s->source, spec, &s->layout, reterr);
+	if (rc == 0)
+		rc = hs_feed_mask_init(&s->mask, s->source, spec, reterr);
+	if (rc == 0)
+		rc = hs_feed_weights_init(&s->weights, s->source, spec, reterr);
 	if (rc == 0 && spec->split != HS_ALL)
 		rc = hs_feed_plan_get(s->feed, s->source, &spec->plan, &s->plan, reterr);
 	if (rc == 0 && s->plan)
 		rc = hs_feed_check_fold(spec, s->plan, reterr);
 	s->spec.plan = (struct hs_plan_request){.kind_given = false}; // its pointers were the request's
+	s->spec.weights = NULL;
 	if (rc < 0)
 		return rc;
 	s->rows = hs_array(spec->batch_size, sizeof(*s->rows));
@@ -199,6 +206,7 @@ void hs_stream_destroy(struct hs_stream *stream)
 	hs_feed_source_close(stream->source);
 	for (size_t i = 0; i < HS_FEED_MAX_ROLES; i++)
 		hs_feed_patterns_fini(&stream->patterns[i]);
+	hs_feed_weights_fini(&stream->weights);
 	free(stream->rows);
 	free(stream);
 }
@@ -240,7 +248,8 @@ size_t hs_stream_batches(const struct hs_stream *stream)
 
 size_t hs_stream_scratch_bytes(const struct hs_stream *stream)
 {
-	size_t bytes = stream->spec.batch_size * sizeof(*stream->rows);
+	size_t bytes =
+		stream->spec.batch_size * sizeof(*stream->rows) + stream->weights.n * sizeof(*stream->weights.rules);
 	for (size_t i = 0; i < hs_feed_source_nroles(stream->source); i++)
 		bytes += stream->patterns[i].bytes;
 	return bytes;
@@ -253,7 +262,14 @@ int hs_stream_fill(struct hs_stream *stream, void *slot, struct hs_fill *ret)
 		return 0;
 	const struct order *order = hs_cache_value(stream->order);
 	size_t n = hs_feed_deal_rows(order, deal, stream->next, stream->rows);
-	struct gather g = {stream->source, &stream->spec, &stream->layout, stream->patterns, stream->rows, n};
+	struct gather g = {.source = stream->source,
+			   .spec = &stream->spec,
+			   .layout = &stream->layout,
+			   .patterns = stream->patterns,
+			   .rows = stream->rows,
+			   .n = n,
+			   .mask = &stream->mask,
+			   .weights = &stream->weights};
 	hs_feed_gather(&g, slot, ret);
 	uint64_t step = (uint64_t)deal->batch_size * deal->world, end = hs_deal_end(deal);
 	stream->next++;

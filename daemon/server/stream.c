@@ -8,6 +8,7 @@
 
 #include "base/sha256.h"
 #include "file.h"
+#include "masks.h"
 #include "options.h"
 #include "plans.h"
 #include "pump.h"
@@ -21,6 +22,7 @@ struct open_params {
 	uint64_t fold, at, rank, slots;
 	int split, dtype, transport;
 	bool token_type_ids;
+	struct hs_mask_params mask;
 };
 
 static const char *const splits[] = {"train", "val", "all", NULL};
@@ -40,6 +42,11 @@ static const struct hs_field open_fields[] = {
 	{.key = "rank", .type = HS_T_UINT, AT(rank), .max = UINT32_MAX},
 	{.key = "dtype", .type = HS_T_ENUM, AT(dtype), .names = dtypes},
 	{.key = "token_type_ids", .type = HS_T_BOOL, AT(token_type_ids)},
+	{.key = "mask_rows", .type = HS_T_F64, AT(mask.rows)},
+	{.key = "mask_prob", .type = HS_T_F64, AT(mask.prob)},
+	{.key = "mask_seed", .type = HS_T_UINT, AT(mask.seed), .max = INT64_MAX, .def = HS_UNSET},
+	{.key = "mask_roles", .type = HS_T_STRS, AT(mask.roles), .max = HS_FEED_MAX_ROLES},
+	{.key = "weight", .type = HS_T_NAMED_F64S, AT(mask.weight), .max = HS_WIRE_MAX_KEYS},
 	{.key = "transport", .type = HS_T_ENUM, AT(transport), .names = transports},
 	{.key = "slots", .type = HS_T_UINT, AT(slots), .max = 1024, .def = 0},
 };
@@ -170,7 +177,11 @@ static int read_spec(struct hs_request *req, const struct hs_feed_source *source
 	ret->rank = (uint32_t)p->rank;
 	ret->int32 = p->dtype == 1;
 	ret->token_type_ids = p->token_type_ids;
-	return rc < 0 ? rc : hs_plan_params_read(req, &p->plan, source, &ret->plan);
+	if (rc == 0)
+		rc = hs_plan_params_read(req, &p->plan, source, &ret->plan);
+	if (rc == 0)
+		rc = hs_mask_params_read(&p->mask, source, ret->seed, &ret->mask, &req->err);
+	return rc < 0 ? rc : hs_weight_params_read(&p->mask, ret, &req->err);
 }
 
 static void write_encodings(struct hs_wbuf *w, const struct hs_stream *stream)
@@ -264,16 +275,31 @@ static void write_numbers(struct hs_wbuf *w, const struct hs_stream *stream, uns
 	}
 }
 
-static void write_opened(struct hs_wbuf *w, const struct hs_stream *stream, const struct opening *o, int transport)
+static void write_warnings(struct hs_wbuf *w, const struct hs_stream *stream)
+{
+	const struct hs_plan *plan = hs_stream_get_plan(stream);
+	const char *const warnings[] = {plan && plan->warning[0] ? plan->warning : NULL,
+					hs_mask_warning(hs_stream_get_spec(stream))};
+	hs_w_cstr(w, "warnings");
+	hs_w_array(w, (warnings[0] != NULL) + (warnings[1] != NULL));
+	for (size_t i = 0; i < sizeof(warnings) / sizeof(warnings[0]); i++)
+		if (warnings[i])
+			hs_w_cstr(w, warnings[i]);
+}
+
+static void write_opened(struct hs_wbuf *w, const struct hs_stream *stream, const struct opening *o,
+			 const struct open_params *p)
 {
 	const struct hs_plan *plan = hs_stream_get_plan(stream);
 	const struct hs_layout *layout = hs_stream_get_layout(stream);
 	const struct hs_version_entry *entry = hs_feed_source_entry(hs_stream_get_source(stream));
 	char hex[HS_ID_HEX];
 	hs_id_hex(&entry->version, hex);
-	hs_w_map(w, 15 + 7 + 7); // numbers, words, and what follows
+	// numbers, words, what is masked, and what follows
+	hs_w_map(w, 15 + 7 + hs_mask_params_keys(&p->mask, hs_stream_get_spec(stream)) + 7);
 	write_numbers(w, stream, o->slots, o->id);
-	write_words(w, hs_stream_get_spec(stream), transport);
+	write_words(w, hs_stream_get_spec(stream), p->transport);
+	hs_mask_params_write(w, &p->mask, stream);
 	write_encodings(w, stream);
 	hs_w_cstr(w, "name");
 	hs_w_cstr(w, entry->name);
@@ -286,10 +312,7 @@ static void write_opened(struct hs_wbuf *w, const struct hs_stream *stream, cons
 		hs_plan_write(w, plan);
 	else
 		hs_w_nil(w);
-	hs_w_cstr(w, "warnings");
-	hs_w_array(w, plan && plan->warning[0] ? 1 : 0);
-	if (plan && plan->warning[0])
-		hs_w_cstr(w, plan->warning);
+	write_warnings(w, stream);
 	hs_w_cstr(w, "arrays");
 	hs_w_array(w, (uint32_t)layout->narrays);
 	for (size_t i = 0; i < layout->narrays; i++)
@@ -316,10 +339,11 @@ int hs_req_stream_open_run(struct hs_request *req)
 		return rc;
 	}
 	rc = hs_stream_create(req->server->feed, source, &spec, &stream, &req->err);
+	free((void *)spec.weights); // the stream has its own
 	if (rc < 0)
 		return rc;
 	o->slots = slots_of(p, limits, hs_stream_get_layout(stream)->slot_bytes);
-	write_opened(&req->result, stream, o, p->transport);
+	write_opened(&req->result, stream, o, p);
 	const struct hs_pump_options options = {.transport = p->transport ? &hs_ring : &hs_inline,
 						.id = o->id,
 						.nslots = o->slots,

@@ -51,6 +51,7 @@ enum hs_type {
 	HS_T_PAIRS,         // struct hs_pairs: array of [uint, uint], at most `max`
 	HS_T_NAMED_UINTS,   // struct hs_named: map of str to uint, at most `max` pairs
 	HS_T_NAMED_STRS,    // struct hs_named: map of str to str, at most `max` pairs
+	HS_T_NAMED_F64S,    // struct hs_named: map of str to a finite number, at most `max` pairs
 	HS_T_UINT_OR_NAMED, // struct hs_uint_or_named: min..max, or a map of such
 	HS_T_MAP,           // the sub-schema's struct, in place; all defaults when left out
 	HS_T_MAPS,          // struct hs_maps: array of the sub-schema's structs, at most `max`
@@ -77,6 +78,7 @@ struct hs_pairs {
 struct hs_named_item {
 	const char *name;
 	uint64_t u;
+	double f;
 	const char *s;
 };
 struct hs_named {

@@ -258,9 +258,20 @@ static int read_pairs(struct walk *w, const struct hs_field *f, const msgpack_ob
 	return 0;
 }
 
-static int read_named(struct walk *w, const struct hs_field *f, const msgpack_object *v, struct hs_named *named,
-		      bool strs)
+// One value of a map of names: the member of the item that it belongs in.
+static int read_item(struct walk *w, const struct hs_field *f, const msgpack_object *v, struct hs_named_item *item)
 {
+	struct hs_field value = *f;
+	if (f->type != HS_T_UINT_OR_NAMED)
+		value.min = 0, value.max = UINT64_MAX;
+	if (f->type == HS_T_NAMED_F64S)
+		return read_f64(w, f, v, &item->f);
+	return f->type == HS_T_NAMED_STRS ? copy_str(w, f, v, &item->s) : read_uint(w, &value, v, &item->u);
+}
+
+static int read_named(struct walk *w, const struct hs_field *f, const msgpack_object *v, void *member)
+{
+	struct hs_named *named = member;
 	if (v->type != MSGPACK_OBJECT_MAP)
 		return wrong_type(w, f, v, "a map");
 	uint64_t max = f->type == HS_T_UINT_OR_NAMED ? HS_WIRE_MAX_KEYS : f->max;
@@ -272,33 +283,20 @@ static int read_named(struct walk *w, const struct hs_field *f, const msgpack_ob
 	for (named->n = 0; named->n < v->via.map.size; named->n++) {
 		struct hs_named_item *item = &named->items[named->n];
 		const msgpack_object_kv *kv = &v->via.map.ptr[named->n];
-		struct hs_field value = *f;
-		if (f->type != HS_T_UINT_OR_NAMED)
-			value.min = 0, value.max = UINT64_MAX;
 		*item = (struct hs_named_item){0};
 		int rc = copy_str(w, f, &kv->key, &item->name);
 		if (rc == 0)
-			rc = strs ? copy_str(w, f, &kv->val, &item->s) : read_uint(w, &value, &kv->val, &item->u);
+			rc = read_item(w, f, &kv->val, item);
 		if (rc < 0)
 			return rc;
 	}
 	return 0;
 }
 
-static int read_named_uints(struct walk *w, const struct hs_field *f, const msgpack_object *v, void *member)
-{
-	return read_named(w, f, v, member, false);
-}
-
-static int read_named_strs(struct walk *w, const struct hs_field *f, const msgpack_object *v, void *member)
-{
-	return read_named(w, f, v, member, true);
-}
-
 static int read_uint_or_named(struct walk *w, const struct hs_field *f, const msgpack_object *v, void *member)
 {
 	struct hs_uint_or_named *m = member;
-	return v->type == MSGPACK_OBJECT_MAP ? read_named(w, f, v, &m->named, false) : read_uint(w, f, v, &m->u);
+	return v->type == MSGPACK_OBJECT_MAP ? read_named(w, f, v, &m->named) : read_uint(w, f, v, &m->u);
 }
 
 static int read_struct(struct walk *w, const struct hs_schema *schema, const msgpack_object *v, void *ret);
@@ -349,8 +347,9 @@ static const reader readers[] = {
 	[HS_T_STRS] = read_strs,
 	[HS_T_UINTS] = read_uints,
 	[HS_T_PAIRS] = read_pairs,
-	[HS_T_NAMED_UINTS] = read_named_uints,
-	[HS_T_NAMED_STRS] = read_named_strs,
+	[HS_T_NAMED_UINTS] = read_named,
+	[HS_T_NAMED_STRS] = read_named,
+	[HS_T_NAMED_F64S] = read_named,
 	[HS_T_UINT_OR_NAMED] = read_uint_or_named,
 	[HS_T_MAP] = read_map,
 	[HS_T_MAPS] = read_maps,

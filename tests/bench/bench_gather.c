@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The gather alone, on one core: an epoch of the training rows of fold 0, each batch into the same slot, which so stays
 // in a cache; then into slots that do not.
-//   bench_gather STATE NAME [EPOCHS [MAX_LENGTH [PADDING]]]
+//   bench_gather STATE NAME [EPOCHS [MAX_LENGTH [PADDING [MASK_ROWS]]]]
 // STATE is the state folder of a daemon that is not running. Prints one JSON line: microseconds per batch of 32 rows,
 // medians over epochs, in processor time of the thread.
 #include <inttypes.h>
@@ -57,6 +57,9 @@ static int open_stream(struct hs_feed *feed, char **argv, int argc, struct hs_st
 				      .batch_size = 32,
 				      .padding = argc > 5 && strcmp(argv[5], "longest") == 0 ? HS_PAD_LONGEST
 											     : HS_PAD_MAX_LENGTH};
+	if (argc > 6)
+		spec.mask = (struct hs_mask_spec){
+			.kind = HS_MASK_ROWS, .share = atof(argv[6]), .seed = 42, .roles = {true}};
 	spec.max_length[0] = argc > 4 ? (uint32_t)atoi(argv[4]) : 128;
 	struct hs_feed_source *source;
 	int rc = hs_feed_source_open(feed, &request, &source, err);
@@ -66,7 +69,7 @@ static int open_stream(struct hs_feed *feed, char **argv, int argc, struct hs_st
 int main(int argc, char **argv)
 {
 	if (argc < 3) {
-		fprintf(stderr, "usage: bench_gather STATE NAME [EPOCHS [MAX_LENGTH [PADDING]]]\n");
+		fprintf(stderr, "usage: bench_gather STATE NAME [EPOCHS [MAX_LENGTH [PADDING [MASK_ROWS]]]]\n");
 		return 2;
 	}
 	unsigned epochs = argc > 3 ? (unsigned)atoi(argv[3]) : 21;

@@ -25,7 +25,7 @@ struct outer {
 	struct hs_strs list;
 	struct hs_pairs pairs;
 	struct hs_uints lengths;
-	struct hs_named uints, strs;
+	struct hs_named uints, strs, reals;
 	struct hs_uint_or_named per;
 	struct inner inner;
 	struct hs_maps many;
@@ -53,6 +53,7 @@ static const struct hs_field outer_fields[] = {
 	{.key = "pairs", .type = HS_T_PAIRS, AT(pairs), .max = 2},
 	{.key = "uints", .type = HS_T_NAMED_UINTS, AT(uints), .max = 2},
 	{.key = "strs", .type = HS_T_NAMED_STRS, AT(strs), .max = 2},
+	{.key = "reals", .type = HS_T_NAMED_F64S, AT(reals), .max = 2},
 	{.key = "per", .type = HS_T_UINT_OR_NAMED, AT(per), .min = 1, .max = 512, .def = 128},
 	{.key = "inner", .type = HS_T_MAP, AT(inner), .sub = &inner_schema},
 	{.key = "many", .type = HS_T_MAPS, AT(many), .max = 2, .sub = &inner_schema},
@@ -138,6 +139,33 @@ static void an_array_of_whole_numbers_is_bounded_and_known_from_none(void **stat
 	assert_int_equal(f->out.lengths.n, 3);
 	assert_int_equal(f->out.lengths.items[0], 2);
 	assert_int_equal(f->out.lengths.items[2], 512);
+}
+
+static void a_map_of_names_to_numbers_takes_floats_and_whole_numbers_and_no_others(void **state)
+{
+	struct fixture *f = *state;
+	assert_int_equal(REQUEST(f, "\x81\xa5reals\x82\xa1x\xcb\x3f\xe0\x00\x00\x00\x00\x00\x00\xa1y\x05"), 0);
+	assert_int_equal(f->out.reals.n, 2);
+	assert_string_equal(f->out.reals.items[1].name, "y");
+	assert_true(f->out.reals.items[0].f == 0.5 && f->out.reals.items[1].f == 5);
+	static const struct {
+		const char *map;
+		size_t len;
+	} wrong[] = {
+#define MAP(text) {text, sizeof(text) - 1}
+		MAP("\x81\xa5reals\x81\xa1x\xcb\x7f\xf8\x00\x00\x00\x00\x00\x00"), // not a number
+		MAP("\x81\xa5reals\x81\xa1x\xca\x7f\x80\x00\x00"),                 // infinite
+		MAP("\x81\xa5reals\x81\xa1x\xa1y"),
+		MAP("\x81\xa5reals\x81\xa1x\xc0"),
+		MAP("\x81\xa5reals\x91\x05"),
+		MAP("\x81\xa5reals\x81\xa2x\x00\x05"), // a NUL in a name
+		MAP("\x81\xa5reals\x83\xa1x\x01\xa1y\x02\xa1z\x03"),
+#undef MAP
+	};
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		assert_int_equal(decode(f, HS_WIRE_REQUEST, wrong[i].map, wrong[i].len), HSFEED_EBADREQUEST);
+		assert_non_null(strstr(f->fault.message, "\"reals\""));
+	}
 }
 
 static void every_type_is_read_into_its_member(void **state)
@@ -361,6 +389,7 @@ int main(void)
 		TEST(what_is_left_out_or_nil_has_its_default),
 		TEST(floats_are_read_and_whole_numbers_where_either_may_stand),
 		TEST(an_array_of_whole_numbers_is_bounded_and_known_from_none),
+		TEST(a_map_of_names_to_numbers_takes_floats_and_whole_numbers_and_no_others),
 		TEST(every_type_is_read_into_its_member),
 		TEST(an_unknown_key_is_named_in_a_request_and_ignored_in_a_notice),
 		TEST(a_fault_names_the_whole_path_of_its_key),

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The gather against a naive reference, over encodings made in memory: both widths, with and without an id table, both
-// dtypes, both sides of truncation and padding, every padding mode, one and two roles, float and class labels.
+// dtypes, both sides of truncation and padding, every padding mode, one and two roles, float and class labels, masks
+// and weights.
 #include <errno.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -59,10 +61,11 @@ static void make_encoding(struct made *m, unsigned width, bool table, bool left)
 	m->codes = calloc(n + 1, 2);
 	m->table = calloc(1000, 4);
 	for (uint32_t i = 0; i < 1000; i++)
-		m->table[i] = draw(VOCAB);
+		m->table[i] = i < 300 ? 100 + i % 6 : draw(VOCAB); // special tokens in texts too
 	for (uint32_t i = 0; i < n; i++) {
 		m->codes[i] = (uint16_t)draw(table ? 1000 : 65536);
-		m->ids[i] = width == 32 ? draw(VOCAB) : table ? m->table[m->codes[i]] : m->codes[i];
+		m->codes[i] = !table && draw(4) == 0 ? (uint16_t)(100 + draw(6)) : m->codes[i];
+		m->ids[i] = table ? m->table[m->codes[i]] : width == 32 && draw(4) ? draw(VOCAB) : m->codes[i];
 	}
 	m->offsets_of[0] = m->offsets;
 	m->tokens_of[0] = width == 32 ? (const void *)m->ids : m->codes;
@@ -79,7 +82,7 @@ static void make_encoding(struct made *m, unsigned width, bool table, bool left)
 		.unk_id = 1,
 		.cls_id = 101,
 		.sep_id = 102,
-		.mask_id = -1,
+		.mask_id = 104,
 		.nprefix = 2,
 		.nsuffix = 1,
 		.prefix = {101, 103},
@@ -118,7 +121,7 @@ static struct hs_cache_entry *hold(struct hs_cache *cache, uint32_t key, void *v
 	return entry;
 }
 
-static void world_init(struct world *w, struct made *made, size_t nroles, bool floats)
+static void world_init(struct world *w, struct made *const *made, size_t nroles, bool floats)
 {
 	memset(w, 0, sizeof(*w));
 	const struct hs_cache_kind kind = {give, keep, 0};
@@ -140,7 +143,7 @@ static void world_init(struct world *w, struct made *made, size_t nroles, bool f
 	w->source.version = hold(w->feed.versions, 0, &w->open);
 	w->source.nroles = nroles;
 	for (uint32_t i = 0; i < nroles; i++) {
-		w->source.encodings[i] = hold(w->feed.encodings, i, &made[i].open);
+		w->source.encodings[i] = hold(w->feed.encodings, i, &made[i]->open);
 		strcpy(w->source.roles[i], i ? "student" : "teacher");
 	}
 }
@@ -156,21 +159,76 @@ static void world_fini(struct world *w)
 
 // ---- the reference ----
 
+// SplitMix64 as its authors publish it, one step after another.
+static uint64_t splitmix_next(uint64_t *state)
+{
+	uint64_t z = (*state += 0x9E3779B97F4A7C15u);
+	z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+	z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+	return z ^ (z >> 31);
+}
+
+static uint64_t splitmix(uint64_t state, uint64_t n)
+{
+	uint64_t z = splitmix_next(&state);
+	for (uint64_t i = 0; i < n; i++)
+		z = splitmix_next(&state);
+	return z;
+}
+
+static double unit(uint64_t z)
+{
+	return (double)(z >> 11) / 9007199254740992.0;
+}
+
+static bool is_special(uint32_t id)
+{
+	return id == 7 || id == 1 || (id >= 101 && id <= 104);
+}
+
+// Masks ids[0..n), the tokens from place `first` on; those that every masked role has are from `begin` to `end`.
+struct expected_mask {
+	uint32_t row, first, n, begin, end;
+};
+
+static void expect_masked(const struct hs_stream_spec *spec, const struct expected_mask *x, int64_t *ids)
+{
+	uint64_t state = splitmix(splitmix(splitmix(spec->mask.seed, 0), spec->epoch), x->row), least = 0;
+	bool rows = spec->mask.kind == HS_MASK_ROWS;
+	uint32_t found = UINT32_MAX;
+	for (uint32_t i = 0; i < x->n; i++) {
+		uint64_t d = splitmix(state, 1 + x->first + i);
+		if (is_special((uint32_t)ids[i]))
+			continue;
+		if (!rows && unit(d) < spec->mask.share)
+			ids[i] = 104;
+		if (rows && i >= x->begin && i < x->end && (found == UINT32_MAX || d < least)) {
+			found = i;
+			least = d;
+		}
+	}
+	if (found != UINT32_MAX && unit(splitmix(state, 0)) < spec->mask.share)
+		ids[found] = 104;
+}
+
 struct expected {
 	int64_t ids[256], mask[256], types[256];
 	uint32_t len;
 };
 
 // One row, without padding.
-static void expect_row(const struct made *m, uint32_t row, uint32_t max_length, struct expected *ret)
+static void expect_row(const struct gather *g, size_t role, const struct made *m, uint32_t row, struct expected *ret)
 {
 	const struct hs_encoding *e = &m->encoding;
+	const struct hs_stream_spec *spec = g->spec;
+	uint32_t max_length = spec->max_length[role];
 	uint32_t begin = m->offsets[row], end = m->offsets[row + 1], budget = max_length - e->nprefix - e->nsuffix;
 	if (end - begin > budget && e->truncate_left)
 		begin = end - budget;
 	else if (end - begin > budget)
 		end = begin + budget;
 	memset(ret, 0, sizeof(*ret));
+	uint32_t first = begin - m->offsets[row], n = end - begin;
 	for (uint32_t i = 0; i < e->nprefix; i++, ret->len++) {
 		ret->ids[ret->len] = e->prefix[i];
 		ret->types[ret->len] = e->prefix_type[i];
@@ -185,6 +243,19 @@ static void expect_row(const struct made *m, uint32_t row, uint32_t max_length, 
 	}
 	for (uint32_t i = 0; i < ret->len; i++)
 		ret->mask[i] = 1;
+	if (spec->mask.kind == HS_MASK_NONE || !spec->mask.roles[role])
+		return;
+	uint32_t least = max_length;
+	for (size_t i = 0; i < g->source->nroles; i++)
+		if (spec->mask.roles[i] && spec->max_length[i] < least)
+			least = spec->max_length[i];
+	uint32_t both = n < least - 3 ? n : least - 3;
+	const struct expected_mask x = {.row = row,
+					.first = first,
+					.n = n,
+					.begin = e->truncate_left ? n - both : 0,
+					.end = e->truncate_left ? n : both};
+	expect_masked(spec, &x, ret->ids + e->nprefix);
 }
 
 static int64_t item(const void *slot, const struct hs_array *array, size_t i)
@@ -200,7 +271,7 @@ static void check_role(const struct gather *g, const struct made *m, const struc
 {
 	for (size_t i = 0; i < g->n; i++) {
 		struct expected want;
-		expect_row(m, g->rows[i], g->spec->max_length[arrays[0].role], &want);
+		expect_row(g, (size_t)arrays[0].role, m, g->rows[i], &want);
 		uint32_t shift = m->encoding.pad_left ? length - want.len : 0;
 		for (uint32_t j = 0; j < length; j++) {
 			bool pad = j < shift || j >= shift + want.len;
@@ -220,7 +291,7 @@ static uint32_t expect_length(const struct gather *g, const struct made *m, size
 		return g->spec->max_length[role];
 	for (size_t i = 0; i < g->n; i++) {
 		struct expected want;
-		expect_row(m, g->rows[i], g->spec->max_length[role], &want);
+		expect_row(g, role, m, g->rows[i], &want);
 		longest = want.len > longest ? want.len : longest;
 	}
 	while (g->spec->padding == HS_PAD_MULTIPLE && longest % multiple)
@@ -241,34 +312,76 @@ static void check_labels(const struct gather *g, const struct world *w, const st
 	}
 }
 
+static void check_weights(const struct gather *g, const struct world *w, const struct hs_array *array, const void *slot)
+{
+	assert_string_equal(array->name, "weight");
+	for (size_t i = 0; i < g->n; i++) {
+		float got, want = 0;
+		for (size_t k = 0; k < g->weights->n; k++) {
+			const struct hs_weight *rule = &g->weights->rules[k];
+			bool is = w->version.label_type == HS_LABELS_CLASS ? w->classes[g->rows[i]] == rule->at
+									   : w->floats[g->rows[i] * 3 + rule->at] == 1;
+			want = is && rule->weight > want ? rule->weight : want;
+		}
+		memcpy(&got, (const uint8_t *)slot + array->offset + 4 * i, 4);
+		assert_true(got == (want > 0 ? want : 1));
+	}
+}
+
+static void draw_mask(struct hs_stream_spec *spec, bool alike)
+{
+	spec->epoch = draw(4);
+	spec->mask = (struct hs_mask_spec){
+		.kind = draw(3), .share = draw(3) ? (draw(100) + 1) / 100.0 : 1, .seed = draw(1000)};
+	for (size_t i = 0; i < HS_FEED_MAX_ROLES; i++)
+		spec->mask.roles[i] = alike;
+	if (!alike)
+		spec->mask.roles[draw(2)] = true;
+}
+
 static void one_random_batch(void)
 {
-	struct made made[2];
+	struct made made[2], *of[2] = {&made[0], &made[1]};
 	struct world w;
 	size_t nroles = 1 + draw(2), per_role;
-	for (size_t i = 0; i < nroles; i++) {
+	for (size_t i = 0; i < 2; i++) {
 		unsigned width = draw(2) ? 16 : 32;
 		make_encoding(&made[i], width, width == 16 && draw(2), draw(2));
 	}
-	world_init(&w, made, nroles, draw(2));
+	bool alike = nroles == 1 || draw(2); // two roles of one encoding
+	if (alike)
+		of[1] = of[0];
+	world_init(&w, of, nroles, draw(2));
 	struct hs_stream_spec spec = {.batch_size = 1 + draw(40),
 				      .max_length = {3 + draw(60), 3 + draw(60)},
 				      .padding = draw(3),
 				      .multiple = 1 + draw(20),
 				      .int32 = draw(2),
 				      .token_type_ids = draw(2)};
+	draw_mask(&spec, alike);
+	struct hs_weight rules[] = {{draw(3), 5}, {draw(3), 0.25f}, {draw(3), 2.5f}};
+	const struct hs_weights weights = {.n = spec.nweights = draw(4), .rules = rules};
+	struct hs_mask mask;
+	assert_int_equal(hs_feed_mask_init(&mask, &w.source, &spec, NULL), 0);
 	struct hs_layout layout;
 	assert_int_equal(hs_feed_layout_init(&w.source, &spec, &layout, NULL), 0);
 	uint32_t rows[64];
 	struct hs_patterns patterns[2] = {{0}, {0}};
 	bool wide = draw(4) == 0; // as if rows were too wide for patterns
 	for (size_t i = 0; i < nroles; i++)
-		assert_int_equal(hs_feed_patterns_init(&patterns[i], &made[i].encoding,
+		assert_int_equal(hs_feed_patterns_init(&patterns[i], &of[i]->encoding,
 						       wide ? 1u << 20
 							    : layout.arrays[i * (spec.token_type_ids ? 3 : 2)].columns,
 						       spec.int32),
 				 0);
-	struct gather g = {&w.source, &spec, &layout, patterns, rows, 1 + draw(spec.batch_size)};
+	struct gather g = {.source = &w.source,
+			   .spec = &spec,
+			   .layout = &layout,
+			   .patterns = patterns,
+			   .rows = rows,
+			   .n = 1 + draw(spec.batch_size),
+			   .mask = &mask,
+			   .weights = &weights};
 	for (size_t i = 0; i < g.n; i++)
 		rows[i] = draw(NROWS);
 	void *slot = aligned_alloc(64, layout.slot_bytes);
@@ -278,13 +391,16 @@ static void one_random_batch(void)
 	assert_int_equal(fill.rows, g.n);
 	per_role = spec.token_type_ids ? 3 : 2;
 	for (size_t role = 0; role < nroles; role++) {
-		assert_int_equal(fill.lengths[role], expect_length(&g, &made[role], role));
-		check_role(&g, &made[role], &layout.arrays[role * per_role], slot, fill.lengths[role]);
-		free_encoding(&made[role]);
+		assert_int_equal(fill.lengths[role], expect_length(&g, of[role], role));
+		check_role(&g, of[role], &layout.arrays[role * per_role], slot, fill.lengths[role]);
 		hs_feed_patterns_fini(&patterns[role]);
 	}
+	free_encoding(&made[0]);
+	free_encoding(&made[1]);
 	check_labels(&g, &w, &layout.arrays[nroles * per_role], slot);
-	const struct hs_array *index = &layout.arrays[nroles * per_role + 1];
+	if (spec.nweights)
+		check_weights(&g, &w, &layout.arrays[nroles * per_role + 1], slot);
+	const struct hs_array *index = &layout.arrays[layout.narrays - 1];
 	assert_string_equal(index->name, "index");
 	for (size_t i = 0; i < g.n; i++)
 		assert_int_equal(item(slot, index, i), rows[i]);
@@ -299,15 +415,47 @@ static void every_array_of_a_batch_equals_the_reference(void **state)
 		one_random_batch();
 }
 
+static void masks_are_refused_without_a_mask_token_for_different_tokenizers_and_beyond_a_share(void **state)
+{
+	(void)state;
+	struct made made[2], *of[2] = {&made[0], &made[1]};
+	struct world w;
+	struct hs_mask mask;
+	struct hs_err err;
+	make_encoding(&made[0], 16, false, false);
+	make_encoding(&made[1], 16, false, false);
+	world_init(&w, of, 2, true);
+	struct hs_stream_spec spec = {.max_length = {9, 9},
+				      .mask = {.kind = HS_MASK_ROWS, .share = 0.5, .roles = {true, true}}};
+	assert_int_equal(hs_feed_mask_init(&mask, &w.source, &spec, &err), HSFEED_EBADREQUEST);
+	assert_non_null(strstr(err.message, "the roles \"teacher\" and \"student\""));
+	assert_non_null(strstr(err.hint, "mask_roles"));
+	assert_int_equal(mask.kind, HS_MASK_NONE);
+	spec.mask.roles[0] = false;
+	assert_int_equal(hs_feed_mask_init(&mask, &w.source, &spec, &err), 0);
+	static const double wrong[] = {0, -0.1, 1.0000001, 1e300, -1e300, NAN, INFINITY};
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		spec.mask.share = wrong[i];
+		assert_int_equal(hs_feed_mask_init(&mask, &w.source, &spec, &err), HSFEED_EBADREQUEST);
+	}
+	spec.mask.share = 1;
+	made[1].encoding.mask_id = -1;
+	assert_int_equal(hs_feed_mask_init(&mask, &w.source, &spec, &err), HSFEED_EBADREQUEST);
+	assert_non_null(strstr(err.message, "needs a mask token; the tokenizer of role \"student\" has none"));
+	free_encoding(&made[0]);
+	free_encoding(&made[1]);
+	world_fini(&w);
+}
+
 static void arrays_lie_apart_and_aligned_and_are_named_by_role(void **state)
 {
 	(void)state;
-	struct made made[2];
+	struct made made[2], *of[2] = {&made[0], &made[1]};
 	struct world w;
 	make_encoding(&made[0], 16, false, false);
 	make_encoding(&made[1], 16, false, false);
-	world_init(&w, made, 2, true);
-	struct hs_stream_spec spec = {.batch_size = 5, .max_length = {10, 9}, .token_type_ids = true};
+	world_init(&w, of, 2, true);
+	struct hs_stream_spec spec = {.nweights = 1, .batch_size = 5, .max_length = {10, 9}, .token_type_ids = true};
 	struct hs_layout layout;
 	assert_int_equal(hs_feed_layout_init(&w.source, &spec, &layout, NULL), 0);
 	static const char *const names[] = {"input_ids",
@@ -317,10 +465,11 @@ static void arrays_lie_apart_and_aligned_and_are_named_by_role(void **state)
 					    "student_attention_mask",
 					    "student_token_type_ids",
 					    "labels",
+					    "weight",
 					    "index"};
-	assert_int_equal(layout.narrays, 8);
+	assert_int_equal(layout.narrays, 9);
 	size_t end = 0;
-	for (size_t i = 0; i < 8; i++) {
+	for (size_t i = 0; i < 9; i++) {
 		assert_string_equal(layout.arrays[i].name, names[i]);
 		assert_int_equal(layout.arrays[i].offset % 64, 0);
 		assert_true(layout.arrays[i].offset >= end);
@@ -342,6 +491,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_array_of_a_batch_equals_the_reference),
+		cmocka_unit_test(masks_are_refused_without_a_mask_token_for_different_tokenizers_and_beyond_a_share),
 		cmocka_unit_test(arrays_lie_apart_and_aligned_and_are_named_by_role),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
