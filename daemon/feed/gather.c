@@ -21,6 +21,8 @@
 
 #include "feed/internal.h"
 
+#define MASK_ROWS 256u // that are looked at together: their places lie on the stack
+
 #define DEFINE_WIDEN(name, dst_type, src_type, value)                                                                  \
 	static void name(dst_type *restrict dst, const src_type *restrict src, const uint32_t *restrict table,         \
 			 size_t n)                                                                                     \
@@ -171,21 +173,12 @@ static void put_pads(const struct gather *g, const struct sink *s, int64_t pad, 
 		sink_fill(s, shape->pad_at, pad, shape->length - shape->used);
 }
 
-static void mask_row(const struct gather *g, uint64_t epoch_state, size_t i, const struct sink *ids, size_t at,
-		     struct piece piece)
-{
-	const struct hs_tokens tokens = {ids->base + at * (ids->narrow ? 4 : 8), ids->narrow, piece.first, piece.n};
-	hs_feed_mask_row(g->mask, epoch_state, g->rows[i], &tokens);
-}
-
 static void gather_role(const struct gather *g, size_t role, const struct hs_array *arrays, void *slot, uint32_t length)
 {
 	const struct hs_encoding *e = hs_feed_source_encoding(g->source, role);
 	const struct sink ids = {(uint8_t *)slot + arrays[0].offset, g->spec->int32};
 	const struct sink mask = {(uint8_t *)slot + arrays[1].offset, g->spec->int32};
 	size_t specials = e->nprefix + e->nsuffix, budget = g->spec->max_length[role] - specials;
-	bool masked = g->mask && g->mask->roles[role];
-	uint64_t epoch_state = masked ? hs_feed_mask_epoch(g->mask, g->spec->epoch) : 0;
 	for (size_t i = 0; i < g->n; i++) {
 		fetch_ahead(g, e, i);
 		struct piece piece = take_piece(e, g->rows[i], budget);
@@ -196,8 +189,6 @@ static void gather_role(const struct gather *g, size_t role, const struct hs_arr
 						   .at = row_at + (e->pad_left ? length - used : 0),
 						   .pad_at = e->pad_left ? row_at : row_at + used};
 		put_ids(&ids, shape.at, e, piece);
-		if (masked)
-			mask_row(g, epoch_state, i, &ids, shape.at + e->nprefix, piece);
 		put_pads(g, &ids, hs_feed_pad_id(e), &shape);
 		put_mask(g, &mask, row_at, &shape);
 		if (g->spec->token_type_ids) {
@@ -206,6 +197,32 @@ static void gather_role(const struct gather *g, size_t role, const struct hs_arr
 			sink_fill(&types, shape.pad_at, e->pad_type, length - used);
 		}
 	}
+}
+
+// Masks tokens of the rows from `begin` to `end` of a batch, just written.
+static void mask_rows(const struct gather *g, size_t role, const struct sink *ids, uint32_t length, size_t begin,
+		      size_t end)
+{
+	const struct hs_encoding *e = hs_feed_source_encoding(g->source, role);
+	size_t specials = e->nprefix + e->nsuffix, budget = g->spec->max_length[role] - specials;
+	uint64_t state = hs_feed_mask_epoch(g->mask, g->spec->epoch);
+	uint32_t places[MASK_ROWS];
+	size_t n = hs_feed_mask_choose(g->mask, state, g->rows + begin, end - begin, places);
+	for (size_t i = 0; i < n; i++) {
+		uint32_t row = g->rows[begin + places[i]];
+		struct piece piece = take_piece(e, row, budget);
+		size_t at = (begin + places[i]) * length + (e->pad_left ? length - piece.n - specials : 0);
+		const struct hs_tokens tokens = {ids->base + (at + e->nprefix) * (ids->narrow ? 4 : 8), ids->narrow,
+						 piece.first, piece.n};
+		hs_feed_mask_row(g->mask, state, row, &tokens);
+	}
+}
+
+static void mask_role(const struct gather *g, size_t role, const struct hs_array *array, void *slot, uint32_t length)
+{
+	const struct sink ids = {(uint8_t *)slot + array->offset, g->spec->int32};
+	for (size_t i = 0; i < g->n; i += MASK_ROWS)
+		mask_rows(g, role, &ids, length, i, g->n - i < MASK_ROWS ? g->n : i + MASK_ROWS);
 }
 
 static void gather_labels(const struct gather *g, const struct hs_array *array, void *slot)
@@ -237,6 +254,8 @@ void hs_feed_gather(const struct gather *g, void *slot, struct hs_fill *fill)
 	for (size_t role = 0; role < hs_feed_source_nroles(g->source); role++) {
 		fill->lengths[role] = hs_feed_batch_length(g, role);
 		gather_role(g, role, array, slot, fill->lengths[role]);
+		if (g->mask && g->mask->roles[role])
+			mask_role(g, role, array, slot, fill->lengths[role]);
 		array += g->spec->token_type_ids ? 3 : 2;
 	}
 	if (hs_feed_source_version(g->source)->label_type != HS_LABELS_NONE)

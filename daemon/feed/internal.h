@@ -141,6 +141,10 @@ struct hs_tokens {
 int hs_feed_mask_init(struct hs_mask *m, const struct hs_feed_source *source, const struct hs_stream_spec *stream,
 		      struct hs_err *reterr);                         // lengths were checked; HSFEED_EBADREQUEST
 uint64_t hs_feed_mask_epoch(const struct hs_mask *m, uint64_t epoch); // what rows of an epoch are masked with
+// hs_feed_mask_choose lists the places, among rows[n], of those that are masked (mask_rows: chosen; mask_prob: all);
+// ret_places has room for n. hs_feed_mask_row masks one of them.
+size_t hs_feed_mask_choose(const struct hs_mask *m, uint64_t epoch_state, const uint32_t *rows, size_t n,
+			   uint32_t *ret_places);
 void hs_feed_mask_row(const struct hs_mask *m, uint64_t epoch_state, uint32_t row, const struct hs_tokens *tokens);
 
 // Weights of samples (weight.c).

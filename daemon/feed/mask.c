@@ -179,11 +179,22 @@ static void mask_each(const struct hs_mask *m, uint64_t state, const struct hs_t
 			put(tokens, i, m->id);
 }
 
+size_t hs_feed_mask_choose(const struct hs_mask *m, uint64_t epoch_state, const uint32_t *rows, size_t n,
+			   uint32_t *ret_places)
+{
+	size_t found = 0;
+	for (size_t i = 0; i < n; i++) { // no branch: which rows are chosen cannot be predicted
+		ret_places[found] = (uint32_t)i;
+		found += m->kind == HS_MASK_PROB || draw(draw(epoch_state, rows[i]), 0) >> 11 < m->below;
+	}
+	return found;
+}
+
 void hs_feed_mask_row(const struct hs_mask *m, uint64_t epoch_state, uint32_t row, const struct hs_tokens *tokens)
 {
 	uint64_t state = draw(epoch_state, row);
 	if (m->kind == HS_MASK_PROB)
 		mask_each(m, state, tokens);
-	else if (draw(state, 0) >> 11 < m->below)
+	else
 		mask_one(m, state, tokens);
 }

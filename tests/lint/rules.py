@@ -45,10 +45,10 @@ PRINTING = r"\b(printf|vprintf|fprintf|vfprintf|puts|fputs|putchar|perror|syslog
 
 # The C library and the kernel: what every layer may use.
 LIBC = r"""^(aio|arpa/inet|assert|byteswap|cpuid|ctype|dirent|dlfcn|elf|endian|err|errno|fcntl|fenv|float|fnmatch|ftw
-    |getopt|glob|grp|iconv|ifaddrs|inttypes|langinfo|libgen|limits|locale|malloc|math|memory|netdb|netinet/\w+|poll|pthread
-    |pwd|regex|resolv|sched|semaphore|setjmp|signal|spawn|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib
-    |stdnoreturn|string|strings|syslog|termios|threads|time|uchar|unistd|wchar|wctype|linux/\w+|asm/\w+|sys/\w+
-    |\w+intrin|sanitizer/\w+|arm_neon|arm_acle)\.h$"""
+    |getopt|glob|grp|iconv|ifaddrs|inttypes|langinfo|libgen|limits|locale|malloc|math|memory|netdb|netinet/\w+|poll
+    |pthread|pwd|regex|resolv|sched|semaphore|setjmp|signal|spawn|stdalign|stdarg|stdatomic|stdbool|stddef|stdint
+    |stdio|stdlib|stdnoreturn|string|strings|syslog|termios|threads|time|uchar|unistd|wchar|wctype|linux/\w+|asm/\w+
+    |sys/\w+|\w+intrin|sanitizer/\w+|arm_neon|arm_acle)\.h$"""
 
 MAX_FUNCTION_LINES = 80
 MAX_MAIN_LINES = 40
