@@ -8,9 +8,9 @@
 //
 //   draw(s, n) = mix(s + (n + 1) * G)               the n-th output, from 0, of the generator whose state is s
 //   e = draw(draw(mask seed, 0), epoch)             an epoch's state
-//   r = draw(e, row)                                a row's state
-//   draw(r, 0)                                      mask_rows: the row is chosen when its upper 53 bits are below p
-//   draw(r, 1 + t)                                  of the token at place t, special tokens not counted
+//   r = draw(e, row)                                a row's state; with mask_rows the row is chosen when the upper
+//                                                   53 bits of r, as a fraction, are below p
+//   draw(r, t)                                      of the token at place t, special tokens not counted
 //
 // mask_rows masks the real token with the smallest draw among those that remain after truncation (the first of equal
 // ones), mask_prob each real token whose draw's upper 53 bits are below p: so a token that remains with another
@@ -155,19 +155,44 @@ static bool is_real(const struct hs_mask *m, int64_t id)
 	return true;
 }
 
-// Of the tokens that remain in every masked role, which all mask the same one.
-static void mask_one(const struct hs_mask *m, uint64_t state, const struct hs_tokens *tokens)
+// The token with the least draw, real or not; without branches, since which is less cannot be predicted.
+static size_t least_of_all(uint64_t state, const struct hs_tokens *tokens, size_t begin, size_t end)
 {
-	size_t n = tokens->n < m->remaining ? tokens->n : m->remaining, begin = m->left ? tokens->n - n : 0;
+	size_t found = begin;
+	uint64_t least = UINT64_MAX;
+	for (size_t i = begin; i < end; i++) {
+		uint64_t d = draw(state, tokens->first + i);
+		found = d < least ? i : found;
+		least = d < least ? d : least;
+	}
+	return found;
+}
+
+// The real token with the least draw; SIZE_MAX: there is none.
+static size_t least_of_real(const struct hs_mask *m, uint64_t state, const struct hs_tokens *tokens, size_t begin,
+			    size_t end)
+{
 	size_t found = SIZE_MAX;
 	uint64_t least = 0;
-	for (size_t i = begin; i < begin + n; i++) {
-		uint64_t d = draw(state, 1 + tokens->first + i);
+	for (size_t i = begin; i < end; i++) {
+		uint64_t d = draw(state, tokens->first + i);
 		if ((found == SIZE_MAX || d < least) && is_real(m, get(tokens, i))) {
 			least = d;
 			found = i;
 		}
 	}
+	return found;
+}
+
+// Of the tokens that remain in every masked role, which all mask the same one.
+static void mask_one(const struct hs_mask *m, uint64_t state, const struct hs_tokens *tokens)
+{
+	size_t n = tokens->n < m->remaining ? tokens->n : m->remaining, begin = m->left ? tokens->n - n : 0;
+	if (n == 0)
+		return;
+	size_t found = least_of_all(state, tokens, begin, begin + n);
+	if (!is_real(m, get(tokens, found)))
+		found = least_of_real(m, state, tokens, begin, begin + n);
 	if (found != SIZE_MAX)
 		put(tokens, found, m->id);
 }
@@ -175,7 +200,7 @@ static void mask_one(const struct hs_mask *m, uint64_t state, const struct hs_to
 static void mask_each(const struct hs_mask *m, uint64_t state, const struct hs_tokens *tokens)
 {
 	for (size_t i = 0; i < tokens->n; i++)
-		if (draw(state, 1 + tokens->first + i) >> 11 < m->below && is_real(m, get(tokens, i)))
+		if (draw(state, tokens->first + i) >> 11 < m->below && is_real(m, get(tokens, i)))
 			put(tokens, i, m->id);
 }
 
@@ -185,7 +210,7 @@ size_t hs_feed_mask_choose(const struct hs_mask *m, uint64_t epoch_state, const 
 	size_t found = 0;
 	for (size_t i = 0; i < n; i++) { // no branch: which rows are chosen cannot be predicted
 		ret_places[found] = (uint32_t)i;
-		found += m->kind == HS_MASK_PROB || draw(draw(epoch_state, rows[i]), 0) >> 11 < m->below;
+		found += m->kind == HS_MASK_PROB || draw(epoch_state, rows[i]) >> 11 < m->below;
 	}
 	return found;
 }

@@ -197,7 +197,7 @@ static void expect_masked(const struct hs_stream_spec *spec, const struct expect
 	bool rows = spec->mask.kind == HS_MASK_ROWS;
 	uint32_t found = UINT32_MAX;
 	for (uint32_t i = 0; i < x->n; i++) {
-		uint64_t d = splitmix(state, 1 + x->first + i);
+		uint64_t d = splitmix(state, x->first + i);
 		if (is_special((uint32_t)ids[i]))
 			continue;
 		if (!rows && unit(d) < spec->mask.share)
@@ -207,7 +207,7 @@ static void expect_masked(const struct hs_stream_spec *spec, const struct expect
 			least = d;
 		}
 	}
-	if (found != UINT32_MAX && unit(splitmix(state, 0)) < spec->mask.share)
+	if (found != UINT32_MAX && unit(state) < spec->mask.share)
 		ids[found] = 104;
 }
 
