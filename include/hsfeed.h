@@ -596,6 +596,13 @@ struct hsfeed_stream_role {
 	const char *encoding; // 64 hex digits: exactly this encoding (of a saved state); NULL: what the role is now
 };
 
+// What samples with a label weigh. In an array of these all must have the same `size`.
+struct hsfeed_weight {
+	size_t size;
+	const char *label; // required: a label column, meaning its rows that are not 0; of classes one's value
+	double weight;     // above 0, finite also as float32
+};
+
 struct hsfeed_stream_options {
 	size_t size;
 	const char *name;               // required
@@ -623,11 +630,19 @@ struct hsfeed_stream_options {
 	const char *transport; // "ring": shared memory; "inline": copied through the socket; NULL: a ring where the
 			       // daemon has one to give and descriptors can pass (HSFEED_NO_FDPASS=1 says they
 			       // cannot), else inline; hsfeed_stream_info tells which
+	double mask_rows;      // share of rows of which one real token is masked; 0: none
+	double mask_prob;      // share of real tokens that are masked; 0: none. Not both
+	int has_mask_seed;     // non-zero: mask_seed counts
+	uint64_t mask_seed;    // default: the order's seed
+	const char *const *mask_roles; // which of the roles are masked; none: all, which then must share one encoding
+	size_t nmask_roles;
+	const struct hsfeed_weight *weights; // none: batches have no array "weight"
+	size_t nweights;
 };
 
 // One array of a batch: C order, aligned to 64 bytes.
 struct hsfeed_array {
-	const char *name; // "input_ids", "attention_mask", "student_input_ids", "labels", "index", ...
+	const char *name; // "input_ids", "attention_mask", "student_input_ids", "labels", "weight", "index", ...
 	enum hsfeed_dtype dtype;
 	unsigned ndim;   // 1 or 2
 	size_t shape[2]; // shape[1] is 1 where ndim is 1
@@ -647,9 +662,11 @@ struct hsfeed_batch {
 
 // hsfeed_stream_open opens a stream; batches begin to come at once. *ret_stream is the caller's, for
 // hsfeed_stream_close.
-//   HSFEED_ENOTFOUND  no such dataset, version, role or encoding
+//   HSFEED_ENOTFOUND  no such dataset, version, role, encoding, or label of a weight
 //   HSFEED_EBADPLAN   the plan cannot be made, rank >= world, at is beyond the end
-//   HSFEED_EBADREQUEST  there is no such fold, or max_length leaves no room beside the special tokens
+//   HSFEED_EBADREQUEST  there is no such fold, max_length leaves no room beside the special tokens, a share or
+//                     weight is out of range, a masked role's tokenizer has no mask token, or masked roles have
+//                     different ones
 //   HSFEED_ELIMIT     too many streams or slots, or batches too large for the daemon
 //   HSFEED_ECORRUPT   stored bytes differ from their checksum
 //   HSFEED_EUNSUPPORTED  transport "ring" where there can be none

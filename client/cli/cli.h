@@ -212,6 +212,18 @@ struct epoch_request { // options.plan and options.roles point into it: it must 
 // epoch_read fills *r from epoch_options and plan_options. 0, or EXIT_USAGE with the sentence printed.
 int epoch_read(const struct args *args, struct epoch_request *r);
 
+// ---- masks.c: what is masked, and what samples weigh ----
+
+struct mask_request { // the options point into it: it must not move
+	const char *roles[EPOCH_MAX_ROLES];
+	char names[EPOCH_MAX_ROLES][160];
+	struct hsfeed_weight weights[MAX_GIVEN];
+	char labels[MAX_GIVEN][1024];
+};
+// masks_read fills those fields of *ret. r is zeroed. 0, or EXIT_USAGE with the sentence printed.
+int masks_read(const struct args *args, struct mask_request *r, struct hsfeed_stream_options *ret);
+void masks_announce(const hsfeed_value *info); // to stderr; nothing where nothing was asked for
+
 // ---- report.c ----
 
 void ingest_report(const hsfeed_value *answer);

@@ -5,7 +5,7 @@
 
 #include "cli.h"
 
-static int read_request(const struct args *args, struct epoch_request *r)
+static int read_request(const struct args *args, struct epoch_request *r, struct mask_request *m)
 {
 	struct hsfeed_stream_options *o = &r->options;
 	uint64_t at;
@@ -22,7 +22,7 @@ static int read_request(const struct args *args, struct epoch_request *r)
 	o->at = at;
 	if (strcmp(o->split, "all") == 0)
 		o->plan = NULL; // no plan is made, and none is needed
-	return 0;
+	return masks_read(args, m, o);
 }
 
 // ---- what it says ----
@@ -55,6 +55,7 @@ static void announce(const hsfeed_value *info)
 		put_cstr(stderr, get_str(e, "role"));
 		fprintf(stderr, " max length %llu", (unsigned long long)get_uint(e, "max_length"));
 	}
+	masks_announce(info);
 	fprintf(stderr, "; %s, %llu slots\n", get_str(info, "transport"), (unsigned long long)get_uint(info, "slots"));
 	put_warnings(hsfeed_value_get(info, "warnings"));
 }
@@ -139,9 +140,10 @@ static int run(hsfeed_client *client, const struct epoch_request *r, struct sink
 int stream_main(const struct args *args)
 {
 	struct epoch_request r;
+	struct mask_request masks = {0};
 	struct sink sink = {.format = SINK_JSONL};
 	const char *format = args_text(args, "format", "jsonl");
-	int rc = read_request(args, &r);
+	int rc = read_request(args, &r, &masks);
 	if (rc)
 		return rc;
 	if (strcmp(format, "jsonl") != 0)

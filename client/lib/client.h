@@ -20,7 +20,7 @@
 
 #define HS_LIB_MAX_SLOTS  64
 #define HS_LIB_MAX_ROLES  8
-#define HS_LIB_MAX_ARRAYS (3 * HS_LIB_MAX_ROLES + 2)
+#define HS_LIB_MAX_ARRAYS (3 * HS_LIB_MAX_ROLES + 3)
 #define HS_LIB_MAX_DATA   (1u << 28) // bytes of one batch
 #define HS_LIB_MAX_FRAME  (1u << 29) // whatever hello says: a frame beyond this is not believed
 #define HS_LIB_MAX_FDS    8

@@ -93,6 +93,45 @@ static void put_flag(hsfeed_params *p, const char *key, int on)
 		hsfeed_params_bool(p, key, 1);
 }
 
+// Of a share 0 is off; whatever else it is, the daemon looks at it.
+static void put_masks(hsfeed_params *p, const struct hsfeed_stream_options *o)
+{
+	if (o->mask_rows != 0)
+		hsfeed_params_f64(p, "mask_rows", o->mask_rows);
+	if (o->mask_prob != 0)
+		hsfeed_params_f64(p, "mask_prob", o->mask_prob);
+	if (o->has_mask_seed)
+		hsfeed_params_uint(p, "mask_seed", o->mask_seed);
+	if (o->nmask_roles == 0)
+		return;
+	hsfeed_params_array(p, "mask_roles");
+	for (size_t i = 0; i < o->nmask_roles; i++)
+		hsfeed_params_str(p, NULL, o->mask_roles[i]);
+	hsfeed_params_end(p);
+}
+
+// The items of the caller's array may be of an older, smaller size.
+static int put_weights(hsfeed_params *p, const struct hsfeed_stream_options *o, struct hsfeed_error *reterr)
+{
+	const char *first = (const char *)o->weights;
+	int rc = 0;
+	if (o->nweights == 0)
+		return 0;
+	if (!first)
+		return hs_error_set(reterr, HSFEED_EBADARG, "weights is NULL, but nweights is %zu", o->nweights);
+	hsfeed_params_map(p, "weight");
+	for (size_t i = 0; i < o->nweights && rc == 0; i++) {
+		struct hsfeed_weight weight;
+		rc = hs_options_read(&weight, sizeof(weight), first + i * o->weights[0].size, reterr);
+		if (rc == 0 && !weight.label)
+			rc = hs_error_set(reterr, HSFEED_EBADARG, "weight %zu of the stream has no label", i);
+		if (rc == 0)
+			hsfeed_params_f64(p, weight.label, weight.weight);
+	}
+	hsfeed_params_end(p);
+	return rc;
+}
+
 int hs_params_epoch(hsfeed_params *p, const struct hsfeed_stream_options *o, bool pins, struct hsfeed_error *reterr)
 {
 	int rc = hs_params_name(p, o->name, reterr);
@@ -128,7 +167,8 @@ static int put_options(hsfeed_params *p, const struct hsfeed_stream_options *o, 
 		hsfeed_params_str(p, "dtype", hsfeed_dtype_name(o->dtype) ? hsfeed_dtype_name(o->dtype) : "?");
 	put_flag(p, "token_type_ids", o->token_type_ids);
 	put_uint(p, "slots", o->slots);
-	return 0;
+	put_masks(p, o);
+	return put_weights(p, o, reterr);
 }
 
 static int open_stream(hsfeed_client *client, hsfeed_params *params, hsfeed_stream **ret, struct hsfeed_error *reterr)
@@ -250,8 +290,9 @@ static bool has_array(const hsfeed_value *info, const char *name)
 
 static int put_again(hsfeed_params *p, const void *what, struct hsfeed_error *reterr)
 {
-	static const char *const same[] = {"split",      "order",     "rank",    "world", "shard",
-					   "batch_size", "drop_last", "padding", "dtype", "slots"};
+	static const char *const same[] = {"split",      "order",     "rank",      "world",      "shard",
+					   "batch_size", "drop_last", "padding",   "dtype",      "slots",
+					   "mask_rows",  "mask_prob", "mask_seed", "mask_roles", "weight"};
 	const hsfeed_stream *s = what;
 	const hsfeed_value *info = s->info;
 	struct hsfeed_seek_options place;

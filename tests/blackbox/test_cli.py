@@ -61,6 +61,16 @@ stream x --fold -1
 stream x --fold 0 --epoc 1
 stream x --fold 0 --padding wide
 stream x --fold 0 --max-length 0
+stream x --fold 0 --mask-rows 1.5
+stream x --fold 0 --mask-rows inf
+stream x --fold 0 --mask-prob 0x1
+stream x --fold 0 --mask-rows 0.1 --mask-prob 0.1
+stream x --fold 0 --mask-seed 3
+stream x --fold 0 --mask-rows 0.1 --mask-roles ,
+stream x --fold 0 --weight threat
+stream x --fold 0 --weight =5
+stream x --fold 0 --weight threat=0
+stream x --fold 0 --weight threat=nan
 ingest x f --tokenizer t --labels l --share all
 ingest x f --tokenizer t
 ingest x f --labels l
@@ -161,6 +171,18 @@ def test_the_digest_covers_batches_in_order_and_arrays_by_name(shared_daemon, da
     told = shared_daemon.json("stream", "demo", *options, "--format", "digest")
     assert told["digest"] == digest.hexdigest() and told["stream"]["version"] == dataset["version"]
     assert shared_daemon.run("stream", "demo", *options, "--format", "none").stdout == ""
+
+
+def test_what_is_masked_and_weighed_is_told(shared_daemon, dataset):
+    options = ["--mask-rows", "0.25", "--mask-seed", "7", "--weight", "Question=5", "--format", "none"]
+    said = shared_daemon.run("stream", "demo", "--fold", "0", *options).stderr
+    assert "one token masked in 25 % of the rows (role text, seed 7); weight Question 5" in said
+    assert "warning" not in said
+    said = shared_daemon.run("stream", "demo", "--fold", "0", "--split", "val", *options).stderr
+    assert "warning: validation rows are masked" in said
+    told = shared_daemon.json("stream", "demo", "--fold", "0", *options)["stream"]
+    assert (told["mask_rows"], told["mask_seed"], told["mask_roles"]) == (0.25, 7, ["text"])
+    assert told["mask_algorithm"] == 1 and told["weight"] == {"Question": 5} and "mask_prob" not in told
 
 
 def test_every_choice_of_a_stream_is_told(shared_daemon, dataset):

@@ -62,13 +62,34 @@ static void put_plan(struct hs_wbuf *w)
 	hs_w_bool(w, false);
 }
 
+// What is on, of masks and weights.
+static void put_masks(struct hs_wbuf *w)
+{
+	hs_w_cstr(w, "mask_rows");
+	hs_w_f64(w, 0.125);
+	hs_w_cstr(w, "mask_seed");
+	hs_w_uint(w, 0);
+	hs_w_cstr(w, "mask_algorithm"); // is told, and never asked for
+	hs_w_uint(w, 1);
+	hs_w_cstr(w, "mask_roles");
+	hs_w_array(w, 1);
+	hs_w_cstr(w, "text");
+	hs_w_cstr(w, "weight");
+	hs_w_map(w, 2);
+	hs_w_cstr(w, "threat");
+	hs_w_f64(w, 5.5);
+	hs_w_cstr(w, "insult");
+	hs_w_f64(w, 2);
+}
+
 // One array that is 16 numbers to a row, and the type ids that were asked for.
 static void answer_all(struct fake *f, struct fake_ring *r)
 {
 	struct hs_wbuf w = fake_begin_reply(f->seq);
-	hs_w_map(&w, 8 + 14 + 4);
+	hs_w_map(&w, 8 + 14 + 5 + 4);
 	put_texts(&w);
 	put_numbers(&w);
+	put_masks(&w);
 	hs_w_cstr(&w, "drop_last");
 	hs_w_bool(&w, true);
 	hs_w_cstr(&w, "plan");
@@ -98,6 +119,20 @@ static void answer_all(struct fake *f, struct fake_ring *r)
 	hs_w_cstr(&w, "bytes");
 	hs_w_uint(&w, 512);
 	fake_end_on(f->fd, &w, (int[2]){r->memory, r->given}, 2);
+}
+
+static void expect_masks(struct hs_rbuf params)
+{
+	struct hs_rbuf r;
+	struct hs_wire_value v;
+	double real;
+	fake_check(hs_r_get_f64(params, "mask_rows", &real) && real == 0.125);
+	fake_check(hs_r_find(params, "mask_roles", &r) && hs_r_next(&r, &v) && v.as.count == 1);
+	fake_check(hs_r_next(&r, &v) && v.as.str.len == 4 && memcmp(v.as.str.ptr, "text", 4) == 0);
+	struct hs_rbuf weights;
+	fake_check(hs_r_find(params, "weight", &weights));
+	fake_check(hs_r_get_f64(weights, "threat", &real) && real == 5.5);
+	fake_check(hs_r_get_f64(weights, "insult", &real) && real == 2);
 }
 
 static bool map_has(struct hs_rbuf map, uint32_t count, const char *key, const char *value)
@@ -140,23 +175,24 @@ static void expect_again(struct fake *f, uint64_t epoch, uint64_t at)
 		const char *key;
 		uint64_t value;
 	} numbers[] = {{"owner", 1000}, {"rank", 1},      {"world", 2}, {"batch_size", 4}, {"slots", SLOTS},
-		       {"fold", 2},     {"epoch", epoch}, {"seed", 43}, {"at", at}};
+		       {"fold", 2},     {"epoch", epoch}, {"seed", 43}, {"at", at},        {"mask_seed", 0}};
 	struct hs_rbuf r = f->params;
 	struct hs_wire_value v;
 	uint64_t length;
 	bool flag = false;
-	fake_check(hs_r_next(&r, &v) && v.type == HS_WIRE_MAP && v.as.count == 7 + 9 + 6);
+	fake_check(hs_r_next(&r, &v) && v.type == HS_WIRE_MAP && v.as.count == 7 + 10 + 3 + 6);
 	for (size_t i = 0; i < 7; i++) {
 		const char *text;
 		size_t len;
 		fake_check(hs_r_get_str(f->params, texts[i][0], &text, &len));
 		fake_check(len == strlen(texts[i][1]) && memcmp(text, texts[i][1], len) == 0);
 	}
-	for (size_t i = 0; i < 9; i++)
+	for (size_t i = 0; i < 10; i++)
 		fake_check(fake_param(f, numbers[i].key) == numbers[i].value);
 	fake_check(hs_r_get_bool(f->params, "drop_last", &flag) && flag);
 	fake_check(hs_r_get_bool(f->params, "token_type_ids", &flag) && flag);
 	expect_plan(f->params);
+	expect_masks(f->params);
 	fake_check(hs_r_find(f->params, "roles", &r) && hs_r_next(&r, &v) && v.as.count == 1);
 	fake_check(hs_r_next(&r, &v) && v.as.str.len == 4 && memcmp(v.as.str.ptr, "text", 4) == 0);
 	fake_check(hs_r_find(f->params, "encodings", &r) && map_has(r, 1, "text", encoding));
