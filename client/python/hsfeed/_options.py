@@ -5,6 +5,7 @@ loaded.
 
 from __future__ import annotations
 
+import math
 import operator
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,10 +21,12 @@ TRANSPORTS = ("ring", "inline")
 FORMAT = 1  # of state_dict
 LEAST_SLOTS = 4  # two to fill, the batch in use, and the one that takes its place
 
-# What a batch depends on beside rank, world and position; the names in the answer to stream.open.
+# What a batch depends on beside rank, world and position; the names in the answer to stream.open. What is
+# off is in neither answer nor state.
 IDENTITY = (
     "version", "encodings", "plan", "fold", "split", "order", "order_algorithm", "seed", "shard",
     "batch_size", "drop_last", "max_length", "padding", "dtype", "token_type_ids",
+    "mask_rows", "mask_prob", "mask_seed", "mask_roles", "mask_algorithm", "weight",
 )  # fmt: skip
 
 
@@ -45,6 +48,11 @@ class Options(NamedTuple):
     shard: str | None
     slots: int | None
     transport: str | None
+    mask_rows: float | None
+    mask_prob: float | None
+    mask_seed: int | None
+    mask_roles: tuple[str, ...] | None
+    weight: dict[str, float] | None
 
 
 HINTS = {
@@ -57,6 +65,11 @@ HINTS = {
     "epoch": "each pass is the next epoch; loader.set_epoch(n) says else",
     "tokenizer": "tokenizers are given to ingest or add; here roles=['NAME'] chooses among them",
     "tokenizers": "tokenizers are given to ingest or add; here roles=['NAME'] chooses among them",
+    "mlm_probability": "mask_prob=0.15 masks that share of the tokens, mask_rows=0.1 one token of such rows",
+    "mask": "mask_rows=0.1 masks one token of that share of the rows, mask_prob=0.1 that share of the tokens",
+    "weights": "weight={'LABEL': 5.0}",
+    "sample_weight": "weight={'LABEL': 5.0}",
+    "class_weight": "weight={'LABEL': 5.0}, or dataset.pos_weight(fold) for the loss",
     "role": "roles='NAME', or roles=['teacher', 'student']",
     "k": "plan={'folds': k}",
     "n_splits": "plan={'folds': k}",
@@ -125,6 +138,8 @@ def check(known_roles: Sequence[str], **given: Any) -> Options:
         padding=_padding(o.padding),
         roles=_role_names(o.roles, max_length, known_roles),
         slots=None if o.slots is None else check_number("slots", o.slots, LEAST_SLOTS),
+        **_masks(o),
+        weight=_weight(o.weight),
     )
 
 
@@ -154,6 +169,72 @@ def check_fold(value: Any, plan: Mapping[str, Any] | None) -> int:
             "plan={'folds': k} makes k folds",
         )
     return fold
+
+
+def real(name: str, value: Any) -> float:
+    """A finite number, or BadArgument."""
+    try:
+        number = float(value) if not isinstance(value, (str, bytes, bool)) else math.nan
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise BadArgument(f"{name} is a number, not {value!r}")
+    return number
+
+
+def _share(name: str, value: Any) -> float | None:
+    """A share; None where it is off."""
+    number = 0.0 if value is None else real(name, value)
+    if not 0 <= number <= 1:
+        raise BadArgument(f"{name} is a share from 0 (off) to 1, not {value!r}")
+    return number or None
+
+
+def _masks(o: Options) -> dict[str, Any]:
+    """The mask options, all None where nothing is masked."""
+    rows, prob = _share("mask_rows", o.mask_rows), _share("mask_prob", o.mask_prob)
+    seed = None if o.mask_seed is None else check_number("mask_seed", o.mask_seed, 0)
+    roles = (o.mask_roles,) if isinstance(o.mask_roles, str) else o.mask_roles
+    if rows and prob:
+        raise BadArgument(
+            "mask_rows and mask_prob exclude each other",
+            "mask_rows masks one token of a share of the rows, mask_prob a share of the tokens",
+        )
+    off = o.mask_rows is None and o.mask_prob is None
+    if off and (seed is not None or roles is not None):
+        raise BadArgument("mask_seed and mask_roles say nothing without mask_rows or mask_prob")
+    on = rows or prob
+    return {
+        "mask_rows": rows,
+        "mask_prob": prob,
+        "mask_seed": seed if on else None,
+        "mask_roles": tuple(map(str, roles)) if on and roles is not None else None,
+    }
+
+
+def _weight(value: Any) -> dict[str, float] | None:
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise BadArgument(f"weight is a dict of labels and numbers, not {value!r}", "weight={'threat': 5.0}")
+    weight = {str(label): real(f"the weight of {label!r}", w) for label, w in value.items()}
+    for label, w in weight.items():
+        if not w > 0:
+            raise BadArgument(f"the weight of {label!r} is a number above 0, not {w!r}")
+    return weight or None
+
+
+def check_labels(weight: Mapping[str, float] | None, labels: Sequence[Mapping[str, Any]]) -> None:
+    """BadArgument where a weight is of a label that is not there; labels: Dataset.label_info."""
+    classes = len(labels) == 1 and labels[0]["type"] == "class"
+    known = list(labels[0]["values"]) if classes else [label["name"] for label in labels]
+    for label in weight or ():
+        if label not in known:
+            what = "class" if classes else "label"
+            raise BadArgument(
+                f"the dataset has no {what} {label!r}; it has {', '.join(known[:20]) or 'none'}",
+                did_you_mean(label, known),
+            )
 
 
 def _padding(value: Any) -> str | int:
@@ -199,6 +280,9 @@ def for_stream(o: Options, ref: str, encodings: Mapping[str, str], default_role:
         "shard": o.shard, "batch_size": o.batch_size, "drop_last": o.drop_last, "padding": o.padding,
         "dtype": o.dtype, "token_type_ids": o.token_type_ids, "slots": o.slots, "transport": o.transport,
         "max_length": o.max_length if isinstance(o.max_length, int) else None, "roles": roles,
+        "mask_rows": o.mask_rows, "mask_prob": o.mask_prob, "mask_seed": o.mask_seed,
+        "mask_roles": o.mask_roles,
+        "weights": o.weight and [{"label": label, "weight": w} for label, w in o.weight.items()],
     }  # fmt: skip
     return {key: value for key, value in asked.items() if value is not None}
 
@@ -250,7 +334,7 @@ def identity_of(info: Mapping[str, Any]) -> dict[str, Any]:
     found["encodings"] = [[e["role"], e["encoding"]] for e in info["encodings"]]
     found["max_length"] = [[e["role"], e["max_length"]] for e in info["encodings"]]
     found["token_type_ids"] = any(name.endswith("token_type_ids") for name in names)
-    return {key: found[key] for key in IDENTITY}
+    return {key: found[key] for key in IDENTITY if key in found}
 
 
 def check_state(state: Any) -> None:
@@ -286,10 +370,10 @@ def refuse_other(saved: Mapping[str, Any], present: Mapping[str, Any], name: str
             f"this loader serves {present['version'][:12]}",
             f"db.dataset({ref!r}) is the state's version: a loader of that continues it",
         )
-    wrong = [key for key in IDENTITY if saved.get(key) != present[key]]
+    wrong = [key for key in IDENTITY if saved.get(key) != present.get(key)]
     if wrong:
         differences = "; ".join(
-            f"{key}: the state has {saved.get(key)!r}, this loader {present[key]!r}" for key in wrong
+            f"{key}: the state has {saved.get(key)!r}, this loader {present.get(key)!r}" for key in wrong
         )
         raise StateMismatch(
             f"the state was saved with other options: {differences}",

@@ -157,6 +157,17 @@ def _moved_line(role: Mapping[str, Any]) -> str:
 # ---- loaders
 
 
+def _mask_words(info: Mapping[str, Any]) -> list[str]:
+    words = []
+    for name in ("mask_rows", "mask_prob"):
+        if name in info:
+            roles = ", ".join(info["mask_roles"])
+            words.append(f"{name} {info[name]:g} of {roles}, seed {info['mask_seed']}")
+    if "weight" in info:
+        words.append("weight " + ", ".join(f"{label} {w:g}" for label, w in info["weight"].items()))
+    return words
+
+
 def loader_line(info: Mapping[str, Any], rank_from: str, extras: list[str]) -> str:
     """One line with everything that was chosen, also by default."""
     fold = "" if info["plan"] is None else f" of fold {info['fold']} ({plan_words(info['plan'])})"
@@ -170,6 +181,7 @@ def loader_line(info: Mapping[str, Any], rank_from: str, extras: list[str]) -> s
         f"max_length {lengths}",
         f"padding {info['padding']}",
         info["dtype"],
+        *_mask_words(info),
         f"rank {info['rank']} of {info['world']}{rank_from}, shard {info['shard']}",
         f"{info['transport']}, {info['slots']} slots",
         *extras,

@@ -70,8 +70,8 @@ class Batch(_Tensors):
     """One batch: a dict of tensors that goes straight into `model(**batch)`.
 
     Its keys are input_ids and attention_mask [B, L] int64 (int32 on request), token_type_ids on request, the
-    same with `ROLE_` before for further roles, and labels float32 [B, C] or int64 [B] where the dataset has
-    them. Attributes:
+    same with `ROLE_` before for further roles, labels float32 [B, C] or int64 [B] where the dataset has
+    them, and weight float32 [B] on request. Attributes:
 
     index    int64 [B], the row numbers; on the CPU, and never a key. Made when it is first read
     number   of the batch in its epoch, from 0       epoch   which epoch it is of

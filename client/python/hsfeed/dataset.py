@@ -432,6 +432,11 @@ class Dataset(Statistics):
         roles: str | Sequence[str] | None = None,
         dtype: str | torch.dtype = "int64",
         token_type_ids: bool = False,
+        mask_rows: float | None = None,
+        mask_prob: float | None = None,
+        mask_seed: int | None = None,
+        mask_roles: str | Sequence[str] | None = None,
+        weight: Mapping[str, float] | None = None,
         rank: int | None = None,
         world_size: int | None = None,
         shard: str | None = None,
@@ -463,6 +468,11 @@ class Dataset(Statistics):
         roles: str | Sequence[str] | None = None,
         dtype: str | torch.dtype = "int64",
         token_type_ids: bool = False,
+        mask_rows: float | None = None,
+        mask_prob: float | None = None,
+        mask_seed: int | None = None,
+        mask_roles: str | Sequence[str] | None = None,
+        weight: Mapping[str, float] | None = None,
         rank: int | None = None,
         world_size: int | None = None,
         shard: str | None = None,
@@ -474,12 +484,13 @@ class Dataset(Statistics):
         **unknown: Any,
     ) -> tuple[Loader, Loader]:
         """(train, val) loaders of one fold, with the same options: shuffled and sequential unless order says
-        else.
+        else. Masked is train alone.
         """
         options = _named(locals())
         if isinstance(plan, str):  # looked up once, for both
             options["plan"] = self.plan(plan)
-        return self.loader("train", **options), self.loader("val", **options)
+        unmasked = {name: value for name, value in options.items() if not name.startswith("mask_")}
+        return self.loader("train", **options), self.loader("val", **unmasked)
 
 
 def _named(arguments: Mapping[str, Any]) -> dict[str, Any]:

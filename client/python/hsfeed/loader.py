@@ -84,6 +84,14 @@ class Loader:
     roles         whose ids: the first role's arrays have no prefix, those of "student" are student_input_ids
                   and so on. Default: the role "text" if there, else the first ingested
     dtype         of ids and masks: "int64" or "int32", also torch.int64   token_type_ids   that array too
+    mask_rows     of this share of the rows one token is replaced by the tokenizer's mask token, drawn among
+                  those that remain, pads and special tokens (unknown ones too) left out
+    mask_prob     this share of all such tokens is replaced. Both depend on mask_seed (default: seed), the
+                  epoch, the row and the token's place alone: all ranks, and every repetition, have the same
+    mask_roles    whose ids are masked; default: all roles, which then must have one tokenizer, since a
+                  teacher's tokens are not a student's
+    weight        {label: weight}: a further tensor `weight`, float32 [B], the largest of the weights whose
+                  label is not 0 in a row (with classes: whose class it is), 1 where there is none
     rank, world_size   default: torch.distributed's if it is initialised, else RANK and WORLD_SIZE of the
                   environment (as torchrun and accelerate set them) if both are there, else 0 of 1. Found at
                   the first use
@@ -109,9 +117,9 @@ class Loader:
     was opened before raises Forked. A new iter() ends the pass before it: the older iterator raises
     PassEnded.
 
-    Raises BadArgument for options that cannot be, such as a role or fold that is not there, and
-    MissingLibrary without torch; at the first use BadRequest (no such order or shard), NotFound, BadPlan (the
-    plan cannot be made), LimitExceeded (batches too large for the daemon), Corrupt.
+    Raises BadArgument for options that cannot be, such as a role, fold or label that is not there, and
+    MissingLibrary without torch; at the first use BadRequest (no such order or shard, no mask token),
+    NotFound, BadPlan (the plan cannot be made), LimitExceeded (batches too large for the daemon), Corrupt.
     """
 
     def __init__(
@@ -130,6 +138,11 @@ class Loader:
         roles: str | Sequence[str] | None = None,
         dtype: str | torch.dtype = "int64",
         token_type_ids: bool = False,
+        mask_rows: float | None = None,
+        mask_prob: float | None = None,
+        mask_seed: int | None = None,
+        mask_roles: str | Sequence[str] | None = None,
+        weight: Mapping[str, float] | None = None,
         rank: int | None = None,
         world_size: int | None = None,
         shard: str | None = None,
@@ -148,8 +161,10 @@ class Loader:
             dataset.roles, split=split, fold=fold, plan=check_plan(plan), order=order, seed=seed,
             batch_size=batch_size, drop_last=bool(drop_last), max_length=max_length, padding=padding,
             roles=roles, dtype=dtype, token_type_ids=bool(token_type_ids), shard=shard, slots=slots,
-            transport=transport,
+            transport=transport, mask_rows=mask_rows, mask_prob=mask_prob, mask_seed=mask_seed,
+            mask_roles=mask_roles, weight=weight,
         )  # fmt: skip
+        _options.check_labels(self._options.weight, dataset.label_info)
         self._data = dataset
         self._encodings = dataset.encodings
         self._given_ranks = (rank, world_size)

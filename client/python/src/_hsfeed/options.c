@@ -10,6 +10,7 @@ enum kind {
 	PATH,
 	UINT32,
 	UINT64,
+	REAL,   // double
 	FLAG,   // int
 	CHOICE, // enum hsfeed_choice, from a bool
 	DTYPE,
@@ -103,6 +104,14 @@ static const struct field role_fields[] = {
 static const struct table role = {"roles", sizeof(struct STRUCT), COUNT(role_fields), role_fields};
 #undef STRUCT
 
+#define STRUCT hsfeed_weight
+static const struct field weight_fields[] = {
+	{"label", TEXT, AT(label), 0, NULL},
+	{"weight", REAL, AT(weight), 0, NULL},
+};
+static const struct table weight = {"weights", sizeof(struct STRUCT), COUNT(weight_fields), weight_fields};
+#undef STRUCT
+
 #define STRUCT hsfeed_stream_options
 static const struct field stream_fields[] = {
 	{"name", TEXT, AT(name), 0, NULL},
@@ -125,6 +134,11 @@ static const struct field stream_fields[] = {
 	{"slots", UINT32, AT(slots), 0, NULL},
 	{"roles", MAPS, AT(roles), SECOND(nroles), &role},
 	{"transport", TEXT, AT(transport), 0, NULL},
+	{"mask_rows", REAL, AT(mask_rows), 0, NULL},
+	{"mask_prob", REAL, AT(mask_prob), 0, NULL},
+	{"mask_seed", UINT64, AT(mask_seed), SECOND(has_mask_seed), NULL},
+	{"mask_roles", TEXTS, AT(mask_roles), SECOND(nmask_roles), NULL},
+	{"weights", MAPS, AT(weights), SECOND(nweights), &weight},
 };
 static const struct table stream = {"stream", sizeof(struct STRUCT), COUNT(stream_fields), stream_fields};
 #undef STRUCT
@@ -189,6 +203,14 @@ static unsigned long long number_of(PyObject *value, const char *key, unsigned l
 	else if (PyErr_Occurred() || n > most)
 		PyErr_Format(PyExc_OverflowError, "%s must be from 0 to %llu, not %R", key, most, value);
 	return n;
+}
+
+static double real_of(PyObject *value, const char *key)
+{
+	double real = PyBool_Check(value) ? -1 : PyFloat_AsDouble(value);
+	if (PyBool_Check(value) || (PyErr_Occurred() && PyErr_ExceptionMatches(PyExc_TypeError)))
+		PyErr_Format(PyExc_TypeError, "%s must be a number, not %R", key, Py_TYPE(value));
+	return real;
 }
 
 static enum hsfeed_dtype dtype_of(PyObject *value, struct hs_py_options *options)
@@ -321,6 +343,9 @@ static int fill_field(PyObject *value, const struct field *f, char *base, struct
 	case UINT32:
 	case UINT64:
 		fill_number(value, f, base);
+		break;
+	case REAL:
+		*(double *)to = real_of(value, f->key);
 		break;
 	case FLAG:
 	case NOT_FLAG:
