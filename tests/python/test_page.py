@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Dataset.report: the page that the command writes, and what is refused."""
+"""Dataset.write_report: the page that the command writes, and what is refused."""
 
 import hsfeed
 import pytest
