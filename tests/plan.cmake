@@ -1,6 +1,7 @@
 hs_test(test_mt19937 unit/test_mt19937.c hs_plan PkgConfig::JANSSON)
 hs_test(test_folds unit/test_folds.c hs_plan PkgConfig::JANSSON)
 hs_test(test_order unit/test_order.c hs_plan PkgConfig::JANSSON)
+hs_test(test_length unit/test_length.c hs_plan PkgConfig::JANSSON)
 add_executable(plan_dump oracle/plan_dump.c)
 target_link_libraries(plan_dump PRIVATE hs_plan)
 add_executable(plan_more_dump oracle/plan_more_dump.c)

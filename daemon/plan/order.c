@@ -1,14 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // torch's permutation and the arithmetic of who gets what. Sources: torch 2.13 aten/src/ATen/native/cpu (randperm_cpu),
-// torch/utils/data/distributed.py.
+// torch/utils/data/distributed.py; accelerate 1.x data_loader.py (BatchSamplerShard, split_batches=False).
 //
 //   order of 10 rows, world 4, PAD:      rank 0   1   2   3
 //     place in the order                      0   1   2   3
 //                                             4   5   6   7
 //                                             8   9  (0) (1)     after the end, the head again
 //
-// Position `at` cuts the table's top off. When it is a multiple of world, each rank goes on with the rows it would have
-// got anyway; otherwise (the number of ranks has changed) the rest is dealt to the ranks there are now.
+//   of 10 rows, world 2, batches of 3:   rank 0            1
+//     EVEN: place in the order                0 1 2        3 4 5
+//                                             6 7 8        9 (0) (1)
+//     BATCHES                                 6 7 8        9
+//
+// accelerate gathers the first `world` batches and completes from them, repeated if they are too few: fewer items than
+// one round are missing, so these are the epoch's order from its head, cyclically.
+//
+// Position `at` cuts the table's top off. When it is a multiple of world (EVEN, BATCHES: of a round), each rank goes on
+// with the rows it would have got anyway; otherwise (the number of ranks has changed) the rest is dealt to the ranks
+// there are now.
 #include "plan/order.h"
 
 #include <stdio.h>
@@ -17,8 +26,9 @@
 #include "plan/mt19937_inline.h"
 
 #define TORCH_32BIT_ROWS 214748364u // torch takes other, 64-bit draws from here on: (2^32 - 1) / 20
-#define PAD_SLACK 4096u             // an epoch padded for so many ranks may have ended that far beyond its rows
-#define AHEAD 32                    // swaps whose places are drawn ahead, so that they come from memory side by side
+#define PAD_SLACK        4096u      // an epoch padded for so many ranks may have ended that far beyond its rows
+#define MAX_ROUND        ((uint64_t)1 << 48) // so that sums of places do not overflow
+#define AHEAD            32 // swaps whose places are drawn ahead, so that they come from memory side by side
 
 static void swap(uint32_t *items, size_t i, size_t j)
 {
@@ -56,8 +66,29 @@ static uint64_t rest_of(const struct hs_deal *deal)
 	return deal->at < deal->n ? deal->n - deal->at : 0;
 }
 
+static bool deals_batches(const struct hs_deal *deal)
+{
+	return deal->shard == HS_SHARD_EVEN || deal->shard == HS_SHARD_BATCHES;
+}
+
+static uint64_t round_of(const struct hs_deal *deal)
+{
+	return (uint64_t)deal->world * deal->batch_size;
+}
+
+static uint64_t samples_of_batches(const struct hs_deal *deal)
+{
+	uint64_t rest = rest_of(deal), round = round_of(deal), odd = rest % round, size = deal->batch_size;
+	uint64_t before = deal->rank * size, last = odd > before ? odd - before : 0; // of the last round
+	if (deal->shard == HS_SHARD_EVEN ? odd > 0 : last > size)
+		last = size;
+	return rest / round * size + last;
+}
+
 size_t hs_deal_samples(const struct hs_deal *deal)
 {
+	if (deals_batches(deal))
+		return samples_of_batches(deal);
 	uint64_t rest = rest_of(deal), each = rest / deal->world, odd = rest % deal->world;
 	if (deal->shard == HS_SHARD_PAD)
 		return each + (odd > 0);
@@ -67,12 +98,14 @@ size_t hs_deal_samples(const struct hs_deal *deal)
 size_t hs_deal_batches(const struct hs_deal *deal)
 {
 	size_t samples = hs_deal_samples(deal), whole = samples / deal->batch_size;
+	if (deals_batches(deal) && deal->drop_last)
+		return rest_of(deal) / round_of(deal);
 	return whole + (!deal->drop_last && samples % deal->batch_size > 0);
 }
 
 size_t hs_deal_end(const struct hs_deal *deal)
 {
-	if (deal->shard == HS_SHARD_EXACT)
+	if (deal->shard == HS_SHARD_EXACT || deal->shard == HS_SHARD_BATCHES)
 		return deal->at < deal->n ? deal->n : deal->at;
 	return deal->at + (uint64_t)hs_deal_samples(deal) * deal->world;
 }
@@ -85,15 +118,21 @@ size_t hs_deal_batch_rows(const struct hs_deal *deal, size_t batch)
 
 size_t hs_deal_index(const struct hs_deal *deal, size_t sample)
 {
-	uint64_t place = deal->at + (uint64_t)sample * deal->world + deal->rank;
-	return place < deal->n ? place : place % deal->n; // beyond n with PAD only
+	uint64_t place, size = deal->batch_size;
+	if (deals_batches(deal))
+		place = deal->at + (sample / size * deal->world + deal->rank) * size + sample % size;
+	else
+		place = deal->at + (uint64_t)sample * deal->world + deal->rank;
+	return place < deal->n ? place : place % deal->n; // beyond n with PAD and EVEN only
 }
 
 static int check_position(const struct hs_deal *deal, struct hs_err *reterr)
 {
 	size_t slack = 0;
-	if (deal->shard == HS_SHARD_PAD && deal->n > 0)
+	if ((deal->shard == HS_SHARD_PAD || deal->shard == HS_SHARD_EVEN) && deal->n > 0)
 		slack = deal->world > PAD_SLACK ? deal->world : PAD_SLACK;
+	if (deal->shard == HS_SHARD_EVEN)
+		slack *= deal->batch_size;
 	if (deal->at <= deal->n || deal->at - deal->n < slack)
 		return 0;
 	hs_err_set(reterr, HSFEED_EBADPLAN, "position %zu is beyond the epoch, which has %zu rows", deal->at, deal->n);
@@ -109,11 +148,22 @@ int hs_deal_check(const struct hs_deal *deal, struct hs_err *reterr)
 	if (deal->batch_size == 0)
 		return hs_err_set(reterr, HSFEED_EBADPLAN,
 				  "batch_size should be a positive integer value, but got batch_size=0");
+	if (deals_batches(deal) && round_of(deal) > MAX_ROUND)
+		return hs_err_set(reterr, HSFEED_EBADPLAN,
+				  "%u batches of %u are more than an epoch can be completed to", deal->world,
+				  deal->batch_size);
 	return check_position(deal, reterr);
 }
 
-static const char *const order_names[] = {[HS_ORDER_SHUFFLE] = "shuffle", [HS_ORDER_SEQUENTIAL] = "sequential"};
-static const char *const shard_names[] = {[HS_SHARD_PAD] = "pad", [HS_SHARD_DROP] = "drop", [HS_SHARD_EXACT] = "exact"};
+static const char *const order_names[] = {[HS_ORDER_SHUFFLE] = "shuffle",
+					  [HS_ORDER_SEQUENTIAL] = "sequential",
+					  [HS_ORDER_LENGTH] = "length",
+					  [HS_ORDER_EXPLICIT] = "explicit"};
+static const char *const shard_names[] = {[HS_SHARD_PAD] = "pad",
+					  [HS_SHARD_DROP] = "drop",
+					  [HS_SHARD_EXACT] = "exact",
+					  [HS_SHARD_EVEN] = "even",
+					  [HS_SHARD_BATCHES] = "batches"};
 
 static int find_name(const char *const *names, int count, const char *name)
 {
@@ -127,8 +177,8 @@ int hs_order_parse(const char *name, enum hs_order *ret, struct hs_err *reterr)
 {
 	int found = find_name(order_names, sizeof(order_names) / sizeof(order_names[0]), name);
 	if (found < 0)
-		return hs_err_set(reterr, HSFEED_EBADREQUEST, "there is no order \"%.64s\": use shuffle or sequential",
-				  name);
+		return hs_err_set(reterr, HSFEED_EBADREQUEST,
+				  "there is no order \"%.64s\": use shuffle, sequential, length or explicit", name);
 	*ret = (enum hs_order)found;
 	return 0;
 }
@@ -138,7 +188,7 @@ int hs_shard_parse(const char *name, enum hs_shard *ret, struct hs_err *reterr)
 	int found = find_name(shard_names, sizeof(shard_names) / sizeof(shard_names[0]), name);
 	if (found < 0)
 		return hs_err_set(reterr, HSFEED_EBADREQUEST,
-				  "there is no shard rule \"%.64s\": use pad, drop or exact", name);
+				  "there is no shard rule \"%.64s\": use pad, drop, exact, even or batches", name);
 	*ret = (enum hs_shard)found;
 	return 0;
 }

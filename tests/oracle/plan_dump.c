@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "plan/folds.h"
+#include "plan/length.h"
 #include "plan/mt19937.h"
 #include "plan/order.h"
 
@@ -105,11 +106,26 @@ static void run_randperm(const struct request *q, struct answer *a)
 	free(perm);
 }
 
+// n, batch, seed's low and high half; payload: lengths
+static void run_length(const struct request *q, const uint32_t *payload, struct answer *a)
+{
+	uint32_t n = q->args[0], *order = must(calloc((size_t)n + 1, sizeof(*order)));
+	a->rc = hs_length_order(payload, n, q->args[1], (uint64_t)q->args[3] << 32 | q->args[2], order, &a->err);
+	for (uint32_t i = 0; a->rc == 0 && i < n; i++)
+		emit(a, order[i]);
+	free(order);
+}
+
 // n, at, rank, world, shard, batch_size, drop_last -> samples, batches, end, each batch's rows, each sample's place
 static void run_deal(const struct request *q, struct answer *a)
 {
-	struct hs_deal d = {.n = q->args[0], .at = q->args[1], .rank = q->args[2], .world = q->args[3],
-			    .shard = (enum hs_shard)q->args[4], .batch_size = q->args[5], .drop_last = q->args[6] != 0};
+	struct hs_deal d = {.n = q->args[0],
+			    .at = q->args[1],
+			    .rank = q->args[2],
+			    .world = q->args[3],
+			    .shard = (enum hs_shard)q->args[4],
+			    .batch_size = q->args[5],
+			    .drop_last = q->args[6] != 0};
 	a->rc = hs_deal_check(&d, &a->err);
 	if (a->rc != 0)
 		return;
@@ -132,6 +148,8 @@ static void run(const struct request *q, const uint32_t *payload, struct answer 
 		run_combinations(q, payload, a);
 	else if (q->op == 'p')
 		run_randperm(q, a);
+	else if (q->op == 'l')
+		run_length(q, payload, a);
 	else if (q->op == 'd')
 		run_deal(q, a);
 	else

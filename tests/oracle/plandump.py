@@ -9,7 +9,7 @@ import subprocess
 import numpy
 import pytest
 
-SHARDS = {"pad": 0, "drop": 1, "exact": 2}
+SHARDS = {"pad": 0, "drop": 1, "exact": 2, "even": 3, "batches": 4}
 
 
 class Refused(Exception):
@@ -80,8 +80,17 @@ class Plan:
     def randperm(self, n, seed):
         return self.call("p", n, seed, seed >> 32)[0]
 
+    def length_order(self, lengths, batch, seed):
+        return self.call("l", len(lengths), batch, seed, seed >> 32, payload=lengths)[0]
+
     def deal(self, n, at, rank, world, shard, batch_size=1, drop_last=False):
         """Returns (samples, batches, end, rows of each batch, place of each sample)."""
         words, _ = self.call("d", n, at, rank, world, SHARDS[shard], batch_size, drop_last)
         samples, batches, end = (int(w) for w in words[:3])
         return samples, batches, end, words[3:3 + batches], words[3 + batches:]
+
+    def deal_batches(self, *args, **options):
+        """The places of each batch of a rank."""
+        _, _, _, sizes, places = self.deal(*args, **options)
+        cut = numpy.cumsum(sizes).tolist()
+        return [places[end - size:end].tolist() for size, end in zip(sizes.tolist(), cut)]

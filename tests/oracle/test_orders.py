@@ -68,6 +68,32 @@ def test_golden_distributed_sampler(plan):
     assert len(cases) == 16
 
 
+def test_golden_seedable_sampler(plan):
+    """accelerate's default for the Trainer: epoch e is randperm of seed + e."""
+    cases = plandump.shared("golden/torch_samplers.json")["accelerate_seedable"]
+    for case in cases:
+        for epoch, golden in enumerate(case["epochs"]):
+            agrees(plan.randperm(case["n"], case["seed"] + epoch), golden)
+    assert len(cases) == 5
+
+
+def test_golden_length_grouping(plan):
+    cases = plandump.shared("golden/torch_samplers.json")["length_grouped"]
+    for case in cases:
+        agrees(plan.length_order(case["lengths"], case["batch_size"], case["seed"]), case["order"])
+    assert len(cases) == 10
+
+
+def test_golden_whole_batches(plan):
+    cases = plandump.shared("golden/torch_samplers.json")["accelerate_batch_shard"]
+    for case in cases:
+        shard = "even" if case["even_batches"] else "batches"
+        for rank, golden in enumerate(case["batches"]):
+            assert golden == plan.deal_batches(case["n"], 0, rank, case["processes"], shard, case["batch_size"],
+                                               case["drop_last"])
+    assert len(cases) == 14
+
+
 def test_random_permutations_equal_torch(plan):
     rng = random.Random(1)
     for _ in range(1500):

@@ -15,6 +15,7 @@
 #include "plan/deal_groups.h"
 #include "plan/groups.h"
 #include "plan/holdout.h"
+#include "plan/length.h"
 #include "plan/multilabel.h"
 #include "plan/predefined.h"
 #include "plan/rowlist.h"
@@ -158,6 +159,15 @@ static int make_weights(const struct input *in, struct output *out, struct hs_er
 	return hs_weights(&rows, &(struct hs_weight_spec){.scheme = HS_WEIGHT_LOG}, out->weights, reterr);
 }
 
+static int make_length(const struct input *in, struct output *out, struct hs_err *reterr)
+{
+	uint32_t order[N];
+	int rc = hs_length_order(in->groups, N, 3, 5, order, reterr);
+	if (rc == 0)
+		memcpy(out->classes, order, sizeof(order));
+	return rc;
+}
+
 static const struct {
 	int (*make)(const struct input *in, struct output *out, struct hs_err *reterr);
 	long allocations; // at least
@@ -165,7 +175,7 @@ static const struct {
 	{make_kfold, 1}, {make_stratified, 3}, {make_combinations, 3}, {make_ranks, 10}, {make_multilabel, 8},
 	{make_groups, 10}, {make_older_groups, 8}, {make_stratified_groups, 20}, {make_holdout, 2},
 	{make_stratified_holdout, 14}, {make_predefined, 1}, {make_rowlist, 1}, {make_weights, 1},
-	{make_dealt_classes, 20}, {make_dealt_labels, 20},
+	{make_dealt_classes, 20}, {make_dealt_labels, 20}, {make_length, 5},
 };
 
 static void fill(struct input *in)
