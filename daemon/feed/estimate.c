@@ -40,6 +40,9 @@ static int check(const struct hs_feed_source *source, const struct hs_plan *plan
 	if (spec->world > HS_ESTIMATE_MAX_WORLD)
 		return hs_err_set(reterr, HSFEED_ELIMIT, "an estimate for %u ranks is too much work: at most %u",
 				  spec->world, HS_ESTIMATE_MAX_WORLD);
+	if (spec->order == HS_ORDER_EXPLICIT)
+		return hs_err_set(reterr, HSFEED_EBADREQUEST,
+				  "the order \"explicit\" is a client's own: nothing can be estimated of it");
 	int rc = hs_feed_check_spec(source, spec, reterr);
 	return rc == 0 && plan ? hs_feed_check_fold(spec, plan, reterr) : rc;
 }

@@ -22,7 +22,8 @@
 #define HS_FEED_MAX_ARRAYS     (3 * HS_FEED_MAX_ROLES + 3)
 #define HS_FEED_MAX_SLOT_BYTES (1u << 28)
 #define HS_FEED_MAX_BATCH      65536u
-#define HS_FEED_MAX_LENGTH     1048576u // a text has at most 1 MiB, so no more tokens than that
+#define HS_FEED_MAX_LENGTH     1048576u   // a text has at most 1 MiB, so no more tokens than that
+#define HS_FEED_MAX_LIST       (1u << 31) // rows of a list
 
 struct hs_feed; // the caches: open versions and encodings, fold tables, permutations; thread-safe
 
@@ -153,6 +154,26 @@ void hs_feed_label_layout(const struct hs_feed_source *source, struct hs_label_l
 void hs_feed_label_table(const struct hs_feed_source *source, const struct hs_plan *plan, uint64_t *ret_counts,
 			 uint64_t *ret_rows);
 
+// ---- lists of rows: orders that clients make ----
+
+struct hs_order_list; // row numbers of a version, in order, repeats allowed; one stream's own
+
+struct hs_list_file {
+	int fd;           // read by pread, from the beginning
+	uint64_t bytes;   // 8 for each row: little-endian i64
+	const char *name; // for sentences
+};
+
+// hs_list_file_check: a whole number of rows (HSFEED_EBADFILE), not more than HS_FEED_MAX_LIST (HSFEED_ELIMIT).
+// hs_order_list_bytes is the memory that a list takes, to be charged before it is read. hs_order_list_read checks the
+// file and each row against the version: HSFEED_EBADREQUEST for one that it does not have, HSFEED_EBADFILE for a file
+// that cannot be read, -ENOMEM.
+int hs_list_file_check(const struct hs_list_file *file, struct hs_err *reterr);
+size_t hs_order_list_bytes(uint64_t file_bytes);
+int hs_order_list_read(const struct hs_list_file *file, const struct hs_feed_source *source, struct hs_order_list **ret,
+		       struct hs_err *reterr);
+void hs_order_list_destroy(struct hs_order_list *list); // NULL does nothing
+
 // ---- streams ----
 
 enum hs_split { HS_TRAIN, HS_VAL, HS_ALL };
@@ -181,6 +202,9 @@ struct hs_stream_spec {
 	enum hs_split split;
 	uint32_t fold;
 	enum hs_order order;
+	uint32_t length_batch; // LENGTH: the trainer's batch, at least 1; lengths are those of the first role's rows in
+			       // a batch: special tokens counted, truncated to its max_length
+	struct hs_order_list *list; // EXPLICIT, needed; NULL in what hs_stream_get_spec gives
 	uint64_t seed, epoch, at;
 	uint32_t rank, world;
 	enum hs_shard shard;
@@ -222,15 +246,21 @@ struct hs_fill {        // what a filled slot holds
 
 struct hs_stream; // one client's window on an order: not thread-safe, one thread at a time
 
-// hs_stream_create takes the source (closes it with the stream, also on failure), makes plan and permutation, checks
-// every option (torch's and scikit-learn's sentences where they have one). A max_length that leaves no room beside the
-// special tokens is an error; so are masks without a mask token or of roles whose encodings differ (EBADREQUEST), and
-// weights of labels that are not there (HSFEED_ENOTFOUND names those there are).
+// hs_stream_create takes the source (closes it with the stream, also on failure) and spec->list, makes plan and
+// permutation, checks every option (torch's and scikit-learn's sentences where they have one). A max_length that leaves
+// no room beside the special tokens is an error, and a list with a row that is not in the split; so are masks without a
+// mask token or of roles whose encodings differ (EBADREQUEST), and weights of labels that are not there
+// (HSFEED_ENOTFOUND names those there are).
 int hs_stream_create(struct hs_feed *feed, struct hs_feed_source *source, const struct hs_stream_spec *spec,
 		     struct hs_stream **ret, struct hs_err *reterr);
 void hs_stream_destroy(struct hs_stream *stream);
 // hs_stream_seek moves to another place: at is checked against the order's end; the stream stays as it was on failure.
-int hs_stream_seek(struct hs_stream *stream, uint64_t epoch, uint64_t at, uint64_t seed, struct hs_err *reterr);
+// A list (taken, also on failure) takes the place of an EXPLICIT stream's own.
+struct hs_stream_place {
+	uint64_t epoch, at, seed;
+	struct hs_order_list *list; // NULL: as it is
+};
+int hs_stream_seek(struct hs_stream *stream, const struct hs_stream_place *place, struct hs_err *reterr);
 
 // hs_stream_prepare makes the order of another epoch ahead of time and leaves it in the cache. It may run beside
 // whatever else is done with the stream, except its destruction; a failure shows when the epoch is asked for.
@@ -241,6 +271,8 @@ const struct hs_stream_spec *hs_stream_get_spec(
 const struct hs_layout *hs_stream_get_layout(const struct hs_stream *stream);
 const struct hs_plan *hs_stream_get_plan(const struct hs_stream *stream); // NULL for split all
 struct hs_feed_source *hs_stream_get_source(const struct hs_stream *stream);
+const uint8_t *hs_stream_order_digest(
+	const struct hs_stream *stream);                  // SHA-256 over the list, as it came; NULL: no EXPLICIT order
 size_t hs_stream_rows(const struct hs_stream *stream);    // the order's length
 size_t hs_stream_samples(const struct hs_stream *stream); // this rank's, from at on
 size_t hs_stream_batches(const struct hs_stream *stream);

@@ -3,6 +3,7 @@
 #ifndef HS_FEED_INTERNAL_H
 #define HS_FEED_INTERNAL_H
 
+#include "base/sha256.h"
 #include "feed/cache.h"
 #include "feed/feed.h"
 #include "wire/wire.h"
@@ -12,7 +13,8 @@ struct hs_feed {
 	struct hs_cache *versions;    // key: owner, id    value: struct open_version
 	struct hs_cache *encodings;   // key: owner, id    value: struct open_encoding
 	struct hs_cache *plans;       // key: version key, digest of PLAN   value: struct cached_plan
-	struct hs_cache *orders;      // key: plan key, fold, split, order, seed + epoch   value: u32 rows[]
+	struct hs_cache *orders;      // key: plan key, fold, split, order, seed + epoch, and what lengths are taken
+				      // from; value: u32 rows[]
 	struct hs_searches *searches; // near.c
 };
 
@@ -37,10 +39,18 @@ struct hs_feed_source {
 	struct hs_cache_entry *encodings[HS_FEED_MAX_ROLES];
 };
 
-struct order { // the rows of one epoch, in order; shared by streams
+struct order { // the rows of one epoch, in order; shared by streams, or a list's
 	size_t n;
 	uint32_t rows[];
 };
+
+struct hs_order_list {
+	uint8_t digest[HS_SHA256_BYTES]; // over little-endian i64 row numbers
+	struct order *order;
+};
+// hs_feed_list_check refuses a list with a row that is not in the split. plan NULL: every row is.
+int hs_feed_list_check(const struct hs_order_list *list, const struct hs_plan *plan, uint32_t fold, bool val,
+		       struct hs_err *reterr);
 
 extern const struct hs_cache_kind hs_feed_version_cache, hs_feed_encoding_cache, hs_feed_plan_cache,
 	hs_feed_order_cache;
@@ -101,8 +111,11 @@ struct order_request {
 	size_t nrows;
 	const struct hs_plan *plan; // NULL: all rows
 	uint32_t fold;
-	bool val, shuffle;
-	uint64_t seed; // epoch added
+	bool val;
+	enum hs_order kind;                 // not EXPLICIT
+	uint64_t seed;                      // epoch added; SEQUENTIAL: 0
+	const struct hs_encoding *encoding; // LENGTH: of the first role, and
+	uint32_t max_length, length_batch;  // ... its max_length, and the trainer's batch
 };
 
 // hs_feed_layout_init places the arrays of a stream in a slot. 0 or HSFEED_ELIMIT when a slot would be too large.

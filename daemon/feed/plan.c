@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fold tables and epoch orders, each computed once and shared: fold_of_row by (version, plan), the rows in order by
-// (version, plan, fold, split, order, seed + epoch).
+// Fold tables, each computed once and shared: fold_of_row by (version, plan).
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,43 +135,3 @@ size_t hs_plan_rows(const struct hs_plan *plan, uint32_t fold, bool val, uint32_
 	memcpy(ret_rows, val ? plan->val : plan->train, n * sizeof(*ret_rows));
 	return n;
 }
-
-// ---- orders ----
-
-static int shuffle_rows(const struct order_request *request, struct order *order, struct hs_err *reterr)
-{
-	uint32_t *rows = hs_array(order->n, sizeof(*rows));
-	if (!rows)
-		return hs_err_nomem(reterr, "shuffling an epoch");
-	memcpy(rows, order->rows, order->n * sizeof(*rows));
-	int rc = hs_randperm(order->n, request->seed, order->rows, reterr);
-	for (size_t i = 0; rc == 0 && i < order->n; i++)
-		order->rows[i] = rows[order->rows[i]];
-	free(rows);
-	return rc;
-}
-
-static int order_make(void *arg, void **ret_value, size_t *ret_bytes, struct hs_err *reterr)
-{
-	struct order_request *request = arg;
-	struct order *order = calloc(1, sizeof(*order) + (request->nrows + 1) * sizeof(order->rows[0]));
-	if (!order)
-		return hs_err_nomem(reterr, "ordering an epoch");
-	if (request->plan) {
-		order->n = hs_plan_rows(request->plan, request->fold, request->val, order->rows);
-	} else {
-		order->n = request->nrows;
-		for (size_t i = 0; i < order->n; i++)
-			order->rows[i] = (uint32_t)i;
-	}
-	int rc = request->shuffle ? shuffle_rows(request, order, reterr) : 0;
-	if (rc < 0) {
-		free(order);
-		return rc;
-	}
-	*ret_value = order;
-	*ret_bytes = sizeof(*order) + order->n * sizeof(order->rows[0]);
-	return 0;
-}
-
-const struct hs_cache_kind hs_feed_order_cache = {order_make, free, 128u << 20};

@@ -12,8 +12,10 @@ struct hs_stream {
 	struct hs_feed_source *source;
 	struct hs_stream_spec spec;
 	struct hs_layout layout;
-	const struct hs_plan *plan; // NULL for split all
-	struct hs_cache_entry *order;
+	const struct hs_plan *plan;    // NULL for split all
+	struct hs_cache_entry *cached; // the order's; NULL: it is the list's
+	struct hs_order_list *list;    // NULL unless EXPLICIT
+	const struct order *order;
 	struct hs_deal deal;
 	size_t next;    // batch of this window
 	uint32_t *rows; // [batch_size] scratch: row numbers of the batch being filled
@@ -43,6 +45,10 @@ int hs_feed_check_spec(const struct hs_feed_source *source, const struct hs_stre
 	if (spec->batch_size == 0 || spec->batch_size > HS_FEED_MAX_BATCH)
 		return hs_err_set(reterr, HSFEED_EBADREQUEST, "batch_size %u is out of range: 1 to %u",
 				  spec->batch_size, HS_FEED_MAX_BATCH);
+	if (spec->order == HS_ORDER_LENGTH && (spec->length_batch == 0 || hs_feed_source_nroles(source) == 0))
+		return hs_err_set(
+			reterr, HSFEED_EBADREQUEST,
+			"the order \"length\" needs a role, whose lengths count, and a batch of 1 row or more");
 	return check_lengths(source, spec, reterr);
 }
 
@@ -64,17 +70,25 @@ int hs_feed_order_get(const struct hs_feed_source *source, const struct hs_plan 
 					.plan = plan,
 					.fold = spec->fold,
 					.val = spec->split == HS_VAL,
-					.shuffle = spec->order == HS_ORDER_SHUFFLE,
-					.seed = spec->order == HS_ORDER_SHUFFLE ? spec->seed + spec->epoch : 0};
+					.kind = spec->order,
+					.seed = spec->order == HS_ORDER_SEQUENTIAL ? 0 : spec->seed + spec->epoch};
 	struct cache_key key = {0};
 	hs_feed_key_version(&key, source);
 	if (plan) {
 		hs_feed_key_add(&key, plan->digest, sizeof(plan->digest));
 		hs_feed_key_add(&key, &request.fold, sizeof(request.fold));
 	}
-	uint8_t flags[3] = {plan != NULL, request.val, request.shuffle};
+	uint8_t flags[3] = {plan != NULL, request.val, (uint8_t)request.kind};
 	hs_feed_key_add(&key, flags, sizeof(flags));
 	hs_feed_key_add(&key, &request.seed, sizeof(request.seed));
+	if (request.kind == HS_ORDER_LENGTH) {
+		request.encoding = hs_feed_source_encoding(source, 0);
+		request.max_length = spec->max_length[0];
+		request.length_batch = spec->length_batch;
+		hs_feed_key_add(&key, hs_file_get_id(request.encoding->file)->bytes, sizeof(struct hs_id));
+		hs_feed_key_add(&key, &request.max_length, sizeof(request.max_length));
+		hs_feed_key_add(&key, &request.length_batch, sizeof(request.length_batch));
+	}
 	return hs_cache_get(source->feed->orders, key.bytes, key.len, &request, ret, reterr);
 }
 
@@ -97,20 +111,47 @@ size_t hs_feed_deal_rows(const struct order *order, const struct hs_deal *deal, 
 	return n;
 }
 
-// Moves the window to spec's epoch, at and seed; the stream stays as it was on failure.
+// The order of a place, cached or a list's. NULL in *ret_cached: a list's.
+static int find_order(const struct hs_stream *s, const struct hs_stream_spec *spec, struct hs_cache_entry **ret_cached,
+		      const struct order **ret, struct hs_err *reterr)
+{
+	*ret_cached = NULL;
+	if (spec->order == HS_ORDER_EXPLICIT) {
+		*ret = spec->list->order;
+		if (*ret == s->order)
+			return 0; // checked when it came
+		return hs_feed_list_check(spec->list, s->plan, spec->fold, spec->split == HS_VAL, reterr);
+	}
+	int rc = hs_feed_order_get(s->source, s->plan, spec, ret_cached, reterr);
+	if (rc == 0)
+		*ret = hs_cache_value(*ret_cached);
+	return rc;
+}
+
+static void put_order(struct hs_stream *s)
+{
+	hs_cache_put(s->feed->orders, s->cached);
+	s->cached = NULL;
+	s->order = NULL;
+}
+
+// Moves the window to spec's epoch, at, seed and list; the stream stays as it was on failure. The list stays the
+// caller's.
 static int move_window(struct hs_stream *s, const struct hs_stream_spec *spec, struct hs_err *reterr)
 {
-	struct hs_cache_entry *order;
-	int rc = hs_feed_order_get(s->source, s->plan, spec, &order, reterr);
+	struct hs_cache_entry *cached;
+	const struct order *order = NULL;
+	int rc = find_order(s, spec, &cached, &order, reterr);
 	if (rc < 0)
 		return rc;
-	struct hs_deal deal = hs_feed_deal_of(spec, ((struct order *)hs_cache_value(order))->n);
+	struct hs_deal deal = hs_feed_deal_of(spec, order->n);
 	rc = hs_deal_check(&deal, reterr);
 	if (rc < 0) {
-		hs_cache_put(s->feed->orders, order);
+		hs_cache_put(s->feed->orders, cached);
 		return rc;
 	}
-	hs_cache_put(s->feed->orders, s->order);
+	put_order(s);
+	s->cached = cached;
 	s->order = order;
 	s->deal = deal;
 	s->spec.epoch = spec->epoch; // only these: hs_stream_prepare may be reading the others
@@ -120,13 +161,34 @@ static int move_window(struct hs_stream *s, const struct hs_stream_spec *spec, s
 	return 0;
 }
 
-int hs_stream_seek(struct hs_stream *stream, uint64_t epoch, uint64_t at, uint64_t seed, struct hs_err *reterr)
+static int check_list(const struct hs_stream_spec *spec, struct hs_err *reterr)
+{
+	bool explicit = spec->order == HS_ORDER_EXPLICIT;
+	if (explicit == (spec->list != NULL))
+		return 0;
+	if (explicit)
+		return hs_err_set(reterr, HSFEED_EBADREQUEST, "the order \"explicit\" needs a list of rows");
+	return hs_err_set(reterr, HSFEED_EBADREQUEST, "a list of rows goes with the order \"explicit\", not \"%s\"",
+			  hs_order_name(spec->order));
+}
+
+int hs_stream_seek(struct hs_stream *stream, const struct hs_stream_place *place, struct hs_err *reterr)
 {
 	struct hs_stream_spec spec = stream->spec;
-	spec.epoch = epoch;
-	spec.at = at;
-	spec.seed = seed;
-	return move_window(stream, &spec, reterr);
+	spec.epoch = place->epoch;
+	spec.at = place->at;
+	spec.seed = place->seed;
+	spec.list = place->list ? place->list : stream->list;
+	int rc = check_list(&spec, reterr);
+	if (rc == 0)
+		rc = move_window(stream, &spec, reterr);
+	if (rc < 0 && place->list) {
+		hs_order_list_destroy(place->list);
+	} else if (place->list) {
+		hs_order_list_destroy(stream->list);
+		stream->list = place->list;
+	}
+	return rc;
 }
 
 void hs_stream_prepare(const struct hs_stream *stream, uint64_t epoch, uint64_t seed)
@@ -134,10 +196,13 @@ void hs_stream_prepare(const struct hs_stream *stream, uint64_t epoch, uint64_t 
 	struct hs_stream_spec spec = {.split = stream->spec.split,
 				      .fold = stream->spec.fold,
 				      .order = stream->spec.order,
+				      .length_batch = stream->spec.length_batch,
+				      .max_length = {stream->spec.max_length[0]},
 				      .seed = seed,
 				      .epoch = epoch};
 	struct hs_cache_entry *order;
-	if (hs_feed_order_get(stream->source, stream->plan, &spec, &order, NULL) == 0)
+	if (spec.order != HS_ORDER_EXPLICIT &&
+	    hs_feed_order_get(stream->source, stream->plan, &spec, &order, NULL) == 0)
 		hs_cache_put(stream->feed->orders, order);
 }
 
@@ -157,6 +222,8 @@ static int make_patterns(struct hs_stream *s, const struct hs_stream_spec *spec)
 static int stream_init(struct hs_stream *s, const struct hs_stream_spec *spec, struct hs_err *reterr)
 {
 	int rc = hs_feed_check_spec(s->source, spec, reterr);
+	if (rc == 0)
+		rc = check_list(spec, reterr);
 	if (rc == 0)
 		rc = hs_feed_layout_init(s->source, spec, &s->layout, reterr);
 	if (rc == 0)
@@ -183,11 +250,14 @@ int hs_stream_create(struct hs_feed *feed, struct hs_feed_source *source, const 
 	struct hs_stream *s = calloc(1, sizeof(*s));
 	if (!s) {
 		hs_feed_source_close(source);
+		hs_order_list_destroy(spec->list);
 		return hs_err_nomem(reterr, "opening a stream");
 	}
 	s->feed = feed;
 	s->source = source;
 	s->spec = *spec;
+	s->spec.list = NULL;
+	s->list = spec->list;
 	int rc = stream_init(s, spec, reterr);
 	if (rc < 0) {
 		hs_stream_destroy(s);
@@ -201,7 +271,8 @@ void hs_stream_destroy(struct hs_stream *stream)
 {
 	if (!stream)
 		return;
-	hs_cache_put(stream->feed->orders, stream->order);
+	put_order(stream);
+	hs_order_list_destroy(stream->list);
 	hs_feed_plan_put(stream->feed, stream->plan);
 	hs_feed_source_close(stream->source);
 	for (size_t i = 0; i < HS_FEED_MAX_ROLES; i++)
@@ -229,6 +300,11 @@ const struct hs_plan *hs_stream_get_plan(const struct hs_stream *stream)
 struct hs_feed_source *hs_stream_get_source(const struct hs_stream *stream)
 {
 	return stream->source;
+}
+
+const uint8_t *hs_stream_order_digest(const struct hs_stream *stream)
+{
+	return stream->list ? stream->list->digest : NULL;
 }
 
 size_t hs_stream_rows(const struct hs_stream *stream)
@@ -260,8 +336,7 @@ int hs_stream_fill(struct hs_stream *stream, void *slot, struct hs_fill *ret)
 	const struct hs_deal *deal = &stream->deal;
 	if (stream->next >= hs_deal_batches(deal))
 		return 0;
-	const struct order *order = hs_cache_value(stream->order);
-	size_t n = hs_feed_deal_rows(order, deal, stream->next, stream->rows);
+	size_t n = hs_feed_deal_rows(stream->order, deal, stream->next, stream->rows);
 	struct gather g = {.source = stream->source,
 			   .spec = &stream->spec,
 			   .layout = &stream->layout,

@@ -71,6 +71,7 @@ static void write_limits(struct hs_wbuf *w, const struct hs_limits *limits)
 
 static void write_hello(struct hs_request *req)
 {
+	static const char *const features[] = {"inline", "fdpass", "ring", "plans", "statistics", "orders"};
 	struct hs_wbuf *w = &req->result;
 	const struct number numbers[] = {
 		{"protocol", HS_WIRE_PROTOCOL},
@@ -82,12 +83,9 @@ static void write_hello(struct hs_request *req)
 	hs_w_cstr(w, "daemon");
 	hs_w_cstr(w, "hsfeedd " HSFEED_VERSION_STRING);
 	hs_w_cstr(w, "features");
-	hs_w_array(w, 5);
-	hs_w_cstr(w, "inline");
-	hs_w_cstr(w, "fdpass");
-	hs_w_cstr(w, "ring");
-	hs_w_cstr(w, "plans");
-	hs_w_cstr(w, "statistics");
+	hs_w_array(w, sizeof(features) / sizeof(features[0]));
+	for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); i++)
+		hs_w_cstr(w, features[i]);
 	hs_w_cstr(w, "instance");
 	hs_w_cstr(w, req->server->instance);
 	write_limits(w, &req->server->options->limits);

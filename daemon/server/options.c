@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-const char *const hs_option_orders[] = {"shuffle", "sequential", NULL};
-const char *const hs_option_shards[] = {"pad", "drop", "exact", NULL};
+const char *const hs_option_orders[] = {"shuffle", "sequential", "length", "explicit", NULL};
+const char *const hs_option_shards[] = {"pad", "drop", "exact", "even", "batches", NULL};
 const char *const hs_option_paddings[] = {"max_length", "longest", NULL};
 
 int hs_source_add_role(struct hs_source_request *source, const char *method, const char *role, struct hs_err *reterr)
@@ -61,10 +61,15 @@ int hs_batch_params_spec(const struct hs_batch_params *p, const char *method, co
 		.epoch = p->epoch,
 		.world = (uint32_t)p->world,
 		.batch_size = (uint32_t)p->batch_size,
+		.length_batch = (uint32_t)(p->length_batch == HS_UNSET ? p->batch_size : p->length_batch),
 		.drop_last = p->drop_last,
 		.padding = p->padding.e < 0 ? HS_PAD_MULTIPLE : (enum hs_padding)p->padding.e,
 		.multiple = (uint32_t)p->padding.u,
 	};
+	if (p->length_batch != HS_UNSET && ret->order != HS_ORDER_LENGTH)
+		return hs_err_set(reterr, HSFEED_EBADREQUEST,
+				  "%s: length_batch goes with the order \"length\", not \"%s\"", method,
+				  hs_order_name(ret->order));
 	return read_lengths(p, method, source, ret->max_length, reterr);
 }
 

@@ -10,7 +10,7 @@
 struct hs_batch_params {
 	struct hs_strs roles;
 	int order, shard; // -1: by the split
-	uint64_t seed, epoch, world, batch_size;
+	uint64_t seed, epoch, world, batch_size, length_batch;
 	bool drop_last;
 	struct hs_uint_or_named max_length;
 	struct hs_uint_or_enum padding;
@@ -28,6 +28,8 @@ extern const char *const hs_option_orders[], *const hs_option_shards[], *const h
 	{.key = "epoch", .type = HS_T_UINT, HS_BATCH_AT(s, m, epoch), .max = INT64_MAX},                               \
 	{.key = "world", .type = HS_T_UINT, HS_BATCH_AT(s, m, world), .min = 1, .max = UINT32_MAX, .def = 1},          \
 	{.key = "batch_size", .type = HS_T_UINT, HS_BATCH_AT(s, m, batch_size), .min = 1, .max = 1u << 20, .def = 32}, \
+	{.key = "length_batch", .type = HS_T_UINT, HS_BATCH_AT(s, m, length_batch), .min = 1, .max = UINT32_MAX,       \
+	 .def = HS_UNSET},                                                                                             \
 	{.key = "drop_last", .type = HS_T_BOOL, HS_BATCH_AT(s, m, drop_last)},                                         \
 	{.key = "max_length", .type = HS_T_UINT_OR_NAMED, HS_BATCH_AT(s, m, max_length), .min = 1, .max = 1u << 20,    \
 	 .def = 128},                                                                                                  \

@@ -17,25 +17,20 @@
 
 // ---- life ----
 
-static int charge(struct hs_pump *pump, const struct hs_pump_options *options, struct hs_err *reterr)
-{
-	uint64_t before = __atomic_fetch_add(options->slot_bytes, pump->cost, __ATOMIC_RELAXED);
-	if (before + pump->cost <= options->max_bytes)
-		return 0;
-	__atomic_fetch_sub(options->slot_bytes, pump->cost, __ATOMIC_RELAXED);
-	hs_err_set(reterr, HSFEED_ELIMIT,
-		   "stream.open: the slots of the user's streams would take more than %llu bytes",
-		   (unsigned long long)options->max_bytes);
-	return hs_err_hint(reterr,
-			   "fewer slots, a smaller batch or max_length, or slot_bytes_per_user in the configuration");
-}
-
 void hs_pump_discharge(struct hs_pump *pump, struct hs_user *user)
 {
 	if (pump->discharged)
 		return;
 	pump->discharged = true;
-	__atomic_fetch_sub(&user->slot_bytes, pump->cost, __ATOMIC_RELAXED);
+	hs_discharge(&user->slot_bytes, pump->cost + pump->list_bytes);
+}
+
+// The list goes with the stream, also where the ring stays.
+static void discharge_list(struct hs_pump *pump)
+{
+	if (!pump->discharged)
+		hs_discharge(&pump->conn->user->slot_bytes, pump->list_bytes);
+	pump->list_bytes = 0;
 }
 
 static void close_fds(struct hs_pump *pump)
@@ -55,12 +50,12 @@ static void free_parts(struct hs_pump *pump)
 
 static int init(struct hs_pump *pump, const struct hs_pump_options *options, struct hs_err *reterr)
 {
-	int rc = charge(pump, options, reterr);
+	int rc = hs_charge(&options->account, pump->cost, reterr);
 	if (rc < 0)
-		return rc;
+		return hs_err_context(reterr, "stream.open");
 	rc = pump->transport->init(pump);
 	if (rc < 0) {
-		__atomic_fetch_sub(options->slot_bytes, pump->cost, __ATOMIC_RELAXED);
+		hs_discharge(options->account.bytes, pump->cost);
 		return hs_err_set(reterr, rc, "making a stream's slots: %s", strerror(-rc));
 	}
 	return 0;
@@ -96,6 +91,7 @@ int hs_pump_create(struct hs_server *server, struct hs_stream *stream, const str
 		free(pump);
 		return rc;
 	}
+	pump->list_bytes = options->list_bytes;
 	*ret = pump;
 	return 0;
 }
@@ -141,6 +137,7 @@ static void on_end(struct hs_chore *chore)
 	if (pump->attached && !pump->memory)
 		hs_pump_discharge(pump, pump->conn->user);
 	if (pump->kept && !pump->server->stopping) {
+		discharge_list(pump);
 		wait_for_client(pump);
 		return;
 	}
@@ -200,13 +197,19 @@ static void unlink_pump(struct hs_pump *pump)
 	pump->conn->npumps--;
 }
 
+static void finish_seek(struct hs_request *req, int rc)
+{
+	hs_input_unref(req->state);
+	hs_request_finish(req, rc);
+}
+
 static void cancel_seek(struct hs_pump *pump)
 {
 	struct hs_request *req = pump->seek;
 	if (!req)
 		return;
 	pump->seek = NULL;
-	hs_request_finish(req, hs_err_set(&req->err, HSFEED_ECANCELLED, "stream.seek: the stream was closed"));
+	finish_seek(req, hs_err_set(&req->err, HSFEED_ECANCELLED, "stream.seek: the stream was closed"));
 }
 
 void hs_pump_kill(struct hs_pump *pump, bool left)
@@ -288,7 +291,8 @@ static void on_prepared(struct hs_chore *chore)
 static void prepare_next(struct hs_pump *pump)
 {
 	const struct hs_stream_spec *spec = hs_stream_get_spec(pump->stream);
-	if (pump->dead || spec->order != HS_ORDER_SHUFFLE || pump->prepared == pump->generation)
+	bool drawn = spec->order == HS_ORDER_SHUFFLE || spec->order == HS_ORDER_LENGTH;
+	if (pump->dead || !drawn || pump->prepared == pump->generation)
 		return;
 	pump->prepared = pump->generation;
 	struct preparing *p = calloc(1, sizeof(*p));
@@ -365,14 +369,38 @@ void hs_pump_start(struct hs_pump *pump)
 
 // ---- seeking ----
 
+static int seek(struct hs_pump *pump, struct hs_request *req)
+{
+	const struct hs_seek_params *p = req->params;
+	const struct hs_stream_spec *spec = hs_stream_get_spec(pump->stream);
+	const struct hs_account account = {&pump->conn->user->slot_bytes,
+					   pump->server->options->limits.slot_bytes_per_user};
+	struct hs_stream_place place = {
+		.epoch = p->epoch, .at = p->at, .seed = p->seed == HS_UNSET ? spec->seed : p->seed};
+	uint64_t list_bytes = 0;
+	int rc = 0;
+	if (req->state)
+		rc = hs_list_read(req->state, hs_stream_get_source(pump->stream), &account, &place.list, &list_bytes,
+				  &req->err);
+	if (rc < 0)
+		return rc;
+	rc = hs_stream_seek(pump->stream, &place, &req->err);
+	if (rc < 0) {
+		hs_discharge(account.bytes, list_bytes);
+	} else if (req->state) {
+		hs_discharge(account.bytes, pump->list_bytes);
+		pump->list_bytes = list_bytes;
+	}
+	return rc;
+}
+
 // The thread that seeks fills the first slots too: a client that seeks waits for them.
 static void run_seek(struct hs_chore *chore)
 {
 	struct hs_pump *pump = (struct hs_pump *)chore;
 	struct hs_request *req = pump->seek;
 	const struct hs_seek_params *p = req->params;
-	uint64_t seed = p->seed == HS_UNSET ? hs_stream_get_spec(pump->stream)->seed : p->seed;
-	req->rc = hs_stream_seek(pump->stream, p->epoch, p->at, seed, &req->err);
+	req->rc = seek(pump, req);
 	if (req->rc < 0)
 		return;
 	pump->ended = false;
@@ -394,11 +422,17 @@ static void write_sought(struct hs_pump *pump, struct hs_wbuf *w)
 		{"batches", hs_stream_batches(pump->stream)},
 		{"seed", spec->seed},
 	};
-	hs_w_map(w, sizeof(numbers) / sizeof(numbers[0]));
+	const uint8_t *digest = hs_stream_order_digest(pump->stream);
+	hs_w_map(w, sizeof(numbers) / sizeof(numbers[0]) + (digest ? 2 : 0));
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
 		hs_w_cstr(w, numbers[i].key);
 		hs_w_uint(w, numbers[i].value);
 	}
+	if (!digest)
+		return;
+	hs_w_cstr(w, "rows");
+	hs_w_uint(w, hs_stream_rows(pump->stream));
+	hs_order_digest_write(w, digest);
 }
 
 static void on_sought(struct hs_chore *chore)
@@ -418,7 +452,7 @@ static void on_sought(struct hs_chore *chore)
 		pump->generation++;
 		write_sought(pump, &req->result);
 	} // otherwise the stream goes on as if nothing had been asked
-	hs_request_finish(req, rc);
+	finish_seek(req, rc);
 	settle(pump);
 	hs_pump_start(pump);
 	hs_pump_end_when_unused(pump);

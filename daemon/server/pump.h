@@ -3,6 +3,7 @@
 #ifndef HS_SERVER_PUMP_H
 #define HS_SERVER_PUMP_H
 
+#include "lists.h"
 #include "stream.h"
 
 enum hs_doing { HS_IDLE, HS_TURNING, HS_SEEKING, HS_ENDING }; // what a thread does with the stream
@@ -36,6 +37,7 @@ struct hs_pump {
 	unsigned nslots;
 	uint8_t *memory;           // the slots'
 	size_t memory_bytes, cost; // cost: what the user is charged, with what keeping a stream takes besides
+	uint64_t list_bytes;       // charged for its list of rows
 	void *own;                 // the transport's
 	int channel;               // a ring's that is to be closed; -1: none
 	int fds[2];                // for the answer to stream.open: the ring and its channel; -1: none
@@ -57,8 +59,8 @@ struct hs_pump_options {
 	const struct hs_transport *transport;
 	uint32_t id;
 	unsigned nslots;
-	uint64_t *slot_bytes; // the user's account, and
-	uint64_t max_bytes;   // ... what may be on it
+	struct hs_account account; // the user's
+	uint64_t list_bytes;       // on it already, for the stream's list of rows: the pump's when it is made
 };
 
 // hs_pump_create takes the stream (also on failure), charges the account and fills the first slots.
@@ -73,8 +75,8 @@ void hs_pump_discharge(struct hs_pump *pump, struct hs_user *user);
 void hs_pump_kill(struct hs_pump *pump, bool left);
 void hs_pump_end_when_unused(struct hs_pump *pump);
 struct hs_pump *hs_pump_find(struct hs_conn *conn, uint64_t id);
-void hs_pump_seek(struct hs_pump *pump, struct hs_request *req);
-void hs_pump_start(struct hs_pump *pump); // a turn, if one is due
+void hs_pump_seek(struct hs_pump *pump, struct hs_request *req); // req->state: the list's input, or NULL
+void hs_pump_start(struct hs_pump *pump);                        // a turn, if one is due
 
 // hs_ring_keep is asked at a pump's end whether something of it must stay; hs_ring_wait then waits for the client.
 bool hs_ring_keep(const struct hs_pump *pump);
@@ -89,7 +91,7 @@ void hs_pump_write_end(const struct hs_pump *pump, struct hs_wbuf *w, uint64_t g
 bool hs_inline_release(struct hs_pump *pump, const struct hs_pairs *fills);
 
 struct hs_seek_params {
-	uint64_t stream, epoch, at, seed;
+	uint64_t stream, epoch, at, seed, rows;
 };
 
 #endif

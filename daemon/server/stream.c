@@ -19,7 +19,7 @@ struct open_params {
 	struct hs_batch_params batch;
 	struct hs_named encodings;
 	struct hs_plan_params plan;
-	uint64_t fold, at, rank, slots;
+	uint64_t fold, at, rank, slots, rows;
 	int split, dtype, transport;
 	bool token_type_ids;
 	struct hs_mask_params mask;
@@ -38,6 +38,7 @@ static const struct hs_field open_fields[] = {
 	{.key = "plan", .type = HS_T_MAP, AT(plan), .sub = &hs_plan_schema},
 	{.key = "fold", .type = HS_T_UINT, AT(fold), .max = UINT32_MAX, .def = HS_UNSET},
 	{.key = "split", .type = HS_T_ENUM, AT(split), .names = splits, .def = HS_TRAIN},
+	{.key = "rows", .type = HS_T_UINT, AT(rows), .max = UINT32_MAX, .def = HS_UNSET},
 	{.key = "at", .type = HS_T_UINT, AT(at), .max = INT64_MAX},
 	{.key = "rank", .type = HS_T_UINT, AT(rank), .max = UINT32_MAX},
 	{.key = "dtype", .type = HS_T_ENUM, AT(dtype), .names = dtypes},
@@ -59,6 +60,7 @@ static const struct hs_field seek_fields[] = {
 	{.key = "epoch", .type = HS_T_UINT, AT(epoch), .required = true, .max = INT64_MAX},
 	{.key = "at", .type = HS_T_UINT, AT(at), .max = INT64_MAX},
 	{.key = "seed", .type = HS_T_UINT, AT(seed), .max = INT64_MAX, .def = HS_UNSET},
+	{.key = "rows", .type = HS_T_UINT, AT(rows), .max = UINT32_MAX, .def = HS_UNSET},
 };
 static const struct hs_field close_fields[] = {
 	{.key = "stream", .type = HS_T_UINT, AT(stream), .required = true, .max = UINT32_MAX},
@@ -74,7 +76,9 @@ struct opening {
 	uint32_t id;
 	unsigned slots;
 	bool ring;
-	uint64_t *slot_bytes; // the user's account
+	struct hs_account account; // the user's
+	struct hs_input *rows;     // counted; NULL: no list
+	uint64_t list_bytes;       // on the account for it, unless the pump has it
 };
 
 #define INLINE_SLOTS 8
@@ -98,7 +102,7 @@ static unsigned slots_of(const struct open_params *p, const struct hs_limits *li
 	return p->slots ? (unsigned)p->slots : limits->slots < usual ? (unsigned)limits->slots : usual;
 }
 
-int hs_req_stream_open_begin(struct hs_request *req)
+static int check_room(struct hs_request *req)
 {
 	const struct open_params *p = req->params;
 	const struct hs_limits *limits = &req->server->options->limits;
@@ -110,20 +114,34 @@ int hs_req_stream_open_begin(struct hs_request *req)
 	if (p->slots > limits->slots)
 		return hs_err_set(&req->err, HSFEED_ELIMIT, "stream.open: at most %llu slots",
 				  (unsigned long long)limits->slots);
-	struct hs_user *user = req->conn->user;
+	const struct hs_user *user = req->conn->user;
 	if (p->transport && user->handles + user->rings >= hs_user_fds_max()) {
 		hs_err_set(&req->err, HSFEED_ELIMIT,
 			   "the user's connections hold %llu handles and rings, as many as they may",
 			   (unsigned long long)hs_user_fds_max());
 		return hs_err_hint(&req->err, "close some, or open streams with the transport inline");
 	}
-	struct opening *o = calloc(1, sizeof(*o));
-	if (!o)
-		return hs_err_nomem(&req->err, "opening a stream");
+	return 0;
+}
+
+int hs_req_stream_open_begin(struct hs_request *req)
+{
+	const struct open_params *p = req->params;
+	struct hs_user *user = req->conn->user;
+	struct hs_input *rows;
+	int rc = hs_list_take(req, p->rows, &rows);
+	if (rc == 0)
+		rc = check_room(req);
+	struct opening *o = rc == 0 ? calloc(1, sizeof(*o)) : NULL;
+	if (!o) {
+		hs_input_unref(rows);
+		return rc < 0 ? rc : hs_err_nomem(&req->err, "opening a stream");
+	}
+	o->rows = rows;
 	o->ring = p->transport;
 	user->rings += o->ring; // given back by settle, or when the client lets go of it
 	o->id = ++req->conn->next_stream;
-	o->slot_bytes = &user->slot_bytes;
+	o->account = (struct hs_account){&user->slot_bytes, req->server->options->limits.slot_bytes_per_user};
 	req->conn->npumps++; // settle gives it back when no stream comes of it
 	req->state = o;
 	return 0;
@@ -287,6 +305,27 @@ static void write_warnings(struct hs_wbuf *w, const struct hs_stream *stream)
 			hs_w_cstr(w, warnings[i]);
 }
 
+void hs_order_digest_write(struct hs_wbuf *w, const uint8_t *digest)
+{
+	char hex[HS_SHA256_HEX];
+	hs_hex(digest, HS_SHA256_BYTES, hex);
+	hs_w_cstr(w, "order_digest");
+	hs_w_cstr(w, hex);
+}
+
+// What only some orders have: returns how many keys.
+static uint32_t write_order(struct hs_wbuf *w, const struct hs_stream *stream)
+{
+	const struct hs_stream_spec *spec = hs_stream_get_spec(stream);
+	if (spec->order == HS_ORDER_EXPLICIT) {
+		hs_order_digest_write(w, hs_stream_order_digest(stream));
+	} else if (spec->order == HS_ORDER_LENGTH) {
+		hs_w_cstr(w, "length_batch");
+		hs_w_uint(w, spec->length_batch);
+	}
+	return spec->order == HS_ORDER_EXPLICIT || spec->order == HS_ORDER_LENGTH;
+}
+
 static void write_opened(struct hs_wbuf *w, const struct hs_stream *stream, const struct opening *o,
 			 const struct open_params *p)
 {
@@ -295,8 +334,8 @@ static void write_opened(struct hs_wbuf *w, const struct hs_stream *stream, cons
 	const struct hs_version_entry *entry = hs_feed_source_entry(hs_stream_get_source(stream));
 	char hex[HS_ID_HEX];
 	hs_id_hex(&entry->version, hex);
-	// numbers, words, what is masked, and what follows
-	hs_w_map(w, 15 + 7 + hs_mask_params_keys(&p->mask, hs_stream_get_spec(stream)) + 7);
+	size_t mark = hs_w_map_begin(w);
+	uint32_t extra = write_order(w, stream) + hs_mask_params_keys(&p->mask, hs_stream_get_spec(stream));
 	write_numbers(w, stream, o->slots, o->id);
 	write_words(w, hs_stream_get_spec(stream), p->transport);
 	hs_mask_params_write(w, &p->mask, stream);
@@ -317,45 +356,63 @@ static void write_opened(struct hs_wbuf *w, const struct hs_stream *stream, cons
 	hs_w_array(w, (uint32_t)layout->narrays);
 	for (size_t i = 0; i < layout->narrays; i++)
 		write_array(w, &layout->arrays[i]);
+	hs_w_map_end(w, mark, 15 + 7 + 7 + extra); // numbers, words, and what follows them
 }
 
-int hs_req_stream_open_run(struct hs_request *req)
+// The stream, and its list; the list's bytes are on the account if it was read, whatever comes then.
+static int open_stream(struct hs_request *req, struct hs_stream **ret)
 {
-	const struct open_params *p = req->params;
-	const struct hs_limits *limits = &req->server->options->limits;
 	struct opening *o = req->state;
 	struct hs_source_request request;
 	struct hs_stream_spec spec;
 	struct hs_feed_source *source;
-	struct hs_stream *stream;
+	struct hs_order_list *list = NULL;
 	int rc = read_source(req, &request, &req->err);
 	if (rc == 0)
 		rc = hs_feed_source_open(req->server->feed, &request, &source, &req->err);
 	if (rc < 0)
 		return rc;
 	rc = read_spec(req, source, &spec);
+	if (rc == 0 && o->rows) {
+		rc = hs_list_read(o->rows, source, &o->account, &list, &o->list_bytes, &req->err);
+		if (rc < 0)
+			free((void *)spec.weights);
+	}
 	if (rc < 0) {
 		hs_feed_source_close(source);
 		return rc;
 	}
-	rc = hs_stream_create(req->server->feed, source, &spec, &stream, &req->err);
+	spec.list = list;
+	rc = hs_stream_create(req->server->feed, source, &spec, ret, &req->err);
 	free((void *)spec.weights); // the stream has its own
+	return rc;
+}
+
+int hs_req_stream_open_run(struct hs_request *req)
+{
+	const struct open_params *p = req->params;
+	struct opening *o = req->state;
+	struct hs_stream *stream;
+	int rc = open_stream(req, &stream);
 	if (rc < 0)
 		return rc;
-	o->slots = slots_of(p, limits, hs_stream_get_layout(stream)->slot_bytes);
+	o->slots = slots_of(p, &req->server->options->limits, hs_stream_get_layout(stream)->slot_bytes);
 	write_opened(&req->result, stream, o, p);
 	const struct hs_pump_options options = {.transport = p->transport ? &hs_ring : &hs_inline,
 						.id = o->id,
 						.nslots = o->slots,
-						.slot_bytes = o->slot_bytes,
-						.max_bytes = limits->slot_bytes_per_user};
+						.account = o->account,
+						.list_bytes = o->list_bytes};
 	rc = hs_pump_create(req->server, stream, &options, &o->pump, &req->err);
+	if (rc < 0)
+		return rc;
+	o->list_bytes = 0; // the pump's
 	req->passing.stream = o->id;
-	for (int i = 0; rc == 0 && i < HS_SEND_FDS; i++) {
+	for (int i = 0; i < HS_SEND_FDS; i++) {
 		req->passing.fds[i] = o->pump->fds[i];
 		o->pump->fds[i] = -1;
 	}
-	return rc;
+	return 0;
 }
 
 int hs_req_stream_open_settle(struct hs_request *req)
@@ -366,6 +423,8 @@ int hs_req_stream_open_settle(struct hs_request *req)
 	int rc = req->conn->doomed || req->server->stopping ? HSFEED_ELOST : req->rc;
 	if (rc < 0)
 		req->conn->user->rings -= o->ring;
+	hs_discharge(o->account.bytes, o->list_bytes);
+	hs_input_unref(o->rows);
 	free(o);
 	if (rc < 0) {
 		req->conn->npumps--;
@@ -391,13 +450,20 @@ static int find_pump(struct hs_request *req, struct hs_pump **ret)
 
 int hs_req_stream_seek_begin(struct hs_request *req)
 {
-	struct hs_pump *pump;
-	int rc = find_pump(req, &pump);
-	if (rc < 0)
+	const struct hs_seek_params *p = req->params;
+	struct hs_pump *pump = NULL;
+	struct hs_input *rows;
+	int rc = hs_list_take(req, p->rows, &rows);
+	if (rc == 0)
+		rc = find_pump(req, &pump);
+	if (rc == 0 && pump->seek)
+		rc = hs_err_set(&req->err, HSFEED_EBADREQUEST,
+				"stream.seek: the stream's last seek is not answered yet");
+	if (rc < 0) {
+		hs_input_unref(rows);
 		return rc;
-	if (pump->seek)
-		return hs_err_set(&req->err, HSFEED_EBADREQUEST,
-				  "stream.seek: the stream's last seek is not answered yet");
+	}
+	req->state = rows;
 	hs_pump_seek(pump, req);
 	return HS_LATER;
 }

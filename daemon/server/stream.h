@@ -11,6 +11,9 @@ void hs_pump_release(struct hs_conn *conn, struct hs_message *m);
 void hs_pump_abandon(struct hs_conn *conn);        // the connection is gone
 void hs_pump_let_all_go(struct hs_server *server); // the daemon ends: rings that were kept for their clients
 
+// hs_order_digest_write writes the key order_digest and its value.
+void hs_order_digest_write(struct hs_wbuf *w, const uint8_t *digest);
+
 // hs_ring_open begins to watch the rings' channels; hs_ring_close ends it when the loop has run the closing.
 int hs_ring_open(struct hs_server *server);
 void hs_ring_close(struct hs_server *server);

@@ -37,7 +37,7 @@ static double measure(struct hs_stream *stream, uint8_t *memory, size_t nslots, 
 	for (unsigned e = 0; e < epochs; e++) {
 		struct hs_fill fill;
 		size_t n = 0;
-		if (hs_stream_seek(stream, e, 0, 42, NULL) < 0)
+		if (hs_stream_seek(stream, &(struct hs_stream_place){.epoch = e, .seed = 42}, NULL) < 0)
 			exit(1);
 		double begin = now();
 		while (hs_stream_fill(stream, memory + n % nslots * slot_bytes, &fill) == 1)
