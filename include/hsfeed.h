@@ -610,13 +610,16 @@ struct hsfeed_stream_options {
 	int has_fold;                   // needed unless split is "all"
 	uint32_t fold;                  // from 0
 	const char *split;              // "train", "val", "all"; NULL: "train"
-	const char *order;              // "shuffle", "sequential"; NULL: shuffle for train, sequential else
+	const char *order;              // "shuffle", "sequential", "length", "explicit"; NULL: shuffle for train, else
+					// sequential
 	int has_seed;                   // non-zero: seed counts (a seed may be 0)
-	uint64_t seed;                  // default 42; epoch e is torch.randperm with seed + e
+	uint64_t seed;                  // default 42; epoch e is torch.randperm with seed + e; of length too
 	uint64_t epoch;
 	uint64_t at;          // samples already dealt, to all ranks: a batch's `at`
 	uint32_t rank, world; // world 0: 1
-	const char *shard;    // "pad", "drop", "exact"; NULL: pad for train, exact else
+	const char *shard;    // "pad", "drop", "exact", as DistributedSampler deals samples; "even", "batches", as
+			      // accelerate deals whole batches, with even_batches and without; NULL: pad for train,
+			      // exact else
 	uint32_t batch_size;  // 0: 32
 	int drop_last;
 	uint32_t max_length;     // special tokens counted; 0: 128
@@ -638,6 +641,10 @@ struct hsfeed_stream_options {
 	size_t nmask_roles;
 	const struct hsfeed_weight *weights; // none: batches have no array "weight"
 	size_t nweights;
+	const int64_t *rows;   // order "explicit": the rows of an epoch in order, all of the split, repeats allowed
+	size_t nrows;          // ... how many; rows is not NULL even for none. The stream keeps a copy
+	uint32_t length_batch; // order "length": transformers' train batch size times its accumulation steps; 0:
+			       // batch_size
 };
 
 // One array of a batch: C order, aligned to 64 bytes.
@@ -664,17 +671,17 @@ struct hsfeed_batch {
 // hsfeed_stream_close.
 //   HSFEED_ENOTFOUND  no such dataset, version, role, encoding, or label of a weight
 //   HSFEED_EBADPLAN   the plan cannot be made, rank >= world, at is beyond the end
-//   HSFEED_EBADREQUEST  there is no such fold, max_length leaves no room beside the special tokens, a share or
-//                     weight is out of range, a masked role's tokenizer has no mask token, or masked roles have
-//                     different ones
-//   HSFEED_ELIMIT     too many streams or slots, or batches too large for the daemon
+//   HSFEED_EBADREQUEST  there is no such fold, max_length leaves no room beside the special tokens, a list has a row
+//                     that is not in the split, a share or weight is out of range, a masked role's tokenizer has no
+//                     mask token, or masked roles have different ones
+//   HSFEED_ELIMIT     too many streams or slots, or batches or a list too large for the daemon
 //   HSFEED_ECORRUPT   stored bytes differ from their checksum
 //   HSFEED_EUNSUPPORTED  transport "ring" where there can be none
 HSFEED_API int hsfeed_stream_open(hsfeed_client *client, const struct hsfeed_stream_options *options,
 				  hsfeed_stream **ret_stream, struct hsfeed_error *reterr);
 
 // hsfeed_stream_reopen opens `stream` again, at the position after the last batch that was taken from it (or where a
-// seek led that was made ahead and not refused): the same version and encodings by their ids, the same plan and
+// seek led that was made ahead and not refused): the same version and encodings by their ids, the same plan, list and
 // options. For after the daemon was restarted: `client` is then a new connection, and the old stream and its connection
 // are closed by the caller, before or after; batches held from it stay readable. Errors as hsfeed_stream_open;
 // HSFEED_ENOTFOUND: the version was removed meanwhile.
@@ -714,11 +721,15 @@ struct hsfeed_seek_options {
 	uint64_t at;
 	int has_seed; // non-zero: seed counts; else the stream keeps its own
 	uint64_t seed;
+	const int64_t *rows; // of a stream whose order is "explicit": another list; NULL: it keeps its own
+	size_t nrows;
 };
 
 // hsfeed_stream_seek moves a stream to any place of any epoch, also after the end. Batches that were waiting are
-// dropped; those that are held stay valid. ret_value (may be NULL): {generation, epoch, at, samples, batches, seed}.
+// dropped; those that are held stay valid. ret_value (may be NULL): {generation, epoch, at, samples, batches, seed}
+// and, of an explicit order, {rows, order_digest}.
 //   HSFEED_EBADPLAN  at is beyond the end; the stream goes on as if nothing had been asked
+//   HSFEED_EBADREQUEST, HSFEED_ELIMIT  so does it where the list has a row that is not in the split, or is too large
 //   HSFEED_ETIMEOUT, -EINTR  where the stream stands is not known any more: it only fails from now on
 HSFEED_API int hsfeed_stream_seek(hsfeed_stream *stream, const struct hsfeed_seek_options *options,
 				  hsfeed_value **ret_value, struct hsfeed_error *reterr);
@@ -728,6 +739,7 @@ HSFEED_API int hsfeed_stream_seek(hsfeed_stream *stream, const struct hsfeed_see
 // within its timeout, and goes on there, or returns the daemon's refusal, again and again until a seek.
 // hsfeed_stream_seek to the very same place, before a batch is taken, asks nothing again and returns that answer; to
 // any other it takes the answer and seeks as usual, and a refusal is forgotten. Waits only for an earlier one's answer.
+// options->rows must be NULL (HSFEED_EBADARG): a list is no small question.
 //   HSFEED_ETIMEOUT, -EINTR  the earlier one is still not answered; it holds, and nothing was asked
 HSFEED_API int hsfeed_stream_seek_ahead(hsfeed_stream *stream, const struct hsfeed_seek_options *options,
 					struct hsfeed_error *reterr);

@@ -6,7 +6,7 @@
 //   conn                   bytes in and out: the only file that reads or writes the socket
 //   client, call           greeting, sequence numbers, answers
 //   batch, stream, open    streams: what conn hands to them, what callers take
-//   data, rows, files, tokenizer, ingest, plans   typed calls
+//   data, rows, files, lists, tokenizer, ingest, plans   typed calls
 #ifndef HS_LIB_CLIENT_H
 #define HS_LIB_CLIENT_H
 
@@ -218,6 +218,12 @@ struct hs_ahead {
 	hsfeed_value *answer;        // THERE
 };
 
+// An explicit order's rows. NULL: there is none.
+struct hs_list {
+	int64_t *rows;
+	size_t n;
+};
+
 struct hsfeed_stream {
 	hsfeed_client *client; // NULL: closed before the stream
 	hsfeed_stream *next;
@@ -237,6 +243,7 @@ struct hsfeed_stream {
 	unsigned queue_head, queue_len;
 	struct hs_end end;
 	struct hs_ahead ahead;
+	struct hs_list list;                    // its own
 	struct hsfeed_error failed;             // sticky
 	uint64_t releases[HS_LIB_MAX_SLOTS][2]; // credits not yet sent: (slot, fill)
 	unsigned nreleases;
@@ -282,11 +289,19 @@ void hs_channel_release(hsfeed_stream *stream); // sends the stream's credits
 // hs_file_attach opens a path (or takes bytes) and makes it a handle of the daemon's. `shown` is for sentences.
 int hs_file_attach(hsfeed_client *client, const char *path, const char *shown, uint64_t *ret_handle,
 		   struct hsfeed_error *reterr);
+int hs_file_attach_fd(hsfeed_client *client, int fd, const char *shown, uint64_t *ret_handle,
+		      struct hsfeed_error *reterr);
 int hs_file_send(hsfeed_client *client, const void *data, size_t bytes, const char *shown, uint64_t *ret_handle,
 		 struct hsfeed_error *reterr);
 // hs_file_upload sends a file's bytes, at most so many, for methods that take no descriptors.
 int hs_file_upload(hsfeed_client *client, const char *path, size_t max_bytes, uint64_t *ret_handle,
 		   struct hsfeed_error *reterr);
 void hs_file_close(hsfeed_client *client, uint64_t handle);
+
+// ---- lists.c ----
+
+int hs_list_copy(const int64_t *rows, size_t n, struct hs_list *ret, struct hsfeed_error *reterr);
+void hs_list_fini(struct hs_list *list);
+int hs_list_send(hsfeed_client *client, const struct hs_list *list, uint64_t *ret_handle, struct hsfeed_error *reterr);
 
 #endif

@@ -37,7 +37,8 @@ static int take_handle(hsfeed_value *answer, uint64_t *ret_handle, struct hsfeed
 	return rc;
 }
 
-static int attach(hsfeed_client *client, int fd, const char *shown, uint64_t *ret_handle, struct hsfeed_error *reterr)
+int hs_file_attach_fd(hsfeed_client *client, int fd, const char *shown, uint64_t *ret_handle,
+		      struct hsfeed_error *reterr)
 {
 	hsfeed_params *params = hsfeed_params_create();
 	if (!params)
@@ -134,7 +135,7 @@ int hs_file_attach(hsfeed_client *client, const char *path, const char *shown, u
 	if (fd < 0)
 		return fd;
 	if (client->fdpass)
-		rc = attach(client, fd, shown, ret_handle, reterr);
+		rc = hs_file_attach_fd(client, fd, shown, ret_handle, reterr);
 	else
 		rc = send_file(client, fd, (size_t)st.st_size, shown, ret_handle, reterr);
 	close(fd);

@@ -144,6 +144,7 @@ int hs_params_epoch(hsfeed_params *p, const struct hsfeed_stream_options *o, boo
 	if (o->has_fold)
 		hsfeed_params_uint(p, "fold", o->fold);
 	hsfeed_params_str(p, "order", o->order);
+	put_uint(p, "length_batch", o->length_batch);
 	if (o->has_seed)
 		hsfeed_params_uint(p, "seed", o->seed);
 	put_uint(p, "epoch", o->epoch);
@@ -189,8 +190,24 @@ static int open_stream(hsfeed_client *client, hsfeed_params *params, hsfeed_stre
 struct asked {
 	int (*put)(hsfeed_params *params, const void *what, struct hsfeed_error *reterr);
 	const void *what;
-	const char *transport; // NULL: a ring where that can be
+	const struct hs_list *list; // of an explicit order
+	const char *transport;      // NULL: a ring where that can be
 };
+
+// The daemon takes a handle whatever comes of the request; one that it does not know the key of leaves it.
+static int open_with_list(hsfeed_client *client, hsfeed_params *params, const struct hs_list *list, hsfeed_stream **ret,
+			  struct hsfeed_error *reterr)
+{
+	uint64_t handle;
+	int rc = hs_list_send(client, list, &handle, reterr);
+	if (rc < 0)
+		return rc;
+	hsfeed_params_uint(params, "rows", handle);
+	rc = open_stream(client, params, ret, reterr);
+	if (rc < 0)
+		hs_file_close(client, handle);
+	return rc;
+}
 
 static int open_as(hsfeed_client *client, const struct asked *asked, const char *transport, hsfeed_stream **ret,
 		   struct hsfeed_error *reterr)
@@ -200,7 +217,9 @@ static int open_as(hsfeed_client *client, const struct asked *asked, const char 
 		return hs_error_nomem(reterr);
 	int rc = asked->put(params, asked->what, reterr);
 	hsfeed_params_str(params, "transport", transport);
-	if (rc == 0)
+	if (rc == 0 && asked->list->rows)
+		rc = open_with_list(client, params, asked->list, ret, reterr);
+	else if (rc == 0)
 		rc = open_stream(client, params, ret, reterr);
 	hsfeed_params_destroy(params);
 	return rc;
@@ -227,6 +246,23 @@ static int open_asked(hsfeed_client *client, const struct asked *asked, hsfeed_s
 	return open_as(client, asked, "inline", ret, reterr);
 }
 
+// The stream keeps a list of its own.
+static int open_and_keep(hsfeed_client *client, struct asked *asked, const int64_t *rows, size_t n, hsfeed_stream **ret,
+			 struct hsfeed_error *reterr)
+{
+	struct hs_list list;
+	int rc = hs_list_copy(rows, n, &list, reterr);
+	if (rc < 0)
+		return rc;
+	asked->list = &list;
+	rc = open_asked(client, asked, ret, reterr);
+	if (rc < 0)
+		hs_list_fini(&list);
+	else
+		(*ret)->list = list;
+	return rc;
+}
+
 static int put_asked(hsfeed_params *params, const void *what, struct hsfeed_error *reterr)
 {
 	return put_options(params, what, reterr);
@@ -241,8 +277,8 @@ int hsfeed_stream_open(hsfeed_client *client, const struct hsfeed_stream_options
 		rc = hs_client_enter(client, reterr);
 	if (rc == 0 && o.slots > HS_LIB_MAX_SLOTS)
 		rc = hs_error_set(reterr, HSFEED_EBADARG, "a stream has at most %d slots", HS_LIB_MAX_SLOTS);
-	const struct asked asked = {put_asked, &o, o.transport};
-	return rc < 0 ? rc : open_asked(client, &asked, ret_stream, reterr);
+	struct asked asked = {.put = put_asked, .what = &o, .transport = o.transport};
+	return rc < 0 ? rc : open_and_keep(client, &asked, o.rows, o.nrows, ret_stream, reterr);
 }
 
 // ---- again ----
@@ -290,9 +326,9 @@ static bool has_array(const hsfeed_value *info, const char *name)
 
 static int put_again(hsfeed_params *p, const void *what, struct hsfeed_error *reterr)
 {
-	static const char *const same[] = {"split",      "order",     "rank",      "world",      "shard",
-					   "batch_size", "drop_last", "padding",   "dtype",      "slots",
-					   "mask_rows",  "mask_prob", "mask_seed", "mask_roles", "weight"};
+	static const char *const same[] = {
+		"split", "order", "rank",      "world",     "shard",     "batch_size", "drop_last", "padding",
+		"dtype", "slots", "mask_rows", "mask_prob", "mask_seed", "mask_roles", "weight",    "length_batch"};
 	const hsfeed_stream *s = what;
 	const hsfeed_value *info = s->info;
 	struct hsfeed_seek_options place;
@@ -318,6 +354,6 @@ int hsfeed_stream_reopen(hsfeed_client *client, const hsfeed_stream *stream, hsf
 	int rc = stream ? hs_client_enter(client, reterr) : hs_error_set(reterr, HSFEED_EBADARG, "the stream is NULL");
 	if (rc < 0)
 		return rc;
-	const struct asked asked = {put_again, stream, stream->ring ? NULL : "inline"};
-	return open_asked(client, &asked, ret_stream, reterr);
+	struct asked asked = {.put = put_again, .what = stream, .transport = stream->ring ? NULL : "inline"};
+	return open_and_keep(client, &asked, stream->list.rows, stream->list.n, ret_stream, reterr);
 }

@@ -89,6 +89,7 @@ static void end(hsfeed_stream *stream)
 	hs_layout_fini(&stream->layout);
 	hsfeed_value_free(stream->info);
 	hsfeed_value_free(stream->ahead.answer);
+	hs_list_fini(&stream->list);
 	free(stream);
 }
 
@@ -435,7 +436,7 @@ static bool is_ahead(const hsfeed_stream *s, const struct hsfeed_seek_options *o
 	hs_stream_place(s, &place);
 	if (s->ahead.state != HS_AHEAD_ASKED && (s->ahead.state != HS_AHEAD_THERE || failed))
 		return false;
-	return place.epoch == o->epoch && place.at == o->at && (!o->has_seed || place.seed == o->seed);
+	return !o->rows && place.epoch == o->epoch && place.at == o->at && (!o->has_seed || place.seed == o->seed);
 }
 
 static hsfeed_params *seek_params(const hsfeed_stream *stream, const struct hsfeed_seek_options *o)
@@ -468,6 +469,8 @@ int hsfeed_stream_seek_ahead(hsfeed_stream *stream, const struct hsfeed_seek_opt
 	int rc = enter(stream, reterr);
 	if (rc == 0)
 		rc = hs_options_read(&o, sizeof(o), options, reterr);
+	if (rc == 0 && (o.rows || o.nrows))
+		rc = hs_error_set(reterr, HSFEED_EBADARG, "a list of rows is given to hsfeed_stream_seek");
 	if (rc < 0 || is_ahead(stream, &o))
 		return rc;
 	rc = settle_in_time(stream, reterr);
@@ -488,18 +491,41 @@ int hsfeed_stream_seek_ahead(hsfeed_stream *stream, const struct hsfeed_seek_opt
 	return 0;
 }
 
+static int call_seek(hsfeed_stream *stream, hsfeed_params *params, const struct hs_list *list, hsfeed_value **ret,
+		     struct hsfeed_error *reterr)
+{
+	struct hs_call call = {.method = "stream.seek", .params = params, .fd = -1};
+	uint64_t handle = 0;
+	int rc = list->rows ? hs_list_send(stream->client, list, &handle, reterr) : 0;
+	if (rc < 0)
+		return rc;
+	if (list->rows)
+		hsfeed_params_uint(params, "rows", handle);
+	rc = hs_call(stream->client, &call, ret, reterr);
+	if (rc < 0 && list->rows)
+		hs_file_close(stream->client, handle); // where the daemon did not take it
+	return rc;
+}
+
 static int seek_now(hsfeed_stream *stream, const struct hsfeed_seek_options *o, hsfeed_value **ret,
 		    struct hsfeed_error *reterr)
 {
+	struct hs_list list;
+	int rc = hs_list_copy(o->rows, o->nrows, &list, reterr);
+	if (rc < 0)
+		return rc;
 	forget_ahead(stream);
 	hsfeed_params *params = seek_params(stream, o);
-	if (!params)
-		return hs_error_nomem(reterr);
-	struct hs_call call = {.method = "stream.seek", .params = params, .fd = -1};
-	int rc = hs_call(stream->client, &call, ret, reterr);
+	rc = params ? call_seek(stream, params, &list, ret, reterr) : hs_error_nomem(reterr);
 	hsfeed_params_destroy(params);
 	if (rc == 0)
 		arrive(stream, *ret);
+	if (rc == 0 && list.rows) {
+		hs_list_fini(&stream->list);
+		stream->list = list;
+	} else {
+		hs_list_fini(&list);
+	}
 	return rc;
 }
 

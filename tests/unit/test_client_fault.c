@@ -187,7 +187,7 @@ static void serve(struct fake *f)
 			answer_rows(f);
 		else if (strcmp(f->method, "folds.rows") == 0)
 			answer_fold_rows(f);
-		else if (strcmp(f->method, "file.begin") == 0)
+		else if (strcmp(f->method, "file.begin") == 0 || strcmp(f->method, "file.attach") == 0)
 			answer_handle(f);
 		else
 			fake_reply_empty(f, f->seq);
@@ -196,7 +196,15 @@ static void serve(struct fake *f)
 
 static int stream_one(hsfeed_client *client)
 {
-	struct hsfeed_stream_options o = {.size = sizeof(o), .name = "x", .split = "all", .transport = "inline"};
+	const int64_t rows[3] = {5, 6, 7};
+	struct hsfeed_stream_options o = {.size = sizeof(o),
+					  .name = "x",
+					  .split = "all",
+					  .transport = "inline",
+					  .order = "explicit",
+					  .rows = rows,
+					  .nrows = 3};
+	const struct hsfeed_seek_options seek = {.size = sizeof(seek), .rows = rows, .nrows = 2};
 	hsfeed_stream *stream = NULL;
 	const struct hsfeed_batch *batch = NULL;
 	int rc = hsfeed_stream_open(client, &o, &stream, NULL);
@@ -205,6 +213,8 @@ static int stream_one(hsfeed_client *client)
 		rc = hsfeed_stream_next(stream, 10000, &batch, NULL);
 	assert_true(rc == 1 ? batch != NULL : batch == NULL);
 	hsfeed_batch_release(batch);
+	if (rc == 1)
+		rc = hsfeed_stream_seek(stream, &seek, NULL, NULL);
 	hsfeed_stream_close(stream);
 	return rc < 0 ? rc : 0;
 }
