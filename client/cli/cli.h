@@ -231,6 +231,15 @@ const char *reason_words(const char *reason); // why a row was dropped: "without
 void print_version(const hsfeed_value *version);
 void print_roles(const hsfeed_value *roles);
 
+// ---- rowlist.c ----
+
+struct row_list {
+	int64_t *rows; // free() it, also after a failure
+	size_t n, cap;
+};
+// row_list_read reads the row numbers of a text file. 0, or an exit code with the sentence printed.
+int row_list_read(const char *path, struct row_list *ret);
+
 // ---- batches.c: what `stream` does with each batch ----
 
 struct sink {

@@ -22,13 +22,19 @@ const struct option epoch_options[] = {
 	{.name = "order",
 	 .kind = OPT_TEXT,
 	 .arg = "ORDER",
-	 .choices = "shuffle|sequential",
+	 .choices = "shuffle|sequential|length|explicit",
 	 .help = "default shuffle for train, sequential for val and all"},
+	{.name = "length-batch",
+	 .kind = OPT_NUMBER,
+	 .arg = "N",
+	 .min = 1,
+	 .max = UINT32_MAX,
+	 .help = "of order length: the trainer's batch size times its accumulation steps; default --batch-size"},
 	{.name = "world", .kind = OPT_NUMBER, .arg = "W", .min = 1, .max = UINT32_MAX, .help = "ranks; default 1"},
 	{.name = "shard",
 	 .kind = OPT_TEXT,
 	 .arg = "RULE",
-	 .choices = "pad|drop|exact",
+	 .choices = "pad|drop|exact|even|batches",
 	 .help = "default pad for train, exact for val and all"},
 	{.name = "drop-last", .kind = OPT_FLAG, .help = "drop a last short batch"},
 	{.name = "roles", .kind = OPT_LIST, .arg = "A,B", .help = "whose token ids; default: text, else the first"},
@@ -135,6 +141,7 @@ int epoch_read(const struct args *args, struct epoch_request *r)
 		.has_fold = args_has(args, "fold"),
 		.fold = (uint32_t)args_number(args, "fold", 0),
 		.order = args_text(args, "order", NULL),
+		.length_batch = (uint32_t)args_number(args, "length-batch", 0),
 		.has_seed = args_has(args, "seed"),
 		.seed = args_number(args, "seed", 0),
 		.epoch = args_number(args, "epoch", 0),
@@ -144,6 +151,8 @@ int epoch_read(const struct args *args, struct epoch_request *r)
 		.drop_last = args_has(args, "drop-last"),
 		.padding = args_text(args, "padding", NULL),
 	};
+	if (o->length_batch && strcmp(o->order ? o->order : "", "length") != 0)
+		return fail(EXIT_USAGE, "--length-batch goes with --order length");
 	int rc = read_roles(args, r);
 	if (rc == 0)
 		rc = read_lengths(args, r);

@@ -63,6 +63,7 @@ static const struct option weights_options[] = {
 };
 static const struct option stream_options[] = {
 	{.name = "split", .kind = OPT_TEXT, .arg = "SPLIT", .choices = "train|val|all", .help = "default train"},
+	{.name = "rows-file", .kind = OPT_TEXT, .arg = "FILE", .help = "of order explicit: the row numbers"},
 	{.name = "rank", .kind = OPT_NUMBER, .arg = "R", .max = UINT32_MAX, .help = "default 0"},
 	{.name = "transport",
 	 .kind = OPT_TEXT,

@@ -5,6 +5,17 @@
 
 #include "cli.h"
 
+static int read_list(const struct args *args, struct row_list *list, struct hsfeed_stream_options *o)
+{
+	const char *file = args_text(args, "rows-file", NULL);
+	if ((file != NULL) != (strcmp(o->order ? o->order : "", "explicit") == 0))
+		return fail(EXIT_USAGE, "--order explicit and --rows-file go together");
+	int rc = file ? row_list_read(file, list) : 0;
+	o->rows = list->rows;
+	o->nrows = list->n;
+	return rc;
+}
+
 static int read_request(const struct args *args, struct epoch_request *r, struct mask_request *m)
 {
 	struct hsfeed_stream_options *o = &r->options;
@@ -39,7 +50,7 @@ static void announce(const hsfeed_value *info)
 		fprintf(stderr, ")");
 	}
 	fprintf(stderr, ", %s", get_str(info, "order"));
-	if (strcmp(get_str(info, "order"), "shuffle") == 0)
+	if (strcmp(get_str(info, "order"), "shuffle") == 0 || strcmp(get_str(info, "order"), "length") == 0)
 		fprintf(stderr, " seed %llu", (unsigned long long)get_uint(info, "seed"));
 	fprintf(stderr, ", epoch %llu, rank %llu of %llu (%s)\n", (unsigned long long)get_uint(info, "epoch"),
 		(unsigned long long)get_uint(info, "rank"), (unsigned long long)get_uint(info, "world"),
@@ -137,28 +148,37 @@ static int run(hsfeed_client *client, const struct epoch_request *r, struct sink
 	return rc;
 }
 
+static int stream_to(const struct args *args, const struct epoch_request *r, struct sink *sink)
+{
+	hsfeed_client *client;
+	int rc = daemon_open(args, &client);
+	if (rc)
+		return rc;
+	sink->digest = sink->format == SINK_DIGEST ? digest_create() : NULL;
+	if (sink->format == SINK_DIGEST && !sink->digest)
+		rc = fail(EXIT_REFUSED, "out of memory");
+	if (rc == 0)
+		rc = run(client, r, sink);
+	if (sink->digest)
+		digest_finish(sink->digest, (char[65]){""});
+	hsfeed_close(client);
+	return rc;
+}
+
 int stream_main(const struct args *args)
 {
 	struct epoch_request r;
 	struct mask_request masks = {0};
+	struct row_list list = {0};
 	struct sink sink = {.format = SINK_JSONL};
 	const char *format = args_text(args, "format", "jsonl");
-	int rc = read_request(args, &r, &masks);
-	if (rc)
-		return rc;
 	if (strcmp(format, "jsonl") != 0)
 		sink.format = strcmp(format, "digest") == 0 ? SINK_DIGEST : SINK_NONE;
-	hsfeed_client *client;
-	rc = daemon_open(args, &client);
-	if (rc)
-		return rc;
-	sink.digest = sink.format == SINK_DIGEST ? digest_create() : NULL;
-	if (sink.format == SINK_DIGEST && !sink.digest)
-		rc = fail(EXIT_REFUSED, "out of memory");
+	int rc = read_request(args, &r, &masks);
 	if (rc == 0)
-		rc = run(client, &r, &sink);
-	if (sink.digest)
-		digest_finish(sink.digest, (char[65]){""});
-	hsfeed_close(client);
+		rc = read_list(args, &list, &r.options);
+	if (rc == 0)
+		rc = stream_to(args, &r, &sink);
+	free(list.rows);
 	return rc;
 }

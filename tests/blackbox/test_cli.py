@@ -71,6 +71,12 @@ stream x --fold 0 --weight threat
 stream x --fold 0 --weight =5
 stream x --fold 0 --weight threat=0
 stream x --fold 0 --weight threat=nan
+stream x --fold 0 --order explicit
+stream x --fold 0 --rows-file rows
+stream x --fold 0 --order length --rows-file rows
+stream x --fold 0 --order shuffle --length-batch 4
+stream x --fold 0 --order length --length-batch 0
+stream x --fold 0 --order longest
 ingest x f --tokenizer t --labels l --share all
 ingest x f --tokenizer t
 ingest x f --labels l
@@ -191,6 +197,33 @@ def test_every_choice_of_a_stream_is_told(shared_daemon, dataset):
             "rank 0 of 1 (pad)",
                  "batches of 32", "padding max_length", "max length 128"):
         assert part in said, part
+
+
+def test_a_file_of_row_numbers_is_an_order(shared_daemon, dataset, tmp_path):
+    file = tmp_path / "rows"
+    file.write_text("3\n1, 1\r\n\n  0 7\n")
+    options = ["--split", "all", "--max-length", "8", "--order", "explicit", "--rows-file", file]
+    got = shared_daemon.lines("stream", "demo", *options, "--batch-size", "2")
+    assert [b["index"] for b in got] == [[3, 1], [1, 0], [7]]
+    got = [shared_daemon.lines("stream", "demo", *options, "--batch-size", "2", "--shard", "even", "--world", "2",
+                               "--rank", rank) for rank in (0, 1)]
+    assert [[b["index"] for b in batches] for batches in got] == [[[3, 1], [7, 3]], [[1, 0], [1, 1]]]
+    file.write_text("")
+    assert shared_daemon.run("stream", "demo", *options).stdout == ""
+    for text, words in [("1\n2x\n", "line 2"), ("-1", "line 1"), ("1.5", '"1.5"'), ("9" * 30, "line 1"),
+                        (str(10**9), f"entry 0 is row {10**9}")]:
+        file.write_text(text)
+        refused = shared_daemon.run("stream", "demo", *options, check=False)
+        assert refused.returncode == 1 and words in refused.stderr, refused.stderr
+    file.unlink()
+    assert "No such file" in shared_daemon.run("stream", "demo", *options, check=False).stderr
+
+
+def test_the_order_length_shortens_the_longest_batches(shared_daemon, dataset):
+    options = ["--fold", "0", "--padding", "longest", "--format", "none"]
+    told = shared_daemon.json("stream", "demo", *options, "--order", "length", "--length-batch", "64")
+    assert told["stream"]["length_batch"] == 64
+    assert told["bytes"] < 0.9 * shared_daemon.json("stream", "demo", *options)["bytes"]
 
 
 @pytest.mark.parametrize("command", [["show", "none"], ["rows", "none"], ["folds", "none"], ["stream", "none",
