@@ -488,7 +488,6 @@ def test_options_that_cannot_be_are_refused_at_once(world_of_rows, options, sent
 @pytest.mark.parametrize(
     "option, hint",
     [
-        ("shuffle", 'order="sequential"'),
         ("num_workers", "not needed"),
         ("epoch", "set_epoch"),
         ("tokenizer", "roles="),

@@ -18,12 +18,13 @@ on stderr, unless quiet=True.
 
 from . import _hsfeed, errors
 from ._connect import connect
+from ._split import Split
 from ._torch import Batch
 from .database import Database
 from .dataset import Dataset
 from .errors import *  # noqa: F403  (each is named in errors.__all__)
 from .errors import error_from
-from .loader import Loader, Split
+from .loader import Loader
 
 _hsfeed.set_error_factory(error_from)
 

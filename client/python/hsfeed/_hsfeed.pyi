@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from typing import Any, Generic, TypeVar, final
 
-from typing_extensions import CapsuleType
+from typing_extensions import Buffer, CapsuleType
 
 _Path = str | bytes | PathLike[str] | PathLike[bytes]
 _Value = dict[str, Any]
@@ -84,7 +84,7 @@ class Client:
         """hsfeed_stream_open. options: the fields of hsfeed_stream_options by name; None is left out.
 
         plan: dict, PLAN of PROTOCOL.md. roles: list of dicts (role, max_length, encoding).
-        dtype: "int64" or "int32". padding: str or int. transport: "ring", "inline".
+        dtype: "int64" or "int32". padding: str or int. transport: "ring", "inline". rows: int64, contiguous.
         """
 
     def reopen(self, stream: Stream[_BatchT], /) -> Stream[_BatchT]:
@@ -151,8 +151,8 @@ class Stream(Generic[_BatchT]):
         next() refuses (bad_argument) until a seek.
         """
 
-    def seek(self, epoch: int, at: int = 0, seed: int | None = None) -> _Value:
-        """hsfeed_stream_seek. What seek_ahead asked for is not asked for again."""
+    def seek(self, epoch: int, at: int = 0, seed: int | None = None, rows: Buffer | None = None) -> _Value:
+        """hsfeed_stream_seek. rows: int64, contiguous. What seek_ahead asked for is not asked for again."""
 
     def seek_ahead(self, epoch: int, at: int = 0, seed: int | None = None) -> None:
         """hsfeed_stream_seek_ahead: the batches there are made meanwhile.

@@ -21,12 +21,13 @@ TRANSPORTS = ("ring", "inline")
 FORMAT = 1  # of state_dict
 LEAST_SLOTS = 4  # two to fill, the batch in use, and the one that takes its place
 
-# What a batch depends on beside rank, world and position; the names in the answer to stream.open. What is
-# off is in neither answer nor state.
+# What a batch depends on beside rank, world and position; the names in the answer to stream.open, and draws (what
+# an order that is drawn here depends on). What is off, or does not apply, is in neither answer nor state.
 IDENTITY = (
     "version", "encodings", "plan", "fold", "split", "order", "order_algorithm", "seed", "shard",
     "batch_size", "drop_last", "max_length", "padding", "dtype", "token_type_ids",
     "mask_rows", "mask_prob", "mask_seed", "mask_roles", "mask_algorithm", "weight",
+    "length_batch", "order_digest", "draws",
 )  # fmt: skip
 
 
@@ -37,6 +38,7 @@ class Options(NamedTuple):
     fold: int | None
     plan: dict[str, Any] | None
     order: str | None
+    length_batch: int | None
     seed: int
     batch_size: int
     drop_last: bool
@@ -56,11 +58,8 @@ class Options(NamedTuple):
 
 
 HINTS = {
-    "shuffle": 'order="shuffle" is the default of train, order="sequential" that of val',
-    "sampler": 'order="shuffle" or "sequential"; ranks need no sampler',
     "num_workers": "not needed: the daemon makes batches ahead, see slots",
     "prefetch_factor": "not needed: the daemon makes batches ahead, see slots",
-    "persistent_workers": "not needed: there are no workers",
     "collate_fn": "not needed: batches are padded as padding and max_length say",
     "epoch": "each pass is the next epoch; loader.set_epoch(n) says else",
     "tokenizer": "tokenizers are given to ingest or add; here roles=['NAME'] chooses among them",
@@ -134,6 +133,7 @@ def check(known_roles: Sequence[str], **given: Any) -> Options:
         plan=None if o.split == "all" else o.plan,
         seed=check_number("seed", o.seed, 0),
         batch_size=check_number("batch_size", o.batch_size, 1),
+        length_batch=None if o.length_batch is None else check_number("length_batch", o.length_batch, 1),
         max_length=max_length,
         padding=_padding(o.padding),
         roles=_role_names(o.roles, max_length, known_roles),
@@ -276,7 +276,8 @@ def for_stream(o: Options, ref: str, encodings: Mapping[str, str], default_role:
             entry["encoding"] = encodings[role]
         roles.append(entry)
     asked = {
-        "name": ref, "plan": o.plan, "fold": o.fold, "split": o.split, "order": o.order, "seed": o.seed,
+        "name": ref, "plan": o.plan, "fold": o.fold, "split": o.split, "order": o.order,
+        "length_batch": o.length_batch, "seed": o.seed,
         "shard": o.shard, "batch_size": o.batch_size, "drop_last": o.drop_last, "padding": o.padding,
         "dtype": o.dtype, "token_type_ids": o.token_type_ids, "slots": o.slots, "transport": o.transport,
         "max_length": o.max_length if isinstance(o.max_length, int) else None, "roles": roles,

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+import weakref
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ._plans import plan_words
@@ -34,6 +35,24 @@ def say(*lines: str) -> None:
 def warn(sentence: str) -> None:
     """What should be known goes to the logger "hsfeed": on stderr where logging is not set up."""
     log.warning("hsfeed: %s", sentence)
+
+
+class Once:
+    """Calls a method with one sentence, without keeping the method's object alive: for what outlives a loader."""
+
+    def __init__(self, warn_once: Callable[[str, str], None], what: str, sentence: str) -> None:
+        self.warn_once, self.what, self.sentence = weakref.WeakMethod(warn_once), what, sentence
+
+    def __call__(self) -> None:
+        warn_once = self.warn_once()
+        if warn_once is not None:
+            warn_once(self.what, self.sentence)
+
+
+COPIES = (
+    "batches are being kept: as long as their tensors are, further batches are private copies, which is safe "
+    "and a little slower; keep clones or let go of them, or make the loader with more slots"
+)
 
 
 def short(identity: str) -> str:
@@ -168,10 +187,20 @@ def _mask_words(info: Mapping[str, Any]) -> list[str]:
     return words
 
 
+def _order_words(info: Mapping[str, Any]) -> str:
+    """What comes behind an order's name."""
+    if info["order"] in ("sequential", "explicit"):
+        return ""
+    if info.get("seed") is None:
+        return ", drawn from torch's generator"
+    batch = f" in batches of {info['length_batch']}" if info["order"] == "length" else ""
+    return f"{batch} seed {info['seed']} + epoch"
+
+
 def loader_line(info: Mapping[str, Any], rank_from: str, extras: list[str]) -> str:
     """One line with everything that was chosen, also by default."""
     fold = "" if info["plan"] is None else f" of fold {info['fold']} ({plan_words(info['plan'])})"
-    order = info["order"] + (f" seed {info['seed']} + epoch" if info["order"] == "shuffle" else "")
+    order = info["order"] + _order_words(info)
     lengths = ", ".join(f"{e['role']} {e['max_length']}" for e in info["encodings"])
     last = ", a short last one dropped" if info["drop_last"] else ""
     parts = [

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from . import _leaks, _page, _plans
+from . import _leaks, _orders, _page, _plans
 from ._options import FOLD_HINTS, refuse_unknown
 from ._plans import Plan
 from ._plans import check_plan as check_plan
@@ -424,7 +424,16 @@ class Dataset(Statistics):
         *,
         plan: Plan | None = None,
         order: str | None = None,
-        seed: int = 42,
+        seed: int | None = None,
+        length_batch: int | None = None,
+        rows: Sequence[int] | npt.NDArray[Any] | None = None,
+        sampler: Iterable[int] | None = None,
+        shuffle: bool | None = None,
+        weights: Sequence[float] | npt.NDArray[Any] | torch.Tensor | None = None,
+        num_samples: int | None = None,
+        replacement: bool | None = None,
+        generator: torch.Generator | None = None,
+        persistent_workers: bool = False,
         batch_size: int = 32,
         drop_last: bool = False,
         max_length: int | Mapping[str, int] = 128,
@@ -460,7 +469,16 @@ class Dataset(Statistics):
         *,
         plan: Plan | None = None,
         order: str | None = None,
-        seed: int = 42,
+        seed: int | None = None,
+        length_batch: int | None = None,
+        rows: Sequence[int] | npt.NDArray[Any] | None = None,
+        sampler: Iterable[int] | None = None,
+        shuffle: bool | None = None,
+        weights: Sequence[float] | npt.NDArray[Any] | torch.Tensor | None = None,
+        num_samples: int | None = None,
+        replacement: bool | None = None,
+        generator: torch.Generator | None = None,
+        persistent_workers: bool = False,
         batch_size: int = 32,
         drop_last: bool = False,
         max_length: int | Mapping[str, int] = 128,
@@ -485,12 +503,15 @@ class Dataset(Statistics):
     ) -> tuple[Loader, Loader]:
         """(train, val) loaders of one fold, with the same options: shuffled and sequential unless order says
         else. Masked is train alone.
+
+        Rows, samplers and drawn orders are train's: val is sequential beside them, and where train draws as a
+        DataLoader does, val draws what DataLoader(shuffle=False) does (order="dataloader").
         """
         options = _named(locals())
         if isinstance(plan, str):  # looked up once, for both
             options["plan"] = self.plan(plan)
         unmasked = {name: value for name, value in options.items() if not name.startswith("mask_")}
-        return self.loader("train", **options), self.loader("val", **unmasked)
+        return self.loader("train", **options), self.loader("val", **_orders.for_validation(unmasked))
 
 
 def _named(arguments: Mapping[str, Any]) -> dict[str, Any]:

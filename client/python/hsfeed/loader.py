@@ -12,19 +12,19 @@ from __future__ import annotations
 
 import contextlib
 import operator
-import os
 import time
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from . import _hsfeed, _options, _report, _torch
+from . import _draws, _hsfeed, _options, _orders, _report, _torch
 from ._link import AWAY, PATIENCE_S, STEP_MS, Link
 from ._pin import Pinned
 from ._plans import Plan, check_plan
+from ._split import Split
 from ._torch import Batch
 from .dataset import Dataset
 from .errors import BadArgument, BadPlan, BadRequest, Error, PassEnded, Timeout
@@ -34,34 +34,6 @@ if TYPE_CHECKING:
 
 _KEPT = ("labels", "index")  # what trainers gather: always copies, which keep no slot
 _LAZY = ("index",)  # a tensor once it is read: see Batch
-
-
-class Split:
-    """The rows that a loader deals, all ranks' together: `loader.dataset`."""
-
-    def __init__(
-        self, dataset: Dataset, split: str, fold: int | None, plan: Mapping[str, Any] | None, rows: int
-    ) -> None:
-        self.dataset, self.split, self.fold, self._plan, self._rows = dataset, split, fold, plan, rows
-        self._indices: npt.NDArray[np.int64] | None = None
-
-    def __len__(self) -> int:
-        return self._rows
-
-    @property
-    def indices(self) -> npt.NDArray[np.int64]:
-        """The ascending row numbers, int64."""
-        if self._indices is None:
-            self._indices = self.dataset.split_rows(self.split, self.fold, self._plan)
-        return self._indices
-
-    def __repr__(self) -> str:
-        what = self.split if self.fold is None else f"{self.split} of fold {self.fold}"
-        return f"<hsfeed.Split {what} of {self.dataset.name}@{self.dataset.version[:6]}: {self._rows:,} rows>"
-
-    def __getitem__(self, i: int) -> dict[str, Any]:
-        """The i-th of these rows, as the dataset gives it."""
-        return self.dataset[int(self.indices[i])]
 
 
 class Loader:
@@ -76,8 +48,8 @@ class Loader:
     plan          how rows are dealt into folds: the name of a saved plan (its options are looked up when the
                   loader is made), or a dict: kind, folds (5), fold_seed (42), shuffle (True), by, group,
                   duplicates (a similarity), rule, column, test_size, train_size; see Dataset.folds
-    order         "shuffle" (train's default) or "sequential" (val's and all's)
-    seed          of the order, and of nothing else
+    order         "shuffle" (train's default), "sequential" (val's and all's), or one of those below
+    seed          of the order, and of nothing else; default 42
     batch_size, drop_last
     max_length    in tokens, special ones counted: a number, or {role: number}
     padding       "max_length", "longest" (of the batch), or a number: the longest, rounded up to its multiple
@@ -95,9 +67,11 @@ class Loader:
     rank, world_size   default: torch.distributed's if it is initialised, else RANK and WORLD_SIZE of the
                   environment (as torchrun and accelerate set them) if both are there, else 0 of 1. Found at
                   the first use
-    shard         how an epoch is dealt to ranks: "pad" (train's default: repeated from its head until all
-                  have equally many), "drop" (cut), "exact" (val's and all's: nothing padded or dropped, ranks
-                  may differ by one)
+    shard         how an epoch is dealt to ranks. Sample by sample, as DistributedSampler does: "pad" (train's
+                  default: repeated from its head until all have equally many), "drop" (cut), "exact" (val's and
+                  all's: nothing padded or dropped, ranks may differ by one). Batch by batch, as accelerate does:
+                  "even" (even_batches=True: the last round is completed from the epoch's head), "batches"
+                  (even_batches=False); with drop_last both leave an incomplete round out
     slots         batches that may be ahead or held: more memory, more tensors that may be kept before copies
                   are made
     transport     "ring" (shared memory) or "inline" (through the socket); None: the best there is
@@ -111,6 +85,27 @@ class Loader:
                   ConnectionLost
     quiet         do not print the line that says what was chosen (rank 0 prints it on stderr at the first
                   use)
+
+    Further orders, and what goes with them:
+
+    "length"      transformers' group_by_length: rows of about equal length together, of seed + epoch. Lengths are
+                  those of the first role, special tokens counted, truncated to its max_length. length_batch: train
+                  batch size times accumulation steps; default batch_size
+    "explicit"    rows=: row numbers of the dataset, in order, repeats allowed, all of the split; the same for every
+                  pass. Or sampler=: a list, a torch Sampler, anything iterable that gives positions within the
+                  split; asked for all of them at a pass's first batch
+    "dataloader"  what DataLoader(shuffle=True) deals, after the same torch.manual_seed, whatever draws in between
+                  (shuffle=False, val's and all's default: what DataLoader(shuffle=False) draws)
+    "replacement" RandomSampler(replacement=True, num_samples=)
+    "weighted"    WeightedRandomSampler(weights, num_samples=, replacement=True): a weight for each row of the split
+
+    The last three, and samplers, draw from torch's generators exactly as a DataLoader with num_workers=0 does: a
+    base seed at iter() (with persistent_workers=True at the first iter() alone), the sampler's numbers at the first
+    batch; from the global generator, or from generator=, as the generator of DataLoader and of its sampler. With
+    seed=, "replacement" and "weighted" draw nothing: epoch e is that of a fresh generator seeded with seed + e. With
+    several ranks, whose generators differ, they need a seed, or a generator in the same state on each rank. A state
+    has what the running pass was drawn, and the state of generator=, which load_state_dict sets; torch's global
+    generator is the script's own to save (torch.get_rng_state).
 
     The connection is opened at the first use: len(), iter(), describe(), state_dict(). One loader is for one
     thread at a time; loaders in different threads do not disturb each other. In a forked child a loader that
@@ -130,7 +125,16 @@ class Loader:
         *,
         plan: Plan | None = None,
         order: str | None = None,
-        seed: int = 42,
+        seed: int | None = None,
+        length_batch: int | None = None,
+        rows: Sequence[int] | npt.NDArray[Any] | None = None,
+        sampler: Iterable[int] | None = None,
+        shuffle: bool | None = None,
+        weights: Sequence[float] | npt.NDArray[Any] | torch.Tensor | None = None,
+        num_samples: int | None = None,
+        replacement: bool | None = None,
+        generator: torch.Generator | None = None,
+        persistent_workers: bool = False,
         batch_size: int = 32,
         drop_last: bool = False,
         max_length: int | Mapping[str, int] = 128,
@@ -157,12 +161,19 @@ class Loader:
         _torch.require("a loader")
         if isinstance(plan, str) and split != "all":
             plan = dataset.plan(plan)  # a plan that is replaced later is another one
+        self._order = _orders.choose(
+            split, order, seed,
+            {"length_batch": length_batch, "rows": rows, "sampler": sampler, "shuffle": shuffle, "weights": weights,
+             "num_samples": num_samples, "replacement": replacement, "generator": generator,
+             "persistent_workers": persistent_workers},
+        )  # fmt: skip
+        self._draws = self._order.draws
         self._options = _options.check(
-            dataset.roles, split=split, fold=fold, plan=check_plan(plan), order=order, seed=seed,
-            batch_size=batch_size, drop_last=bool(drop_last), max_length=max_length, padding=padding,
-            roles=roles, dtype=dtype, token_type_ids=bool(token_type_ids), shard=shard, slots=slots,
-            transport=transport, mask_rows=mask_rows, mask_prob=mask_prob, mask_seed=mask_seed,
-            mask_roles=mask_roles, weight=weight,
+            dataset.roles, split=split, fold=fold, plan=check_plan(plan), order=self._order.served,
+            length_batch=length_batch, seed=self._order.seed, batch_size=batch_size, drop_last=bool(drop_last),
+            max_length=max_length, padding=padding, roles=roles, dtype=dtype,
+            token_type_ids=bool(token_type_ids), shard=shard, slots=slots, transport=transport,
+            mask_rows=mask_rows, mask_prob=mask_prob, mask_seed=mask_seed, mask_roles=mask_roles, weight=weight,
         )  # fmt: skip
         _options.check_labels(self._options.weight, dataset.label_info)
         self._data = dataset
@@ -176,7 +187,8 @@ class Loader:
         self._device: torch.device | None = None
         self._link = Link(dataset.socket, _options.check_timeout(timeout), dataset.database.start_again)
         self._info: dict[str, Any] | None = None  # of the first opening, at the start of an epoch
-        self._standing: tuple[int, int] | None = None  # where the stream is, if nothing was taken since
+        self._standing: tuple[Any, ...] | None = None  # where the stream is, if nothing was taken since
+        self._indices: npt.NDArray[np.int64] | None = None  # of the split, where an order needs them
         self._epoch = self._at = 0  # the position
         self._begun = False  # whether a pass has begun in this epoch
         self._next_epoch: int | None = None  # by set_epoch
@@ -204,20 +216,44 @@ class Loader:
             self._ranks = _options.find_ranks(*self._given_ranks)
         asked = _options.for_stream(self._options, self._data.ref, self._encodings, self._data.default_role)
         asked.update(epoch=epoch, at=at, rank=self._ranks.rank, world=self._ranks.world)
+        if self._order.rows is not None:
+            asked["rows"] = self._order.rows
+        elif self._draws is not None:
+            self._draws.refuse_ranks(self._ranks.world)
+            if asked.get("mask_rows") or asked.get("mask_prob"):
+                asked.setdefault("mask_seed", asked["seed"])  # not the one that a pass is drawn
+            asked.update(self._draws.numbers(epoch, self._split_rows))
         stream = self._link.open(asked)
         try:
             self._set_up(stream, torch)
         except BaseException:
             self._link.drop()
             raise
-        self._standing = (epoch, at)
+        self._standing = self._standpoint(epoch, at)
+
+    def _standpoint(self, epoch: int, at: int) -> tuple[Any, ...]:
+        return epoch, at, self._draws and self._draws.present
+
+    def _split_rows(self) -> npt.NDArray[np.int64]:
+        """The split's row numbers, ascending, or in its plan's order."""
+        if self._indices is None:
+            o = self._options
+            self._indices = self._data.split_rows(o.split, o.fold, o.plan)
+        return self._indices
+
+    def _identity(self, info: Mapping[str, Any]) -> dict[str, Any]:
+        """What batches depend on; of a drawn order not what one pass was drawn."""
+        return self._as_asked(_options.identity_of(info))
+
+    def _as_asked(self, told: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(told) if self._draws is None else self._draws.named(told)
 
     def _set_up(self, stream: _hsfeed.Stream[Any], torch: Any) -> None:
-        make, warning = _torch.from_dlpack(torch), _Warning(self, "copies", _COPIES)
+        make, warning = _torch.from_dlpack(torch), _report.Once(self._warn_once, "copies", _report.COPIES)
         stream.configure(Batch, make, copied=_KEPT, on_copies=warning, lazy=_LAZY)
         info = stream.info
         if self._info is not None:
-            known, now = _options.identity_of(self._info), _options.identity_of(info)
+            known, now = self._identity(self._info), self._identity(info)
             _options.refuse_other(known, now, self._data.name)
         if self._pin_memory:
             self._pin(stream, torch.cuda)
@@ -234,7 +270,7 @@ class Loader:
 
     def _line(self, info: Mapping[str, Any], ranks: _options.Ranks) -> str:
         extras = [] if not self._pin_memory else ["pinned" if self._pinned else "not pinned"]
-        return _report.loader_line(info, ranks.source, extras)
+        return _report.loader_line(self._as_asked(info), ranks.source, extras)
 
     def _pin(self, stream: _hsfeed.Stream[Any], cuda: Any) -> None:
         self._pinned = False
@@ -259,8 +295,9 @@ class Loader:
     @property
     def dataset(self) -> Split:
         """The rows of the split, of all ranks: len(), indices, and single rows."""
-        o = self._options
-        return Split(self._data, o.split, o.fold, o.plan, int(self._opened()["rows"]))
+        o, listed = self._options, self._options.order == "explicit"
+        rows = len(self._split_rows()) if listed else int(self._opened()["rows"])
+        return Split(self._data, o.split, o.fold, o.plan, rows)
 
     @property
     def batch_size(self) -> int:
@@ -276,12 +313,14 @@ class Loader:
         return self._position()[0]
 
     def __len__(self) -> int:
-        """Batches of a whole pass of this rank."""
+        """Batches of a whole pass of this rank. TypeError: a sampler that does not know its own length."""
+        if isinstance(self._draws, _draws.FromSampler):
+            len(self._draws.sampler)  # type: ignore[arg-type]
         return int(self._opened()["batches"])
 
     def describe(self) -> dict[str, Any]:
         """Every option as it was resolved: what stream.open of the protocol answers, and the loader's own."""
-        info = dict(self._opened())
+        info = self._as_asked(self._opened())
         for key in ("stream", "generation", "epoch", "at", "arrays", "slot_bytes", "warnings", "samples"):
             info.pop(key, None)
         own = {
@@ -336,38 +375,56 @@ class Loader:
         """Begins the next pass: of the next epoch, or where load_state_dict or set_epoch put it."""
         self._opened()
         epoch, at = self._place_of_next_pass()
-        self._link.insist(lambda: self._place(epoch, at))
+        if self._draws is None:
+            self._link.insist(lambda: self._place(epoch, at))
+        else:
+            self._draws.begin(goes_on=not self._moves_on())
         self._epoch, self._at, self._begun, self._next_epoch = epoch, at, True, None
         self._standing, self._taken = None, False
         self._pass = mine = object()
         moves = self._link.pin is not None or (self._device is not None and self._device.type != "cpu")
         return self._moved_batches(mine) if moves else self._batches(mine)
 
+    def _moves_on(self) -> bool:
+        """Whether the next pass is another one than that at the position."""
+        return self._begun or self._next_epoch not in (None, self._epoch)
+
     def _place_of_next_pass(self) -> tuple[int, int]:
-        if self._next_epoch is not None and (self._begun or self._next_epoch != self._epoch):
-            return self._next_epoch, 0
-        return (self._epoch + 1, 0) if self._begun else (self._epoch, self._at)
+        if not self._moves_on():
+            return self._epoch, self._at
+        return (self._epoch + 1 if self._next_epoch is None else self._next_epoch), 0
 
     def _place(self, epoch: int, at: int) -> None:
         """The stream to a position, opened where it is not."""
         stream = self._link.stream
         if stream is None:
             self._open(epoch, at)
-        elif self._standing != (epoch, at):
+        elif self._standing != self._standpoint(epoch, at):
             self._standing = None
             try:
-                stream.seek(epoch, at)
+                numbers = {} if self._draws is None else self._draws.numbers(epoch, self._split_rows)
+                stream.seek(epoch, at, **numbers)
             except (BadPlan, BadRequest):  # refused: the stream is where it was
                 raise
             except BaseException:  # where it stands is not known any more; Ctrl-C is among these
                 self._link.drop()
                 raise
-            self._standing = (epoch, at)
+            self._standing = self._standpoint(epoch, at)
+
+    def _draw(self, draws: _draws.Draws) -> None:
+        """The numbers of the pass that has just begun, and the stream to where it begins."""
+        draws.draw(self._epoch, self._split_rows)
+        self._place(self._epoch, self._at)
 
     def _batches(self, mine: object) -> Iterator[Batch]:
         """The fast path: one call of the extension per batch."""
-        take = self._taker() if self._pass is mine else None
+        draws, take = self._draws, None
         try:
+            if self._pass is mine:
+                if draws is not None:
+                    self._link.insist(lambda: self._draw(draws))
+                    self._standing = None
+                take = self._taker()
             while self._pass is mine and take:
                 try:
                     batch = take(STEP_MS)
@@ -379,6 +436,8 @@ class Loader:
                     self._begin_next_pass()
                     return
                 self._at, self._taken = batch.at, True
+                if draws is not None:
+                    draws.handed(batch.at, batch.rows < self._options.batch_size)
                 yield batch
                 del batch  # the consumer's alone
             raise PassEnded(
@@ -415,13 +474,15 @@ class Loader:
         return self._link.stream.next
 
     def _finish(self) -> None:
+        if self._draws is not None:
+            self._draws.over()
         self._epoch, self._at, self._begun = self._epoch + 1, 0, False
 
     def _begin_next_pass(self) -> None:
         """Its first batches come while the trainer validates: __iter__ seeks to where the stream is then. What
-        goes wrong here is found there too.
+        goes wrong here is found there too. Of a drawn order nothing is drawn before its time.
         """
-        if self._link.stream is not None and not self._once:
+        if self._link.stream is not None and not self._once and self._draws is None:
             with contextlib.suppress(Error):
                 self._link.stream.seek_ahead(*self._place_of_next_pass())
 
@@ -456,26 +517,30 @@ class Loader:
         """Where the batch after the last one is: of a running pass, of one that was broken off, else of the
         next.
         """
-        if self._next_epoch is None or (self._pass is not None and self._taken):
-            return self._epoch, self._at
-        return self._place_of_next_pass()
+        return (self._epoch, self._at) if self._is_here() else self._place_of_next_pass()
+
+    def _is_here(self) -> bool:
+        return self._next_epoch is None or (self._pass is not None and self._taken)
 
     def state_dict(self) -> dict[str, Any]:
         """The place after the last batch that was handed out, and what it is a place in: plain numbers,
         strings, lists.
 
-        {format, name, epoch, at, options}: at counts the samples dealt to all ranks. All ranks have the same
-        state after the same number of batches.
+        {format, name, epoch, at, options, drawn?}: at counts the samples dealt to all ranks. All ranks have the same
+        state after the same number of batches. drawn: what torch's generators gave, of orders that draw.
         """
-        options = _options.identity_of(self._opened())
+        options = self._identity(self._opened())
         epoch, at = self._position()
-        return {
+        state = {
             "format": _options.FORMAT,
             "name": self._data.name,
             "epoch": epoch,
             "at": at,
             "options": options,
         }
+        if self._draws is not None:
+            state["drawn"] = self._draws.state(another=not self._is_here() and self._moves_on())
+        return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """The next pass goes on where the state was taken, also with another number of ranks.
@@ -485,11 +550,13 @@ class Loader:
         StateMismatch: it is of another version, or was saved with other options; the sentence names them.
         """
         _options.check_state(state)
-        saved, present = dict(state["options"]), _options.identity_of(self._opened())
+        saved, present = dict(state["options"]), self._identity(self._opened())
         served = _options.with_encodings_of(saved, present)
         _options.refuse_other(saved, served, self._data.name)
         if served["encodings"] != present["encodings"]:
             self._serve(served["encodings"])
+        if self._draws is not None:
+            self._draws.load(state.get("drawn"), state["at"])
         self._pass = None
         self._epoch, self._at, self._begun, self._next_epoch = state["epoch"], state["at"], False, None
 
@@ -504,24 +571,6 @@ class Loader:
             self._encodings, self._info = before
             raise
         _report.warn(f"{self._data.name}: the state's encodings are served; its roles have others now")
-
-
-class _Warning:
-    """Logs one sentence, once per loader, without keeping the loader alive."""
-
-    def __init__(self, loader: Loader, what: str, sentence: str) -> None:
-        self.loader, self.what, self.sentence = weakref.ref(loader), what, sentence
-
-    def __call__(self) -> None:
-        loader = self.loader()
-        if loader is not None:
-            loader._warn_once(self.what, self.sentence)
-
-
-_COPIES = (
-    "batches are being kept: as long as their tensors are, further batches are private copies, which is safe "
-    "and a little slower; keep clones or let go of them, or make the loader with more slots"
-)
 
 
 def whole(dataset: Dataset, **options: Any) -> dict[str, torch.Tensor]:

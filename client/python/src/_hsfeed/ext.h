@@ -40,7 +40,7 @@ int hs_py_params(PyObject *dict, hsfeed_params *params);
 // An option struct made from a dict. What it points to lives until fini.
 struct hs_py_options {
 	PyObject *keep; // a list of whatever the struct borrows from
-	Py_buffer data; // of the ingest's bytes
+	Py_buffer data; // of the ingest's bytes, or the stream's rows
 	union {
 		struct hsfeed_ingest_options ingest;
 		struct hsfeed_stream_options stream;
@@ -50,6 +50,8 @@ struct hs_py_options {
 int hs_py_ingest_options(PyObject *dict, struct hs_py_options *ret);
 int hs_py_stream_options(PyObject *dict, struct hs_py_options *ret);
 void hs_py_options_fini(struct hs_py_options *options);
+// hs_py_rows borrows an array of int64, however few, from its buffer, which is the caller's to release. 0, or -1.
+int hs_py_rows(PyObject *value, Py_buffer *ret_buffer, const int64_t **ret_rows, size_t *ret_n);
 
 // ---- client.c ----
 

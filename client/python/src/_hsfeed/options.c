@@ -19,6 +19,7 @@ enum kind {
 	MAPS,    // structs of a table of their own; `second` is where their number goes
 	MAP,     // one such struct
 	BYTES,
+	ROWS,     // int64 []; `second` is where their number goes
 	NOT_FLAG, // int, 1 for False
 	F64,
 	SIZE, // a share as double, or rows as uint64_t: `second` is where these go
@@ -139,6 +140,8 @@ static const struct field stream_fields[] = {
 	{"mask_seed", UINT64, AT(mask_seed), SECOND(has_mask_seed), NULL},
 	{"mask_roles", TEXTS, AT(mask_roles), SECOND(nmask_roles), NULL},
 	{"weights", MAPS, AT(weights), SECOND(nweights), &weight},
+	{"rows", ROWS, AT(rows), SECOND(nrows), NULL},
+	{"length_batch", UINT32, AT(length_batch), 0, NULL},
 };
 static const struct table stream = {"stream", sizeof(struct STRUCT), COUNT(stream_fields), stream_fields};
 #undef STRUCT
@@ -281,6 +284,21 @@ static void fill_bytes(PyObject *value, char *base, struct hs_py_options *option
 	o->data_bytes = (size_t)options->data.len;
 }
 
+int hs_py_rows(PyObject *value, Py_buffer *ret_buffer, const int64_t **ret_rows, size_t *ret_n)
+{
+	static const int64_t none;
+	if (PyObject_GetBuffer(value, ret_buffer, PyBUF_SIMPLE) < 0)
+		return -1;
+	if ((size_t)ret_buffer->len % sizeof(int64_t) || (uintptr_t)ret_buffer->buf % sizeof(int64_t)) {
+		PyBuffer_Release(ret_buffer);
+		PyErr_SetString(PyExc_ValueError, "rows must be an array of int64");
+		return -1;
+	}
+	*ret_rows = ret_buffer->len ? ret_buffer->buf : &none;
+	*ret_n = (size_t)ret_buffer->len / sizeof(int64_t);
+	return 0;
+}
+
 // ---- fields ----
 
 static void fill_text(PyObject *value, const struct field *f, const char **to, struct hs_py_options *options)
@@ -372,6 +390,9 @@ static int fill_field(PyObject *value, const struct field *f, char *base, struct
 		break;
 	case BYTES:
 		fill_bytes(value, base, options);
+		break;
+	case ROWS:
+		hs_py_rows(value, &options->data, to, (size_t *)(void *)(base + f->second - 1));
 		break;
 	}
 	return PyErr_Occurred() ? -1 : 0;

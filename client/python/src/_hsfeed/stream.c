@@ -47,12 +47,9 @@ static int wait_for(struct hs_feed *feed, int timeout_ms, const struct hsfeed_ba
 	for (;;) {
 		int64_t left = deadline == INT64_MAX ? INT64_MAX : deadline - now_ms();
 		int slice = left > WAIT_SLICE_MS ? WAIT_SLICE_MS : left < 0 ? 0 : (int)left, rc;
-		Py_BEGIN_ALLOW_THREADS
-		hs_core_drain(feed->core);
+		Py_BEGIN_ALLOW_THREADS hs_core_drain(feed->core);
 		rc = hsfeed_stream_next(feed->stream, slice, ret, reterr);
-		Py_END_ALLOW_THREADS
-		if (rc != HSFEED_ETIMEOUT)
-			return rc;
+		Py_END_ALLOW_THREADS if (rc != HSFEED_ETIMEOUT) return rc;
 		if (PyErr_CheckSignals() < 0)
 			return -1;
 		if (left <= slice) {
@@ -86,8 +83,8 @@ static int next_timeout(PyObject *const *args, Py_ssize_t nargs, PyObject *names
 	Py_ssize_t n = nargs + (names ? PyTuple_Size(names) : 0);
 	if (n == 0)
 		return 0;
-	if (n > 1 || (names && nargs == 0 &&
-		      PyUnicode_CompareWithASCIIString(PyTuple_GetItem(names, 0), "timeout_ms") != 0)) {
+	if (n > 1 ||
+	    (names && nargs == 0 && PyUnicode_CompareWithASCIIString(PyTuple_GetItem(names, 0), "timeout_ms") != 0)) {
 		PyErr_SetString(PyExc_TypeError, "next() takes timeout_ms alone");
 		return -1;
 	}
@@ -133,50 +130,65 @@ static int optional_uint64(PyObject *value, const char *name, int *ret_has, uint
 	return -1;
 }
 
-static int read_place(PyObject *args, PyObject *kwargs, const char *format, struct hsfeed_seek_options *ret)
+static int read_place(PyObject *args, PyObject *kwargs, const char *format, struct hsfeed_seek_options *ret,
+		      PyObject **ret_rows)
 {
-	static char *names[] = {"epoch", "at", "seed", NULL};
+	static char *names[] = {"epoch", "at", "seed", "rows", NULL};
 	PyObject *epoch, *at = Py_None, *seed = Py_None;
 	int has;
 	*ret = (struct hsfeed_seek_options){.size = sizeof(*ret)};
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, format, names, &epoch, &at, &seed) ||
+	*ret_rows = Py_None;
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, format, names, &epoch, &at, &seed, ret_rows) ||
 	    optional_uint64(epoch, "epoch", &has, &ret->epoch) < 0 || optional_uint64(at, "at", &has, &ret->at) < 0)
 		return -1;
 	return optional_uint64(seed, "seed", &ret->has_seed, &ret->seed);
 }
 
-static PyObject *stream_seek(PyObject *object, PyObject *args, PyObject *kwargs)
+static PyObject *seek(struct stream *self, const struct hsfeed_seek_options *options)
 {
-	struct stream *self = (struct stream *)object;
-	struct hsfeed_seek_options options;
-	if (read_place(args, kwargs, "O|OO:seek", &options) < 0 || lock_open(self) < 0)
-		return NULL;
 	hsfeed_value *value = NULL;
 	struct hsfeed_error error;
 	int rc;
-	Py_BEGIN_ALLOW_THREADS
-	hs_core_drain(self->feed->core);
-	rc = hsfeed_stream_seek(self->feed->stream, &options, &value, &error);
-	Py_END_ALLOW_THREADS
-	hs_core_unlock(self->feed->core);
+	if (lock_open(self) < 0)
+		return NULL;
+	Py_BEGIN_ALLOW_THREADS hs_core_drain(self->feed->core);
+	rc = hsfeed_stream_seek(self->feed->stream, options, &value, &error);
+	Py_END_ALLOW_THREADS hs_core_unlock(self->feed->core);
 	if (rc == 0)
 		self->lost = false;
 	return hs_py_answer(rc, value, &error);
+}
+
+static PyObject *stream_seek(PyObject *object, PyObject *args, PyObject *kwargs)
+{
+	struct hsfeed_seek_options options;
+	PyObject *rows;
+	Py_buffer buffer = {0};
+	if (read_place(args, kwargs, "O|OOO:seek", &options, &rows) < 0 ||
+	    (rows != Py_None && hs_py_rows(rows, &buffer, &options.rows, &options.nrows) < 0))
+		return NULL;
+	PyObject *answer = seek((struct stream *)object, &options);
+	if (buffer.obj)
+		PyBuffer_Release(&buffer);
+	return answer;
 }
 
 static PyObject *stream_seek_ahead(PyObject *object, PyObject *args, PyObject *kwargs)
 {
 	struct stream *self = (struct stream *)object;
 	struct hsfeed_seek_options options;
-	if (read_place(args, kwargs, "O|OO:seek_ahead", &options) < 0 || lock_open(self) < 0)
+	PyObject *rows;
+	if (read_place(args, kwargs, "O|OOO:seek_ahead", &options, &rows) < 0)
+		return NULL;
+	if (rows != Py_None)
+		return PyErr_Format(PyExc_TypeError, "seek_ahead() takes no rows");
+	if (lock_open(self) < 0)
 		return NULL;
 	struct hsfeed_error error;
 	int rc;
-	Py_BEGIN_ALLOW_THREADS
-	hs_core_drain(self->feed->core);
+	Py_BEGIN_ALLOW_THREADS hs_core_drain(self->feed->core);
 	rc = hsfeed_stream_seek_ahead(self->feed->stream, &options, &error);
-	Py_END_ALLOW_THREADS
-	hs_core_unlock(self->feed->core);
+	Py_END_ALLOW_THREADS hs_core_unlock(self->feed->core);
 	return hs_py_answer(rc, NULL, &error);
 }
 
@@ -512,7 +524,7 @@ static PyMethodDef methods[] = {
 	 "on_copies=None, lazy=())"},
 	{"next", (PyCFunction)(void (*)(void))stream_next, METH_FASTCALL | METH_KEYWORDS,
 	 "next(timeout_ms=-1) -> batch, or None at the end of the epoch"},
-	{"seek", KEYWORDS(stream_seek), "seek(epoch, at=0, seed=None) -> dict"},
+	{"seek", KEYWORDS(stream_seek), "seek(epoch, at=0, seed=None, rows=None) -> dict"},
 	{"seek_ahead", KEYWORDS(stream_seek_ahead),
 	 "seek_ahead(epoch, at=0, seed=None): begins a seek, whose answer the next call waits for."},
 	{"fileno", stream_fileno, METH_NOARGS, "fileno() -> int: to wait on for batches, never to read; -1 once lost."},
@@ -543,10 +555,9 @@ static PyType_Slot slots[] = {
 	{0, NULL},
 };
 
-static PyType_Spec spec = {"hsfeed._hsfeed.Stream", sizeof(struct stream), 0,
-			   Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE |
-				   Py_TPFLAGS_DISALLOW_INSTANTIATION,
-			   slots};
+static PyType_Spec spec = {
+	"hsfeed._hsfeed.Stream", sizeof(struct stream), 0,
+	Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
 
 int hs_py_stream_init(PyObject *module)
 {
