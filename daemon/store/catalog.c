@@ -148,9 +148,32 @@ void hs_catalog_drop_version(struct hs_catalog *c, struct hs_cat_version *v)
 
 void hs_cat_version_free(struct hs_cat_version *v)
 {
-	if (v)
-		free(v->roles);
+	for (int kind = 0; v && kind <= HS_FILE_LAST_KIND; kind++)
+		free(v->links[kind].items);
 	free(v);
+}
+
+const struct hs_cat_link *hs_cat_find_link(const struct hs_cat_links *links, const char *name)
+{
+	for (size_t i = 0; i < links->n; i++) {
+		if (strcmp(links->items[i].name, name) == 0)
+			return &links->items[i];
+	}
+	return NULL;
+}
+
+bool hs_cat_needs(const struct hs_cat_version *v, const struct hs_cat_file *f)
+{
+	if (v->owner != f->owner)
+		return false;
+	if (f->kind == HS_FILE_VERSION)
+		return hs_id_eq(&v->id, &f->id);
+	const struct hs_cat_links *links = &v->links[f->kind];
+	for (size_t i = 0; i < links->n; i++) {
+		if (hs_id_eq(&links->items[i].id, &f->id))
+			return true;
+	}
+	return false;
 }
 
 void hs_catalog_fini(struct hs_catalog *c)
@@ -245,7 +268,16 @@ static bool has_file(const struct hs_catalog *c, uint32_t owner, enum hs_file_ki
 	return f && !f->doomed;
 }
 
-// Records must agree with each other: names with versions, versions and roles with files, plans with names.
+static const char *resolve_links(const struct hs_catalog *c, const struct hs_cat_version *v, enum hs_file_kind kind)
+{
+	for (size_t k = 0; k < v->links[kind].n; k++) {
+		if (!has_file(c, v->owner, kind, &v->links[kind].items[k].id))
+			return kind == HS_FILE_ARRAY ? "an array has no file" : "a role has no file";
+	}
+	return NULL;
+}
+
+// Records must agree with each other: names with versions, versions, roles and arrays with files, plans with names.
 static const char *resolve(const struct hs_cat_loading *l)
 {
 	const struct hs_catalog *c = l->catalog;
@@ -260,10 +292,11 @@ static const char *resolve(const struct hs_cat_loading *l)
 		const struct hs_cat_version *v = c->versions[i];
 		if (!hs_catalog_current(c, v->owner, v->name) || !has_file(c, v->owner, HS_FILE_VERSION, &v->id))
 			return "a version has no name or no file";
-		for (size_t k = 0; k < v->nroles; k++) {
-			if (!has_file(c, v->owner, HS_FILE_ENCODING, &v->roles[k].encoding))
-				return "a role has no file";
-		}
+		const char *fault = resolve_links(c, v, HS_FILE_ENCODING);
+		if (!fault)
+			fault = resolve_links(c, v, HS_FILE_ARRAY);
+		if (fault)
+			return fault;
 	}
 	for (size_t i = 0; i < c->nplans; i++) {
 		if (!hs_catalog_current(c, c->plans[i]->owner, c->plans[i]->name))

@@ -14,10 +14,10 @@
 
 #define HS_CATALOG_FORMAT 1
 
-struct hs_cat_file { // a file of versions/ or encodings/
+struct hs_cat_file { // a file of versions/, encodings/ or arrays/
 	enum hs_file_kind kind;
 	uint32_t owner, crc_root;
-	struct hs_id id, version; // version: of an encoding
+	struct hs_id id, version; // version: of an encoding or an array
 	uint64_t bytes, rows;
 	bool doomed; // no dataset needs it; unlinked when its last user is gone
 	// Of the running daemon, under the store's lock:
@@ -30,9 +30,14 @@ struct hs_cat_file { // a file of versions/ or encodings/
 	bool listed;    // scratch of hs_store_verify_list
 };
 
-struct hs_cat_role {
-	char role[HS_NAME_MAX + 1];
-	struct hs_id encoding;
+struct hs_cat_link { // a role and its encoding, or an attached array's name and file
+	char name[HS_NAME_MAX + 1];
+	struct hs_id id;
+};
+
+struct hs_cat_links {
+	size_t n;
+	struct hs_cat_link *items; // heap
 };
 
 struct hs_cat_version { // a version under a name
@@ -42,8 +47,7 @@ struct hs_cat_version { // a version under a name
 	int64_t created_ms;
 	uint64_t seq; // of publication under this name: ages compare by it, clocks may step back
 	bool current;
-	size_t nroles;
-	struct hs_cat_role *roles; // heap
+	struct hs_cat_links links[HS_FILE_LAST_KIND + 1]; // by the kind of what is linked: encodings and arrays
 };
 
 struct hs_cat_plan { // a saved split plan
@@ -120,6 +124,9 @@ void hs_catalog_insert_version(struct hs_catalog *c, struct hs_cat_version *v);
 void hs_catalog_drop_file(struct hs_catalog *c, struct hs_cat_file *f);       // frees it
 void hs_catalog_drop_version(struct hs_catalog *c, struct hs_cat_version *v); // frees it
 void hs_cat_version_free(struct hs_cat_version *v);
+const struct hs_cat_link *hs_cat_find_link(const struct hs_cat_links *links, const char *name);
+// hs_cat_needs: does the version (under its name) need the file?
+bool hs_cat_needs(const struct hs_cat_version *v, const struct hs_cat_file *f);
 
 // hs_catalog_plans gives the place and number of a dataset's plans.
 void hs_catalog_plans(const struct hs_catalog *c, uint32_t owner, const char *name, size_t *ret_first, size_t *ret_n);

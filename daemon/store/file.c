@@ -51,6 +51,13 @@ void hs_id_hex(const struct hs_id *id, char ret_text[HS_ID_HEX])
 	hs_hex(id->bytes, sizeof(id->bytes), ret_text);
 }
 
+const char *hs_file_kind_name(enum hs_file_kind kind)
+{
+	static const char *const names[] = {
+		[HS_FILE_VERSION] = "version", [HS_FILE_ENCODING] = "encoding", [HS_FILE_ARRAY] = "array"};
+	return names[kind];
+}
+
 bool hs_id_eq(const struct hs_id *a, const struct hs_id *b)
 {
 	return memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
@@ -288,7 +295,7 @@ static int read_header(struct hs_file *f, struct hs_err *reterr)
 		hs_err_hint(reterr, "use the hsfeedd that wrote it, or a newer one");
 		return HSFEED_EFOREIGN;
 	}
-	if (!hs_r_get_uint(map, "kind", &kind) || (kind != HS_FILE_VERSION && kind != HS_FILE_ENCODING))
+	if (!hs_r_get_uint(map, "kind", &kind) || kind < HS_FILE_VERSION || kind > HS_FILE_LAST_KIND)
 		return hs_file_damaged(f, reterr, "its header names no known kind");
 	if (!hs_r_get_bin(map, "id", &id, &id_len) || id_len != sizeof(f->id.bytes) ||
 	    !hs_r_get_uint(map, "rows", &f->rows))

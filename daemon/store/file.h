@@ -13,7 +13,7 @@
 #define HS_GROUP_ROWS 8192u
 #define HS_TEXT_CHUNK (4u << 20)
 #define HS_VALUE_MAX  (1u << 30) // a longer value is HSFEED_ETOOLONG
-#define HS_FORMAT     1          // of version and encoding files, see FORMAT.md
+#define HS_FORMAT     1          // of all files, see FORMAT.md
 
 struct hs_id {
 	uint8_t bytes[32];
@@ -22,7 +22,9 @@ struct hs_id {
 void hs_id_hex(const struct hs_id *id, char ret_text[HS_ID_HEX]);
 bool hs_id_eq(const struct hs_id *a, const struct hs_id *b);
 
-enum hs_file_kind { HS_FILE_VERSION = 1, HS_FILE_ENCODING = 2 };
+enum hs_file_kind { HS_FILE_VERSION = 1, HS_FILE_ENCODING = 2, HS_FILE_ARRAY = 3 };
+#define HS_FILE_LAST_KIND HS_FILE_ARRAY
+const char *hs_file_kind_name(enum hs_file_kind kind); // "version", "encoding", "array"
 
 // Key of a value: [u8 column kind][u16 BE column number or chunk][u32 BE group].
 enum hs_column {
@@ -36,6 +38,7 @@ enum hs_column {
 	HS_COL_OFFSETS = 6,  // u32[n+1] token offsets
 	HS_COL_TOKENS = 7,   // u16[] or u32[]
 	HS_COL_ID_TABLE = 8, // u32[]: what the 16-bit codes stand for; absent when codes are ids
+	HS_COL_VALUES = 9,   // float32 [n, C] of an attached array
 };
 
 // ---- writing (the ingest child) ----

@@ -36,11 +36,11 @@ struct part { // one file of the request
 struct publish {
 	struct hs_store *store;
 	const struct hs_publish *what;
-	struct part *parts; // [1 + nencodings]; the version first
+	struct part *parts; // [1 + nencodings + narrays]; the version first
 	size_t nparts;
 	struct hs_cat_version *old, *current; // under this name; NULL: not there
 	struct hs_cat_version *node;          // replaces or becomes the entry
-	struct hs_cat_file **doomed;          // encodings that moved roles leave behind
+	struct hs_cat_file **doomed;          // encodings and arrays that moved names leave behind
 	size_t ndoomed;
 	struct hs_published published;
 };
@@ -61,36 +61,26 @@ static int bad_request(struct hs_err *reterr, const char *what, const char *text
 	return HSFEED_EBADREQUEST;
 }
 
-static int check_names(const struct hs_publish *what, struct hs_err *reterr)
+static int check_list(const struct hs_publish_file *files, size_t n, const char *what, struct hs_err *reterr)
 {
-	if (!what->name || !hs_name_valid(what->name, strlen(what->name)))
-		return bad_request(reterr, "dataset name", what->name);
-	for (size_t i = 0; i < what->nencodings; i++) {
-		const char *role = what->encodings[i].role;
-		if (!role || !hs_name_valid(role, strlen(role)))
-			return bad_request(reterr, "role", role);
+	for (size_t i = 0; i < n; i++) {
+		const char *name = files[i].role;
+		if (!name || !hs_name_valid(name, strlen(name)))
+			return bad_request(reterr, what, name);
 		for (size_t k = 0; k < i; k++) {
-			if (strcmp(role, what->encodings[k].role) == 0)
-				return hs_err_set(reterr, HSFEED_EBADREQUEST, "role \"%s\" is named twice", role);
+			if (strcmp(name, files[k].role) == 0)
+				return hs_err_set(reterr, HSFEED_EBADREQUEST, "%s \"%s\" is named twice", what, name);
 		}
 	}
 	return 0;
 }
 
-static int check_contents(const struct hs_file *f, struct hs_cat_file *fresh, struct hs_err *reterr)
+static int check_names(const struct hs_publish *what, struct hs_err *reterr)
 {
-	struct hs_version *v;
-	struct hs_encoding *e;
-	int rc = fresh->kind == HS_FILE_VERSION ? hs_version_open(f, &v, reterr) : hs_encoding_open(f, &e, reterr);
-	if (rc < 0)
-		return rc;
-	if (fresh->kind == HS_FILE_VERSION) {
-		hs_version_close(v);
-	} else {
-		fresh->version = e->version;
-		hs_encoding_close(e);
-	}
-	return 0;
+	if (!what->name || !hs_name_valid(what->name, strlen(what->name)))
+		return bad_request(reterr, "dataset name", what->name);
+	int rc = check_list(what->encodings, what->nencodings, "role", reterr);
+	return rc < 0 ? rc : check_list(what->arrays, what->narrays, "array", reterr);
 }
 
 // What the header says must be what the ingest claims: NULL, or a fault.
@@ -109,8 +99,10 @@ static const char *judge_header(const struct hs_file *f, const struct hs_cat_fil
 	if (!hs_r_get_str(map, "name", &name, &len) || !hs_name_valid(name, len) ||
 	    !hs_r_get_int(map, "created_ms", &created))
 		return "its header has no name or no time";
-	if (fresh->kind == HS_FILE_ENCODING && (!hs_r_get_str(map, "role", &name, &len) || !hs_name_valid(name, len)))
-		return "its header has no role";
+	const char *key = fresh->kind == HS_FILE_ENCODING ? "role" : "array";
+	if (fresh->kind != HS_FILE_VERSION && (!hs_r_get_str(map, key, &name, &len) || !hs_name_valid(name, len)))
+		return fresh->kind == HS_FILE_ENCODING ? "its header has no role"
+						       : "its header does not name the array";
 	return NULL;
 }
 
@@ -127,7 +119,7 @@ static int check_new(const struct publish *p, struct part *part, struct hs_err *
 	if (rc < 0)
 		return rc;
 	const char *fault = judge_header(f, part->fresh);
-	rc = fault ? hs_file_damaged(f, reterr, "%s", fault) : check_contents(f, part->fresh, reterr);
+	rc = fault ? hs_file_damaged(f, reterr, "%s", fault) : hs_contents_check(f, &part->fresh->version, reterr);
 	part->fresh->bytes = hs_file_bytes(f);
 	part->fresh->rows = hs_file_rows(f);
 	part->fresh->crc_root = hs_file_crc_root(f);
@@ -151,8 +143,7 @@ static int find_known(struct publish *p, struct part *part, struct hs_err *reter
 	}
 	if (part->known || part->same || part->want->tmp_path)
 		return 0;
-	hs_err_set(reterr, HSFEED_ENOTFOUND, "the stored %s was removed meanwhile",
-		   part->kind == HS_FILE_VERSION ? "version" : "encoding");
+	hs_err_set(reterr, HSFEED_ENOTFOUND, "the stored %s was removed meanwhile", hs_file_kind_name(part->kind));
 	hs_err_hint(reterr, "ingest again");
 	return HSFEED_ENOTFOUND;
 }
@@ -179,8 +170,8 @@ static int check_parts(struct publish *p, struct hs_err *reterr)
 			return rc;
 		const struct hs_cat_file *f = facts(&p->parts[i]), *version = facts(&p->parts[0]);
 		if (i > 0 && (!hs_id_eq(&f->version, &version->id) || f->rows != version->rows))
-			return hs_err_set(reterr, HSFEED_ECORRUPT, "encoding \"%s\" is of another version",
-					  p->parts[i].want->role);
+			return hs_err_set(reterr, HSFEED_ECORRUPT, "%s \"%s\" is of another version",
+					  hs_file_kind_name(p->parts[i].kind), p->parts[i].want->role);
 	}
 	return 0;
 }
@@ -235,34 +226,45 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static void set_role(struct publish *p, size_t i)
+static void set_link(struct hs_cat_links *links, const struct hs_publish_file *want, struct hs_id *ret_previous)
 {
-	const struct hs_publish_file *want = &p->what->encodings[i];
-	for (size_t k = 0; k < p->node->nroles; k++) {
-		struct hs_cat_role *role = &p->node->roles[k];
-		if (strcmp(role->role, want->role) != 0)
+	for (size_t k = 0; k < links->n; k++) {
+		struct hs_cat_link *link = &links->items[k];
+		if (strcmp(link->name, want->role) != 0)
 			continue;
-		if (!hs_id_eq(&role->encoding, &want->id)) {
-			p->published.role_previous[i] = role->encoding;
-			role->encoding = want->id;
+		if (!hs_id_eq(&link->id, &want->id)) {
+			*ret_previous = link->id;
+			link->id = want->id;
 		}
 		return;
 	}
-	struct hs_cat_role *added = &p->node->roles[p->node->nroles++];
-	memcpy(added->role, want->role, strlen(want->role) + 1);
-	added->encoding = want->id;
+	struct hs_cat_link *added = &links->items[links->n++];
+	memcpy(added->name, want->role, strlen(want->role) + 1);
+	added->id = want->id;
+}
+
+// The links of the version as it is, with room for so many more.
+static int copy_links(struct publish *p, enum hs_file_kind kind, size_t more)
+{
+	struct hs_cat_links *links = &p->node->links[kind];
+	const struct hs_cat_links none = {0}, *old = p->old ? &p->old->links[kind] : &none;
+	links->items = hs_array(old->n + more, sizeof(*links->items));
+	if (!links->items)
+		return -ENOMEM;
+	links->n = old->n;
+	if (old->n)
+		memcpy(links->items, old->items, old->n * sizeof(*links->items));
+	return 0;
 }
 
 static int make_node(struct publish *p, struct hs_err *reterr)
 {
 	const struct hs_publish *what = p->what;
-	size_t nold = p->old ? p->old->nroles : 0;
 	p->node = hs_array(1, sizeof(*p->node));
-	if (p->node)
-		p->node->roles = hs_array(nold + what->nencodings, sizeof(*p->node->roles));
-	p->published.role_previous = hs_array(what->nencodings, sizeof(struct hs_id));
-	p->doomed = hs_array(nold, sizeof(struct hs_cat_file *));
-	if (!p->node || !p->node->roles || !p->published.role_previous || !p->doomed)
+	p->published.role_previous = hs_array(what->nencodings + what->narrays, sizeof(struct hs_id));
+	p->doomed = hs_array(what->nencodings + what->narrays, sizeof(struct hs_cat_file *));
+	if (!p->node || !p->published.role_previous || !p->doomed ||
+	    copy_links(p, HS_FILE_ENCODING, what->nencodings) < 0 || copy_links(p, HS_FILE_ARRAY, what->narrays) < 0)
 		return hs_err_nomem(reterr, "publishing");
 	struct hs_cat_version *v = p->node;
 	v->owner = what->owner;
@@ -270,39 +272,42 @@ static int make_node(struct publish *p, struct hs_err *reterr)
 	v->id = what->version.id;
 	v->created_ms = p->old ? p->old->created_ms : now_ms();
 	v->seq = p->old ? p->old->seq : p->store->catalog.seq + 1;
-	v->nroles = nold;
-	if (nold)
-		memcpy(v->roles, p->old->roles, nold * sizeof(*v->roles));
 	for (size_t i = 0; i < what->nencodings; i++)
-		set_role(p, i);
+		set_link(&v->links[HS_FILE_ENCODING], &what->encodings[i], &p->published.role_previous[i]);
+	for (size_t i = 0; i < what->narrays; i++)
+		set_link(&v->links[HS_FILE_ARRAY], &what->arrays[i], &p->published.role_previous[what->nencodings + i]);
 	return 0;
-}
-
-static bool node_has(const struct hs_cat_version *v, const struct hs_id *encoding)
-{
-	for (size_t i = 0; i < v->nroles; i++) {
-		if (hs_id_eq(&v->roles[i].encoding, encoding))
-			return true;
-	}
-	return false;
 }
 
 static void choose_doomed(struct publish *p)
 {
-	for (size_t i = 0; p->old && i < p->old->nroles; i++) {
-		const struct hs_id *id = &p->old->roles[i].encoding;
-		struct hs_cat_file *f = hs_catalog_find_file(&p->store->catalog, p->what->owner, HS_FILE_ENCODING, id);
+	static const struct hs_id none;
+	for (size_t i = 1; i < p->nparts; i++) {
+		const struct hs_id *id = &p->published.role_previous[i - 1]; // as the parts but the version
+		if (hs_id_eq(id, &none))
+			continue;
+		struct hs_cat_file *f = hs_catalog_find_file(&p->store->catalog, p->what->owner, p->parts[i].kind, id);
 		bool again = false;
 		for (size_t k = 0; k < p->ndoomed; k++)
 			again |= p->doomed[k] == f;
-		if (f && !again && !node_has(p->node, id) && !hs_store_needs(p->store, f, p->old))
+		if (f && !again && !hs_cat_needs(p->node, f) && !hs_store_needs(p->store, f, p->old))
 			p->doomed[p->ndoomed++] = f;
 	}
 }
 
-static bool same_roles(const struct hs_cat_version *a, const struct hs_cat_version *b)
+static bool same_links(const struct hs_cat_version *a, const struct hs_cat_version *b)
 {
-	return a->nroles == b->nroles && memcmp(a->roles, b->roles, a->nroles * sizeof(*a->roles)) == 0;
+	bool same = true;
+	for (int kind = HS_FILE_ENCODING; kind <= HS_FILE_LAST_KIND; kind++) {
+		const struct hs_cat_links *x = &a->links[kind], *y = &b->links[kind];
+		same = same && x->n == y->n && (x->n == 0 || memcmp(x->items, y->items, x->n * sizeof(*x->items)) == 0);
+	}
+	return same;
+}
+
+static bool moves_name(const struct publish *p)
+{
+	return !p->old || (p->old != p->current && !p->what->attach);
 }
 
 static void list_ops(struct publish *p, struct hs_cat_ops *ops)
@@ -319,9 +324,9 @@ static void list_ops(struct publish *p, struct hs_cat_ops *ops)
 		doomed.doomed = true;
 		hs_cat_put_file(ops, &doomed);
 	}
-	if (!p->old || !same_roles(p->old, p->node))
+	if (!p->old || !same_links(p->old, p->node))
 		hs_cat_put_version(ops, p->node);
-	if (!p->old || p->old != p->current)
+	if (moves_name(p))
 		hs_cat_put_name(ops, p->what->owner, p->what->name, &p->node->id);
 }
 
@@ -366,17 +371,19 @@ static void apply(struct publish *p)
 	pthread_mutex_lock(&p->store->lock);
 	for (size_t i = 0; i < p->nparts; i++)
 		apply_part(p, &p->parts[i]);
-	for (size_t i = 0; i < p->ndoomed; i++)
+	for (size_t i = 0; i < p->ndoomed; i++) {
 		p->doomed[i]->doomed = true;
+		p->published.pending += p->doomed[i]->users > 0 || p->doomed[i]->opening;
+	}
 	p->published.new_version = !p->old;
-	p->published.moved = p->current && p->current != p->old;
+	p->published.moved = p->current && moves_name(p);
 	if (p->published.moved)
 		p->published.previous = p->current->id;
-	if (p->current)
+	p->node->current = moves_name(p) || p->old == p->current;
+	if (p->current && p->node->current)
 		p->current->current = false;
 	if (p->old)
 		hs_catalog_drop_version(&p->store->catalog, p->old);
-	p->node->current = true;
 	hs_catalog_insert_version(&p->store->catalog, p->node);
 	p->node = NULL;
 	pthread_mutex_unlock(&p->store->lock);
@@ -429,14 +436,16 @@ static void fini(struct publish *p)
 
 static int list_parts(struct publish *p, struct hs_err *reterr)
 {
-	struct part *parts = hs_array(1 + p->what->nencodings, sizeof(*parts));
+	const struct hs_publish *what = p->what;
+	struct part *parts = hs_array(1 + what->nencodings + what->narrays, sizeof(*parts));
 	if (!parts)
 		return hs_err_nomem(reterr, "publishing");
-	parts[0] = (struct part){.want = &p->what->version, .kind = HS_FILE_VERSION};
-	for (size_t i = 0; i < p->what->nencodings; i++)
-		parts[i + 1] = (struct part){.want = &p->what->encodings[i], .kind = HS_FILE_ENCODING};
 	p->parts = parts;
-	p->nparts = 1 + p->what->nencodings;
+	parts[p->nparts++] = (struct part){.want = &what->version, .kind = HS_FILE_VERSION};
+	for (size_t i = 0; i < what->nencodings; i++)
+		parts[p->nparts++] = (struct part){.want = &what->encodings[i], .kind = HS_FILE_ENCODING};
+	for (size_t i = 0; i < what->narrays; i++)
+		parts[p->nparts++] = (struct part){.want = &what->arrays[i], .kind = HS_FILE_ARRAY};
 	return 0;
 }
 
@@ -449,6 +458,9 @@ static int publish_parts(struct publish *p, bool *ret_landed, struct hs_err *ret
 		return rc;
 	p->old = hs_catalog_find_version(&p->store->catalog, p->what->owner, p->what->name, &p->what->version.id);
 	p->current = hs_catalog_current(&p->store->catalog, p->what->owner, p->what->name);
+	if (!p->old && p->what->attach)
+		return hs_err_set(reterr, HSFEED_ENOTFOUND, "the version of dataset \"%s\" was removed meanwhile",
+				  p->what->name);
 	rc = make_node(p, reterr);
 	if (rc == 0)
 		rc = move_parts(p, reterr);

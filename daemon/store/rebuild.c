@@ -4,7 +4,7 @@
 // and said to be lost.
 //
 //   read every file -> entries by age: the youngest version of a name is the current one, the youngest encoding has the
-//   role
+//   role, the youngest array its name
 //   -> one transaction. Files that find no place stay unknown, and start-up moves them to lost/.
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +14,9 @@
 #include "store/version.h"
 #include "wire/wire.h"
 
-struct found {                    // a sound file
-	struct hs_cat_file *file; // heap until it is in the memory
-	char name[HS_NAME_MAX + 1], role[HS_NAME_MAX + 1];
+struct found {                                             // a sound file
+	struct hs_cat_file *file;                          // heap until it is in the memory
+	char name[HS_NAME_MAX + 1], link[HS_NAME_MAX + 1]; // link: an encoding's role, an array's name
 	int64_t created_ms;
 };
 
@@ -46,21 +46,8 @@ static bool read_found(const struct hs_file *f, struct found *item)
 	if (!hs_r_get_uint(map, "owner", &owner) || owner != item->file->owner || !get_name(map, "name", item->name) ||
 	    !hs_r_get_int(map, "created_ms", &item->created_ms))
 		return false;
-	return item->file->kind == HS_FILE_VERSION || get_name(map, "role", item->role);
-}
-
-static int check_contents(const struct hs_file *f, struct hs_cat_file *file, struct hs_err *reterr)
-{
-	struct hs_version *v;
-	struct hs_encoding *e;
-	int rc = file->kind == HS_FILE_VERSION ? hs_version_open(f, &v, reterr) : hs_encoding_open(f, &e, reterr);
-	if (rc == 0 && file->kind == HS_FILE_VERSION)
-		hs_version_close(v);
-	if (rc == 0 && file->kind == HS_FILE_ENCODING) {
-		file->version = e->version;
-		hs_encoding_close(e);
-	}
-	return rc;
+	return item->file->kind == HS_FILE_VERSION ||
+	       get_name(map, item->file->kind == HS_FILE_ENCODING ? "role" : "array", item->link);
 }
 
 // 0, or an error: damage of this one file (ECORRUPT), or a reason to stop.
@@ -74,7 +61,7 @@ static int read_file(const char *path, struct found *item, struct hs_err *reterr
 	if (hs_file_get_kind(f) != file->kind || !hs_id_eq(hs_file_get_id(f), &file->id) || !read_found(f, item))
 		rc = hs_file_damaged(f, reterr, "its header does not fit its place");
 	if (rc == 0)
-		rc = check_contents(f, file, reterr);
+		rc = hs_contents_check(f, &file->version, reterr);
 	file->bytes = hs_file_bytes(f);
 	file->rows = hs_file_rows(f);
 	file->crc_root = hs_file_crc_root(f);
@@ -146,13 +133,13 @@ static int add_version(struct rebuild *r, struct found *item)
 	return 0;
 }
 
-// An encoding's header may name a name that its version does not have (the version was known under another one): the
-// version's own entry is meant all the same, there is only one per file here.
-static struct hs_cat_version *version_of(const struct hs_catalog *c, const struct hs_cat_file *encoding)
+// An encoding's or array's header may name a name that its version does not have (the version was known under another
+// one): the version's own entry is meant all the same, there is only one per file here.
+static struct hs_cat_version *version_of(const struct hs_catalog *c, const struct hs_cat_file *part)
 {
 	for (size_t i = 0; i < c->nversions; i++) {
 		struct hs_cat_version *v = c->versions[i];
-		if (v->owner == encoding->owner && hs_id_eq(&v->id, &encoding->version))
+		if (v->owner == part->owner && hs_id_eq(&v->id, &part->version))
 			return v;
 	}
 	return NULL;
@@ -162,13 +149,14 @@ static void leave_out(struct rebuild *r, const struct found *item, const char *w
 {
 	char hex[HS_ID_HEX];
 	hs_id_hex(&item->file->id, hex);
-	hs_state_log(&r->store->state, "left out: encoding %.12s (role %s of %s, user %u): %s", hex, item->role,
-		     item->name, item->file->owner, why);
+	hs_state_log(&r->store->state, "left out: %s %.12s (%s %s of %s, user %u): %s",
+		     hs_file_kind_name(item->file->kind), hex, item->file->kind == HS_FILE_ENCODING ? "role" : "called",
+		     item->link, item->name, item->file->owner, why);
 	r->left_out++;
 }
 
-// Called from the youngest encoding to the oldest, so that the youngest of a role stays.
-static int add_encoding(struct rebuild *r, struct found *item)
+// Called from the youngest encoding or array to the oldest, so that the youngest of a name stays.
+static int add_link(struct rebuild *r, struct found *item)
 {
 	struct hs_catalog *c = &r->store->catalog;
 	struct hs_cat_version *v = version_of(c, item->file);
@@ -176,23 +164,22 @@ static int add_encoding(struct rebuild *r, struct found *item)
 		leave_out(r, item, "its version is not there");
 		return 0;
 	}
-	for (size_t i = 0; i < v->nroles; i++) {
-		if (strcmp(v->roles[i].role, item->role) == 0) {
-			leave_out(r, item, "a younger encoding has that role");
-			return 0;
-		}
+	struct hs_cat_links *links = &v->links[item->file->kind];
+	if (hs_cat_find_link(links, item->link)) {
+		leave_out(r, item, "a younger one has that name");
+		return 0;
 	}
-	struct hs_cat_role *roles = realloc(v->roles, (v->nroles + 1) * sizeof(*roles));
-	if (!roles)
+	struct hs_cat_link *items = realloc(links->items, (links->n + 1) * sizeof(*items));
+	if (!items)
 		return -1;
-	v->roles = roles;
+	links->items = items;
 	if (hs_catalog_reserve(c, 1, 0) < 0)
 		return -1;
-	memmove(roles + 1, roles, v->nroles * sizeof(*roles)); // the first ingested stands first
-	memset(&roles[0], 0, sizeof(roles[0]));
-	memcpy(roles[0].role, item->role, strlen(item->role) + 1);
-	roles[0].encoding = item->file->id;
-	v->nroles++;
+	memmove(items + 1, items, links->n * sizeof(*items)); // the first ingested stands first
+	memset(&items[0], 0, sizeof(items[0]));
+	memcpy(items[0].name, item->link, strlen(item->link) + 1);
+	items[0].id = item->file->id;
+	links->n++;
 	hs_catalog_insert_file(c, item->file);
 	item->file = NULL;
 	return 0;
@@ -208,8 +195,8 @@ static int fill_memory(struct rebuild *r)
 			rc = add_version(r, &r->items[i]);
 	}
 	for (size_t i = r->n; rc == 0 && i-- > 0;) {
-		if (r->items[i].file && r->items[i].file->kind == HS_FILE_ENCODING)
-			rc = add_encoding(r, &r->items[i]);
+		if (r->items[i].file && r->items[i].file->kind != HS_FILE_VERSION)
+			rc = add_link(r, &r->items[i]);
 	}
 	return rc;
 }

@@ -9,7 +9,14 @@
 #include "wire/wire.h"
 
 #define VALUE_PREFIX 4u
-enum { KEY_MAIN = 'M', KEY_FILE = 'F', KEY_VERSION = 'V', KEY_NAME = 'N', KEY_PLAN = 'P' };
+enum {
+	KEY_MAIN = 'M',
+	KEY_FILE = 'F',
+	KEY_ARRAY = 'A',
+	KEY_VERSION = 'V',
+	KEY_NAME = 'N',
+	KEY_PLAN = 'P',
+};
 
 const char hs_cat_newer_format[] = "it was written by a newer hsfeedd";
 
@@ -70,7 +77,8 @@ static bool file_key(struct hs_cat_op *op, const struct hs_cat_file *f)
 {
 	uint8_t rest[33] = {(uint8_t)f->kind};
 	memcpy(rest + 1, f->id.bytes, 32);
-	return set_key(op, KEY_FILE, f->owner, rest, sizeof(rest)) == 0;
+	char kind = f->kind == HS_FILE_ARRAY ? KEY_ARRAY : KEY_FILE; // a daemon that knows no arrays refuses an `A`
+	return set_key(op, kind, f->owner, rest, sizeof(rest)) == 0;
 }
 
 static void put_id(struct hs_wbuf *w, const char *key, const struct hs_id *id)
@@ -89,13 +97,13 @@ void hs_cat_put_file(struct hs_cat_ops *ops, const struct hs_cat_file *f)
 {
 	struct hs_cat_op op = {0};
 	struct hs_wbuf w = {0};
-	hs_w_map(&w, f->kind == HS_FILE_ENCODING ? 5 : 4);
+	hs_w_map(&w, f->kind == HS_FILE_VERSION ? 4 : 5);
 	put_number(&w, "bytes", f->bytes);
 	put_number(&w, "rows", f->rows);
 	put_number(&w, "crc", f->crc_root);
 	hs_w_cstr(&w, "doomed");
 	hs_w_bool(&w, f->doomed);
-	if (f->kind == HS_FILE_ENCODING)
+	if (f->kind != HS_FILE_VERSION)
 		put_id(&w, "version", &f->version);
 	add(ops, &op, file_key(&op, f), &w);
 }
@@ -112,21 +120,29 @@ static bool version_key(struct hs_cat_op *op, const struct hs_cat_version *v)
 	       hs_buf_append(&op->key, v->id.bytes, sizeof(v->id.bytes)) == 0;
 }
 
+static void put_links(struct hs_wbuf *w, const char *key, const struct hs_cat_links *links)
+{
+	hs_w_cstr(w, key);
+	hs_w_array(w, (uint32_t)links->n);
+	for (size_t i = 0; i < links->n; i++) {
+		hs_w_array(w, 2);
+		hs_w_cstr(w, links->items[i].name);
+		hs_w_bin(w, links->items[i].id.bytes, sizeof(links->items[i].id.bytes));
+	}
+}
+
 void hs_cat_put_version(struct hs_cat_ops *ops, const struct hs_cat_version *v)
 {
 	struct hs_cat_op op = {0};
 	struct hs_wbuf w = {0};
-	hs_w_map(&w, 3);
+	bool arrays = v->links[HS_FILE_ARRAY].n > 0;
+	hs_w_map(&w, 3 + arrays);
 	hs_w_cstr(&w, "created_ms");
 	hs_w_int(&w, v->created_ms);
 	put_number(&w, "seq", v->seq);
-	hs_w_cstr(&w, "roles");
-	hs_w_array(&w, (uint32_t)v->nroles);
-	for (size_t i = 0; i < v->nroles; i++) {
-		hs_w_array(&w, 2);
-		hs_w_cstr(&w, v->roles[i].role);
-		hs_w_bin(&w, v->roles[i].encoding.bytes, sizeof(v->roles[i].encoding.bytes));
-	}
+	put_links(&w, "roles", &v->links[HS_FILE_ENCODING]);
+	if (arrays)
+		put_links(&w, "arrays", &v->links[HS_FILE_ARRAY]);
 	add(ops, &op, version_key(&op, v), &w);
 }
 
@@ -233,10 +249,18 @@ static const char *read_main(struct hs_cat_loading *l, struct hs_rbuf map)
 	return l->have_main ? NULL : "its main record cannot be understood";
 }
 
+// Arrays have keys of their own.
+static bool kind_fits(struct hs_span key)
+{
+	if (key.ptr[0] == KEY_ARRAY)
+		return key.ptr[5] == HS_FILE_ARRAY;
+	return key.ptr[5] == HS_FILE_VERSION || key.ptr[5] == HS_FILE_ENCODING;
+}
+
 static const char *read_file(struct hs_cat_loading *l, struct hs_span key, struct hs_rbuf map)
 {
 	uint64_t crc;
-	if (key.len != 5 + 33 || (key.ptr[5] != HS_FILE_VERSION && key.ptr[5] != HS_FILE_ENCODING))
+	if (key.len != 5 + 33 || !kind_fits(key))
 		return "a file's record cannot be understood";
 	struct hs_cat_file *f = hs_array(1, sizeof(*f));
 	if (!f || hs_catalog_reserve(l->catalog, 1, 0) < 0) {
@@ -248,7 +272,7 @@ static const char *read_file(struct hs_cat_loading *l, struct hs_span key, struc
 	memcpy(f->id.bytes, key.ptr + 6, 32);
 	if (!hs_r_get_uint(map, "bytes", &f->bytes) || !hs_r_get_uint(map, "rows", &f->rows) ||
 	    !hs_r_get_uint(map, "crc", &crc) || crc > UINT32_MAX || !hs_r_get_bool(map, "doomed", &f->doomed) ||
-	    (f->kind == HS_FILE_ENCODING && !get_id(map, "version", &f->version))) {
+	    (f->kind != HS_FILE_VERSION && !get_id(map, "version", &f->version))) {
 		free(f);
 		return "a file's record cannot be understood";
 	}
@@ -266,30 +290,49 @@ static bool copy_name(struct hs_span text, char ret[HS_NAME_MAX + 1])
 	return true;
 }
 
-static bool read_roles(struct hs_rbuf map, struct hs_cat_version *v, bool *ret_no_memory)
+static const char not_a_version[] = "a version's record cannot be understood";
+
+// [[name, id], ...]
+static const char *read_links(struct hs_rbuf list, struct hs_cat_links *ret)
 {
-	struct hs_rbuf list;
-	struct hs_wire_value head, role, id;
-	if (!hs_r_find(map, "roles", &list) || !hs_r_next(&list, &head) || head.type != HS_WIRE_ARRAY)
-		return false;
-	v->roles = hs_array(head.as.count, sizeof(*v->roles));
-	if (!v->roles) {
-		*ret_no_memory = true;
-		return false;
-	}
+	struct hs_wire_value head, name, id;
+	if (!hs_r_next(&list, &head) || head.type != HS_WIRE_ARRAY)
+		return not_a_version;
+	ret->items = hs_array(head.as.count, sizeof(*ret->items));
+	if (!ret->items)
+		return hs_pages_no_memory;
 	for (uint32_t i = 0; i < head.as.count; i++) {
 		struct hs_wire_value pair;
 		if (!hs_r_next(&list, &pair) || pair.type != HS_WIRE_ARRAY || pair.as.count != 2 ||
-		    !hs_r_next(&list, &role) || role.type != HS_WIRE_STR || !hs_r_next(&list, &id) ||
+		    !hs_r_next(&list, &name) || name.type != HS_WIRE_STR || !hs_r_next(&list, &id) ||
 		    id.type != HS_WIRE_BIN || id.as.str.len != 32)
-			return false;
-		struct hs_span text = {role.as.str.ptr, role.as.str.len};
-		if (!copy_name(text, v->roles[i].role))
-			return false;
-		memcpy(v->roles[i].encoding.bytes, id.as.str.ptr, 32);
-		v->nroles++;
+			return not_a_version;
+		struct hs_span text = {name.as.str.ptr, name.as.str.len};
+		if (!copy_name(text, ret->items[i].name))
+			return not_a_version;
+		memcpy(ret->items[i].id.bytes, id.as.str.ptr, 32);
+		ret->n++;
 	}
-	return true;
+	return NULL;
+}
+
+// `arrays` is there only where there are any.
+static const char *read_all_links(struct hs_rbuf map, struct hs_cat_version *v)
+{
+	static const struct {
+		const char *key;
+		enum hs_file_kind kind;
+	} lists[] = {{"roles", HS_FILE_ENCODING}, {"arrays", HS_FILE_ARRAY}};
+	for (size_t i = 0; i < 2; i++) {
+		struct hs_rbuf list;
+		bool there = hs_r_find(map, lists[i].key, &list);
+		if (!there && lists[i].kind == HS_FILE_ARRAY)
+			continue;
+		const char *fault = there ? read_links(list, &v->links[lists[i].kind]) : not_a_version;
+		if (fault)
+			return fault;
+	}
+	return NULL;
 }
 
 static const char *read_version(struct hs_cat_loading *l, struct hs_span key, struct hs_rbuf map)
@@ -299,14 +342,13 @@ static const char *read_version(struct hs_cat_loading *l, struct hs_span key, st
 		free(v);
 		return hs_pages_no_memory;
 	}
-	bool no_memory = false;
 	bool ok = key.len > 5 + 33 && key.ptr[key.len - 33] == '\0' &&
 		  copy_name((struct hs_span){key.ptr + 5, key.len - 5 - 33}, v->name) &&
-		  hs_r_get_int(map, "created_ms", &v->created_ms) && hs_r_get_uint(map, "seq", &v->seq) &&
-		  read_roles(map, v, &no_memory);
-	if (!ok) {
+		  hs_r_get_int(map, "created_ms", &v->created_ms) && hs_r_get_uint(map, "seq", &v->seq);
+	const char *fault = ok ? read_all_links(map, v) : not_a_version;
+	if (fault) {
 		hs_cat_version_free(v);
-		return no_memory ? hs_pages_no_memory : "a version's record cannot be understood";
+		return fault;
 	}
 	v->owner = key_owner(key);
 	memcpy(v->id.bytes, key.ptr + key.len - 32, 32);
@@ -391,7 +433,7 @@ static const char *read_body(struct hs_cat_loading *l, struct hs_span key, struc
 		return read_main(l, map);
 	if (key.len <= 5)
 		return "a record's key cannot be understood";
-	if (kind == KEY_FILE)
+	if (kind == KEY_FILE || kind == KEY_ARRAY)
 		return read_file(l, key, map);
 	if (kind == KEY_VERSION)
 		return read_version(l, key, map);

@@ -14,23 +14,10 @@ void hs_removed_fini(struct hs_removed *r)
 	*r = (struct hs_removed){0};
 }
 
-static bool version_needs(const struct hs_cat_version *v, const struct hs_cat_file *f)
-{
-	if (v->owner != f->owner)
-		return false;
-	if (f->kind == HS_FILE_VERSION)
-		return hs_id_eq(&v->id, &f->id);
-	for (size_t i = 0; i < v->nroles; i++) {
-		if (hs_id_eq(&v->roles[i].encoding, &f->id))
-			return true;
-	}
-	return false;
-}
-
 bool hs_store_needs(const struct hs_store *store, const struct hs_cat_file *f, const struct hs_cat_version *except)
 {
 	for (size_t i = 0; i < store->catalog.nversions; i++) {
-		if (store->catalog.versions[i] != except && version_needs(store->catalog.versions[i], f))
+		if (store->catalog.versions[i] != except && hs_cat_needs(store->catalog.versions[i], f))
 			return true;
 	}
 	return false;
@@ -93,7 +80,7 @@ static bool needed_by_others(const struct removal *r, const struct hs_cat_file *
 {
 	const struct hs_catalog *c = &r->store->catalog;
 	for (size_t i = 0; i < c->nversions; i++) {
-		if (version_needs(c->versions[i], f) && !is_going(r, c->versions[i]))
+		if (hs_cat_needs(c->versions[i], f) && !is_going(r, c->versions[i]))
 			return true;
 	}
 	return false;
@@ -102,7 +89,7 @@ static bool needed_by_others(const struct removal *r, const struct hs_cat_file *
 static bool needed_by_going(const struct removal *r, const struct hs_cat_file *f)
 {
 	for (size_t i = 0; i < r->n; i++) {
-		if (version_needs(r->going[i], f))
+		if (hs_cat_needs(r->going[i], f))
 			return true;
 	}
 	return false;
@@ -246,6 +233,7 @@ void hs_verify_items_free(struct hs_verify_item *items, size_t n)
 		free(items[i].path);
 		free(items[i].name);
 		free(items[i].role);
+		free(items[i].array);
 	}
 	free(items);
 }
@@ -256,10 +244,11 @@ struct verify_list {
 	size_t n, cap;
 };
 
-static int add_item(struct verify_list *l, const struct hs_cat_version *v, const struct hs_cat_role *role)
+// link: NULL for the version's own file.
+static int add_item(struct verify_list *l, const struct hs_cat_version *v, enum hs_file_kind kind,
+		    const struct hs_cat_link *link)
 {
-	const struct hs_id *id = role ? &role->encoding : &v->id;
-	enum hs_file_kind kind = role ? HS_FILE_ENCODING : HS_FILE_VERSION;
+	const struct hs_id *id = link ? &link->id : &v->id;
 	struct hs_cat_file *f = hs_catalog_find_file(&l->store->catalog, v->owner, kind, id);
 	if (f->listed)
 		return 0;
@@ -270,16 +259,20 @@ static int add_item(struct verify_list *l, const struct hs_cat_version *v, const
 		.kind = kind, .id = *id, .version = v->id, .bytes = f->bytes, .crc_root = f->crc_root};
 	item->path = hs_state_file_path(&l->store->state, v->owner, kind, id);
 	item->name = strdup(v->name);
-	item->role = role ? strdup(role->role) : NULL;
+	char *text = link ? strdup(link->name) : NULL;
+	*(kind == HS_FILE_ARRAY ? &item->array : &item->role) = text;
 	f->listed = true;
-	return item->path && item->name && (!role || item->role) ? 0 : -1;
+	return item->path && item->name && (!link || text) ? 0 : -1;
 }
 
 static int add_version(struct verify_list *l, const struct hs_cat_version *v)
 {
-	int rc = add_item(l, v, NULL);
-	for (size_t i = 0; rc == 0 && i < v->nroles; i++)
-		rc = add_item(l, v, &v->roles[i]);
+	int rc = add_item(l, v, HS_FILE_VERSION, NULL);
+	for (int kind = HS_FILE_ENCODING; kind <= HS_FILE_LAST_KIND; kind++) {
+		const struct hs_cat_links *links = &v->links[kind];
+		for (size_t i = 0; rc == 0 && i < links->n; i++)
+			rc = add_item(l, v, (enum hs_file_kind)kind, &links->items[i]);
+	}
 	return rc;
 }
 

@@ -19,7 +19,7 @@
 #define LOCK_LINE  "hsfeed state 1\n" // the number is the layout's of the whole folder
 #define LOST_TRIES 1000
 
-static const char *const folders[] = {"catalog", "versions", "encodings", "tmp", "lost"};
+static const char *const folders[] = {"catalog", "versions", "encodings", "arrays", "tmp", "lost"};
 
 void hs_state_log(const struct hs_state *state, const char *fmt, ...)
 {
@@ -251,7 +251,9 @@ void hs_state_close(struct hs_state *state)
 
 const char *hs_state_kind_folder(enum hs_file_kind kind)
 {
-	return kind == HS_FILE_VERSION ? "versions" : "encodings";
+	static const char *const names[] = {
+		[HS_FILE_VERSION] = "versions", [HS_FILE_ENCODING] = "encodings", [HS_FILE_ARRAY] = "arrays"};
+	return names[kind];
 }
 
 char *hs_state_file_path(const struct hs_state *state, uint32_t owner, enum hs_file_kind kind, const struct hs_id *id)
@@ -414,7 +416,7 @@ static int visit_owner(void *arg, const char *folder, const char *name, struct h
 int hs_state_each(const struct hs_state *state, hs_state_visit *visit, void *arg, struct hs_err *reterr)
 {
 	int rc = 0;
-	for (int kind = HS_FILE_VERSION; rc == 0 && kind <= HS_FILE_ENCODING; kind++) {
+	for (int kind = HS_FILE_VERSION; rc == 0 && kind <= HS_FILE_LAST_KIND; kind++) {
 		struct each each = {.visit = visit, .arg = arg, .found = {.kind = (enum hs_file_kind)kind}};
 		char *folder = hs_disk_path("%s/%s", state->path, hs_state_kind_folder(each.found.kind));
 		rc = folder ? each_in_folder(folder, visit_owner, &each, reterr)

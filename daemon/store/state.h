@@ -19,11 +19,11 @@ int hs_state_open(const struct hs_store_options *options, struct hs_state *ret, 
 void hs_state_close(struct hs_state *state);
 void hs_state_log(const struct hs_state *state, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-// PATH/versions or PATH/encodings.
+// "versions", "encodings" or "arrays".
 const char *hs_state_kind_folder(enum hs_file_kind kind);
 char *hs_state_file_path(const struct hs_state *state, uint32_t owner, enum hs_file_kind kind,
 			 const struct hs_id *id); // heap
-// hs_state_owner_folder makes versions/<uid>/ or encodings/<uid>/, durably, and gives its path (heap).
+// hs_state_owner_folder makes versions/<uid>/ (or encodings, arrays), durably, and gives its path (heap).
 int hs_state_owner_folder(const struct hs_state *state, uint32_t owner, enum hs_file_kind kind, char **ret,
 			  struct hs_err *reterr);
 
@@ -31,8 +31,8 @@ int hs_state_empty_tmp(const struct hs_state *state, struct hs_err *reterr);
 // hs_state_lose moves a file to lost/, under a name that tells where it came from, and logs why.
 int hs_state_lose(const struct hs_state *state, const char *path, const char *why, struct hs_err *reterr);
 
-// A thing found in versions/ or encodings/. ours: its name is <64 hex digits>.mdb or .mdb.crc in a folder named by a
-// uid.
+// A thing found in versions/, encodings/ or arrays/. ours: its name is <64 hex digits>.mdb or .mdb.crc in a folder
+// named by a uid.
 struct hs_state_found {
 	const char *path;
 	enum hs_file_kind kind;

@@ -57,8 +57,8 @@ static int refuse_without_catalog(struct hs_store *s, struct hs_err *reterr)
 	int rc = hs_state_each(&s->state, count_file, &n, reterr);
 	if (rc < 0 || n == 0)
 		return rc;
-	hs_err_set(reterr, HSFEED_ENOCATALOG, "%s: there are %u file(s) of versions and encodings, but no catalog",
-		   s->state.path, n);
+	hs_err_set(reterr, HSFEED_ENOCATALOG,
+		   "%s: there are %u file(s) of versions, encodings and arrays, but no catalog", s->state.path, n);
 	hs_err_hint(reterr, "hsfeedd --rebuild-catalog makes it anew from the files' headers");
 	return HSFEED_ENOCATALOG;
 }
@@ -205,6 +205,7 @@ const char *hs_store_tmp(const struct hs_store *store)
 void hs_version_entry_fini(struct hs_version_entry *entry)
 {
 	free(entry->roles);
+	free(entry->arrays);
 	*entry = (struct hs_version_entry){0};
 }
 
@@ -215,28 +216,49 @@ void hs_version_entries_free(struct hs_version_entry *entries, size_t n)
 	free(entries);
 }
 
+static uint64_t bytes_of(const struct hs_store *s, uint32_t owner, enum hs_file_kind kind, const struct hs_id *id)
+{
+	return hs_catalog_find_file(&s->catalog, owner, kind, id)->bytes;
+}
+
+static void copy_links(const struct hs_store *s, const struct hs_cat_version *v, struct hs_role_entry *roles,
+		       struct hs_array_entry *arrays)
+{
+	const struct hs_cat_link *role = v->links[HS_FILE_ENCODING].items, *array = v->links[HS_FILE_ARRAY].items;
+	for (size_t i = 0; i < v->links[HS_FILE_ENCODING].n; i++, role++) {
+		memcpy(roles[i].role, role->name, sizeof(role->name));
+		roles[i].encoding = role->id;
+		roles[i].bytes = bytes_of(s, v->owner, HS_FILE_ENCODING, &role->id);
+	}
+	for (size_t i = 0; i < v->links[HS_FILE_ARRAY].n; i++, array++) {
+		memcpy(arrays[i].array, array->name, sizeof(array->name));
+		arrays[i].id = array->id;
+		arrays[i].bytes = bytes_of(s, v->owner, HS_FILE_ARRAY, &array->id);
+	}
+}
+
 static int copy_entry(const struct hs_store *s, const struct hs_cat_version *v, struct hs_version_entry *ret)
 {
 	const struct hs_cat_file *file = hs_catalog_find_file(&s->catalog, v->owner, HS_FILE_VERSION, &v->id);
-	struct hs_role_entry *roles = hs_array(v->nroles, sizeof(*roles));
-	if (!roles)
+	struct hs_role_entry *roles = hs_array(v->links[HS_FILE_ENCODING].n, sizeof(*roles));
+	struct hs_array_entry *arrays = hs_array(v->links[HS_FILE_ARRAY].n, sizeof(*arrays));
+	if (!roles || !arrays) {
+		free(roles);
+		free(arrays);
 		return -ENOMEM;
+	}
 	*ret = (struct hs_version_entry){.owner = v->owner,
 					 .version = v->id,
 					 .current = v->current,
 					 .created_ms = v->created_ms,
 					 .bytes = file->bytes,
 					 .rows = file->rows,
-					 .nroles = v->nroles,
-					 .roles = roles};
+					 .nroles = v->links[HS_FILE_ENCODING].n,
+					 .roles = roles,
+					 .narrays = v->links[HS_FILE_ARRAY].n,
+					 .arrays = arrays};
 	memcpy(ret->name, v->name, sizeof(ret->name));
-	for (size_t i = 0; i < v->nroles; i++) {
-		const struct hs_cat_file *e =
-			hs_catalog_find_file(&s->catalog, v->owner, HS_FILE_ENCODING, &v->roles[i].encoding);
-		memcpy(roles[i].role, v->roles[i].role, sizeof(roles[i].role));
-		roles[i].encoding = v->roles[i].encoding;
-		roles[i].bytes = e->bytes;
-	}
+	copy_links(s, v, roles, arrays);
 	return 0;
 }
 

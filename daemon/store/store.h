@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The store: a state folder with a lock, a catalog, and immutable files of versions and encodings. FORMAT.md has the
-// bytes.
+// The store: a state folder with a lock, a catalog, and immutable files of versions, encodings and attached arrays.
+// FORMAT.md has the bytes.
 //
 // Threads: the functions marked (store thread) change the catalog and may block on the disk; one thread calls them.
 // All others may be called from any thread at any time; they read the in-memory copy under a short lock.
@@ -44,6 +44,12 @@ struct hs_role_entry {
 	uint64_t bytes;
 };
 
+struct hs_array_entry { // an attached array
+	char array[HS_NAME_MAX + 1];
+	struct hs_id id;
+	uint64_t bytes;
+};
+
 struct hs_version_entry {
 	uint32_t owner;
 	char name[HS_NAME_MAX + 1];
@@ -54,6 +60,8 @@ struct hs_version_entry {
 	uint64_t rows;
 	size_t nroles;               // roles[0] was ingested first
 	struct hs_role_entry *roles; // heap
+	size_t narrays;
+	struct hs_array_entry *arrays; // heap; in the order they were attached
 };
 void hs_version_entry_fini(struct hs_version_entry *entry);
 
@@ -129,7 +137,7 @@ unsigned hs_store_users(struct hs_store *store, uint32_t owner, enum hs_file_kin
 struct hs_publish_file {
 	struct hs_id id;
 	const char *tmp_path; // finished by hs_file_writer_commit; NULL: already published (known)
-	const char *role;     // encodings only
+	const char *role;     // of an encoding; of an array its name
 };
 
 struct hs_publish {
@@ -138,13 +146,17 @@ struct hs_publish {
 	struct hs_publish_file version;
 	const struct hs_publish_file *encodings;
 	size_t nencodings;
+	const struct hs_publish_file *arrays;
+	size_t narrays;
+	bool attach; // the name has the version already (else HSFEED_ENOTFOUND), and stays where it points
 };
 
 struct hs_published {
 	bool new_version; // the version was not known under this name before
 	bool moved;       // the name pointed at `previous` before
 	struct hs_id previous;
-	struct hs_id *role_previous; // heap, [nencodings]; all-zero where the role is new or did not move
+	struct hs_id *role_previous; // heap, [nencodings + narrays]; all-zero where the role is new or did not move
+	unsigned pending;            // files that nothing needs any more, and that are still in use
 };
 void hs_published_fini(struct hs_published *p);
 
@@ -165,6 +177,10 @@ void hs_removed_fini(struct hs_removed *r);
 // Files no other name or version needs are doomed in the same transaction and unlinked, or left (pending) to their last
 // user.
 int hs_store_remove(struct hs_store *store, uint32_t owner, const char *spec, struct hs_removed *ret,
+		    struct hs_err *reterr);
+// hs_store_detach forgets an attached array of a version, as hs_store_remove does a version; its file is doomed unless
+// another name of the same version has it too. Returns 1, or 0: there was no such array.
+int hs_store_detach(struct hs_store *store, uint32_t owner, const char *spec, const char *array, struct hs_removed *ret,
 		    struct hs_err *reterr);
 // hs_store_sweep unlinks doomed files whose last user is gone (call after streams close). Returns how many.
 int hs_store_sweep(struct hs_store *store, struct hs_err *reterr);
@@ -192,7 +208,7 @@ int hs_store_remove_plan(struct hs_store *store, const struct hs_plan_ref *ref, 
 
 // What verify checks: every file uid may see (name NULL) or a dataset's. Paths are absolute.
 struct hs_verify_item {
-	char *path, *name, *role; // heap; role NULL for a version
+	char *path, *name, *role, *array; // heap; role of an encoding, array of an array, else NULL
 	enum hs_file_kind kind;
 	struct hs_id id, version;
 	uint64_t bytes;

@@ -27,8 +27,7 @@ static int not_published(enum hs_file_kind kind, const struct hs_id *id, struct 
 {
 	char hex[HS_ID_HEX];
 	hs_id_hex(id, hex);
-	hs_err_set(reterr, HSFEED_ENOTFOUND, "there is no %s %.12s", kind == HS_FILE_VERSION ? "version" : "encoding",
-		   hex);
+	hs_err_set(reterr, HSFEED_ENOTFOUND, "there is no %s %.12s", hs_file_kind_name(kind), hex);
 	hs_err_hint(reterr, "it was removed, or never ingested under this user");
 	return HSFEED_ENOTFOUND;
 }

@@ -18,7 +18,7 @@
 static const char *column_name(enum hs_column column)
 {
 	static const char *const names[] = {"header", "lines",         "labels", "text ends", "text",
-					    "cells",  "token offsets", "tokens", "id table"};
+					    "cells",  "token offsets", "tokens", "id table",  "values"};
 	return names[column];
 }
 
@@ -54,8 +54,7 @@ int hs_rows_offsets(const struct hs_file *f, enum hs_column column, uint32_t gro
 int hs_rows_expect(const struct hs_file *f, enum hs_file_kind kind, size_t *ret_nrows, struct hs_err *reterr)
 {
 	if (hs_file_get_kind(f) != kind)
-		return hs_file_damaged(f, reterr,
-				       kind == HS_FILE_VERSION ? "it is not a version" : "it is not an encoding");
+		return hs_file_damaged(f, reterr, "it is of another kind: no %s", hs_file_kind_name(kind));
 	uint64_t rows = hs_file_rows(f);
 	if (rows / HS_GROUP_ROWS > hs_file_nvalues(f))
 		return hs_file_damaged(f, reterr, "its header states more rows than it holds");

@@ -56,6 +56,10 @@ struct hs_encoding { // an open encoding; pointers into its file
 int hs_encoding_open(const struct hs_file *file, struct hs_encoding **ret, struct hs_err *reterr);
 void hs_encoding_close(struct hs_encoding *e);
 
+// hs_contents_check opens whatever a file holds, checks all of it, and closes it again. *ret_version gets the version
+// that an encoding or an array is of. HSFEED_ECORRUPT, -ENOMEM.
+int hs_contents_check(const struct hs_file *f, struct hs_id *ret_version, struct hs_err *reterr);
+
 // The same readers are used on tmp files before they are published.
 
 // Helpers of the ingest child: split rows into groups and put them.

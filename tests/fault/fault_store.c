@@ -30,6 +30,17 @@ static const struct fx_publish base = {1000, "base", 1, {{"teacher", 11}, {"stud
 static const struct fx_publish next = {1000, "base", 2, {{"teacher", 21}}, 0};
 static const struct fx_publish moved = {1000, "base", 1, {{"student", 13}}, 0};
 
+static const struct fx_attach array = {1000, "base", 1, "logits", 15, 0}; // base has it from the beginning
+static const struct fx_attach more = {1000, "base", 1, "hidden", 16, 0}, instead = {1000, "base", 1, "logits", 17, 0};
+
+static int attach(const struct fx_attach *a, struct hs_err *err)
+{
+	struct hs_published published = {0};
+	int rc = fx_attach(s.store, a, &published, err);
+	hs_published_fini(&published);
+	return rc;
+}
+
 static int publish(const struct fx_publish *p, struct hs_err *err)
 {
 	struct hs_published published = {0};
@@ -45,7 +56,8 @@ static void open_fresh(void)
 	struct hs_err err;
 	fx_dir_make(&s.dir);
 	snprintf(s.state, sizeof(s.state), "%s/state", s.dir.path);
-	if (fx_store_open(&s, false, &err) < 0 || publish(&base, &err) < 0 || save_before(&err) < 0)
+	if (fx_store_open(&s, false, &err) < 0 || publish(&base, &err) < 0 || save_before(&err) < 0 ||
+	    attach(&array, &err) < 0)
 		fail_msg("%s", err.message);
 }
 
@@ -74,8 +86,30 @@ static bool version_is(const char *spec, unsigned seed, unsigned nroles)
 static bool absent(unsigned seed)
 {
 	struct hs_id id = fx_id(seed);
-	return !hs_store_has(s.store, 1000, HS_FILE_VERSION, &id) &&
-	       !hs_store_has(s.store, 1000, HS_FILE_ENCODING, &id);
+	bool there = false;
+	for (int kind = HS_FILE_VERSION; kind <= HS_FILE_LAST_KIND; kind++)
+		there = there || hs_store_has(s.store, 1000, (enum hs_file_kind)kind, &id);
+	return !there;
+}
+
+// Are these the arrays of base's first version, and whole? A seed of 0: it has no such array.
+static bool arrays_are(unsigned logits, unsigned hidden)
+{
+	struct hs_version_entry e;
+	struct hs_id version = fx_id(1);
+	char hex[HS_ID_HEX], spec[80];
+	hs_id_hex(&version, hex);
+	snprintf(spec, sizeof(spec), "base@%s", hex);
+	if (hs_store_find(s.store, 1000, 1000, spec, &e, NULL) < 0)
+		return false;
+	bool are = e.narrays == (size_t)(logits > 0) + (hidden > 0);
+	for (size_t i = 0; are && i < e.narrays; i++) {
+		unsigned seed = strcmp(e.arrays[i].array, "logits") == 0 ? logits : hidden;
+		struct hs_id id = fx_id(seed);
+		are = hs_id_eq(&e.arrays[i].id, &id) && check_file(s.store, 1000, HS_FILE_ARRAY, &id, seed);
+	}
+	hs_version_entry_fini(&e);
+	return are;
 }
 
 static int act_publish(struct hs_err *err)
@@ -122,7 +156,42 @@ static enum effect look_remove(void)
 {
 	if (version_is("base", 1, 2))
 		return BEFORE;
-	return absent(1) && absent(11) && absent(12) ? AFTER : MIXED;
+	return absent(1) && absent(11) && absent(12) && absent(15) ? AFTER : MIXED;
+}
+
+static int act_attach(struct hs_err *err)
+{
+	return attach(&more, err);
+}
+static enum effect look_attach(void)
+{
+	if (!version_is("base", 1, 2))
+		return MIXED;
+	return arrays_are(15, 0) && absent(16) ? BEFORE : arrays_are(15, 16) ? AFTER : MIXED;
+}
+
+static int act_replace(struct hs_err *err)
+{
+	return attach(&instead, err);
+}
+static enum effect look_replace(void)
+{
+	if (!version_is("base", 1, 2))
+		return MIXED;
+	return arrays_are(15, 0) && absent(17) ? BEFORE : arrays_are(17, 0) && absent(15) ? AFTER : MIXED;
+}
+
+static int act_detach(struct hs_err *err)
+{
+	struct hs_removed removed;
+	int rc = hs_store_detach(s.store, 1000, "base", "logits", &removed, err);
+	return rc < 0 ? rc : 0;
+}
+static enum effect look_detach(void)
+{
+	if (!version_is("base", 1, 2))
+		return MIXED;
+	return arrays_are(15, 0) ? BEFORE : arrays_are(0, 0) && absent(15) ? AFTER : MIXED;
 }
 
 // A plan of row numbers is there before, so that a save replaces it.
@@ -187,13 +256,16 @@ static int act_rebuild(struct hs_err *err)
 }
 static enum effect look_reopen(void)
 {
-	return version_is("base", 1, 2) ? AFTER : MIXED;
+	return version_is("base", 1, 2) && arrays_are(15, 0) ? AFTER : MIXED;
 }
 
 static const struct deed deeds[] = {
 	{"publish", act_publish, look_publish},
 	{"move a role", act_move, look_move},
 	{"remove", act_remove, look_remove},
+	{"attach", act_attach, look_attach},
+	{"replace", act_replace, look_replace},
+	{"detach", act_detach, look_detach},
 	{"reopen", act_reopen, look_reopen},
 	{"save a plan", act_save_plan, look_save_plan},
 	{"remove a plan", act_remove_plan, look_remove_plan},

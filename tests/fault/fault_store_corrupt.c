@@ -24,6 +24,7 @@ static const struct fx_publish third = {1000, "other", 3, {{"teacher", 31}}, 10}
 
 #define NFOLDS 5000 // on pages of their own
 static const uint16_t folds[NFOLDS] = {1, 2, 3};
+static const struct fx_attach array = {1000, "base", 1, "logits", 15, 400};
 
 static void publish(const struct fx_publish *p)
 {
@@ -51,6 +52,10 @@ static int begin(void **state)
 	if (fx_store_open(&s, false, &err) < 0)
 		return -1;
 	publish(&first);
+	struct hs_published published;
+	if (fx_attach(s.store, &array, &published, &err) < 0)
+		return -1;
+	hs_published_fini(&published);
 	publish(&second);
 	const struct hs_plan_save what = {.ref = {.uid = 1000, .owner = 1000, .name = "base", .plan = "mine"},
 					  .options = "\x81\xa1k\x01",
@@ -76,7 +81,7 @@ static char *file_path(enum hs_file_kind kind, unsigned file_seed, const char *s
 	struct hs_id id = fx_id(file_seed);
 	char hex[HS_ID_HEX];
 	hs_id_hex(&id, hex);
-	return fx_path("%s/%s/1000/%s.mdb%s", s.state, kind == HS_FILE_VERSION ? "versions" : "encodings", hex, suffix);
+	return fx_path("%s/%ss/1000/%s.mdb%s", s.state, hs_file_kind_name(kind), hex, suffix);
 }
 
 // ---- data files and their tables: every change is an error ----
@@ -127,6 +132,11 @@ static void a_flipped_bit_or_a_cut_in_an_encoding_is_noticed(void **state)
 	(void)state;
 	damage(HS_FILE_ENCODING, 11, "");
 }
+static void a_flipped_bit_or_a_cut_in_an_array_is_noticed(void **state)
+{
+	(void)state;
+	damage(HS_FILE_ARRAY, 15, "");
+}
 static void a_flipped_bit_or_a_cut_in_a_checksum_table_is_noticed(void **state)
 {
 	(void)state;
@@ -165,7 +175,8 @@ static bool same_contents(void)
 	if (hs_store_list(s.store, 1000, NULL, &list, &n, &err) < 0)
 		return false;
 	bool same = n == 2 && hs_id_eq(&list[0].version, &ids[0]) && hs_id_eq(&list[1].version, &ids[1]) &&
-		    !list[0].current && list[1].current && list[0].nroles == 2 && list[1].nroles == 1;
+		    !list[0].current && list[1].current && list[0].nroles == 2 && list[1].nroles == 1 &&
+		    list[0].narrays == 1 && strcmp(list[0].arrays[0].array, "logits") == 0 && list[1].narrays == 0;
 	hs_version_entries_free(list, n);
 	return same && same_plan();
 }
@@ -315,6 +326,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_flipped_bit_or_a_cut_in_a_version_is_noticed),
 		TEST(a_flipped_bit_or_a_cut_in_an_encoding_is_noticed),
+		TEST(a_flipped_bit_or_a_cut_in_an_array_is_noticed),
 		TEST(a_flipped_bit_or_a_cut_in_a_checksum_table_is_noticed),
 		TEST(files_that_changed_places_are_noticed),
 		TEST(a_flipped_bit_anywhere_in_the_catalog_is_noticed_or_has_no_effect),

@@ -27,8 +27,8 @@ static void make_name(unsigned seed, char ret[16])
 	snprintf(ret, 16, "n%u", seed);
 }
 
-// Seeds are multiples of 10; the encoding's is one more. Each acknowledgement is one number: the seed, or its negative
-// when removed.
+// Seeds are multiples of 10; the encoding's is one more, the array's two more. Each acknowledgement is one number: the
+// seed, or its negative when removed.
 static void child_life(int out, unsigned first)
 {
 	struct hs_err err;
@@ -41,7 +41,11 @@ static void child_life(int out, unsigned first)
 		struct hs_removed removed;
 		int ack = (int)seed;
 		make_name(seed, name);
-		if (fx_publish(s.store, &p, &published, &err) < 0 || write(out, &ack, sizeof(ack)) != sizeof(ack))
+		if (fx_publish(s.store, &p, &published, &err) < 0)
+			_exit(4);
+		hs_published_fini(&published);
+		const struct fx_attach a = {7, name, seed, "logits", seed + 2, 300};
+		if (fx_attach(s.store, &a, &published, &err) < 0 || write(out, &ack, sizeof(ack)) != sizeof(ack))
 			_exit(4);
 		hs_published_fini(&published);
 		if (seed <= 10 * KEEP)
@@ -59,6 +63,7 @@ static void child_life(int out, unsigned first)
 // What the parent knows of each dataset, by seed / 10.
 #define MAX_SEEDS 200000
 static enum { UNKNOWN, THERE, GONE } known[MAX_SEEDS];
+static bool has_array[MAX_SEEDS]; // for certain: acknowledged
 static int last_published;
 
 static void read_acks(int in)
@@ -67,6 +72,7 @@ static void read_acks(int in)
 	while (read(in, &ack, sizeof(ack)) == sizeof(ack)) {
 		assert_true(abs(ack) / 10 < MAX_SEEDS);
 		known[abs(ack) / 10] = ack > 0 ? THERE : GONE;
+		has_array[abs(ack) / 10] = ack > 0;
 		last_published = ack > 0 ? ack : last_published;
 	}
 }
@@ -88,6 +94,15 @@ static void run_and_kill(unsigned first, uint32_t *seed)
 	assert_true(WIFSIGNALED(status)); // it did not give up by itself
 	read_acks(pipes[0]);
 	close(pipes[0]);
+}
+
+static void check_array_of(unsigned seed, const struct hs_version_entry *e)
+{
+	struct hs_id id = fx_id(seed + 2);
+	if (e->narrays == 0 && has_array[seed / 10])
+		fail_msg("the array of %s was acknowledged, and is not there", e->name);
+	if (e->narrays > 0 && !check_file(s.store, 7, HS_FILE_ARRAY, &id, seed + 2))
+		fail_msg("the array of %s is there, and not whole", e->name);
 }
 
 static void check_listed(unsigned seed, const char *name)
@@ -127,6 +142,7 @@ static unsigned check_store(void)
 		unsigned seed = (unsigned)atoi(list[i].name + 1);
 		highest = seed > highest ? seed : highest;
 		check_listed(seed, list[i].name);
+		check_array_of(seed, &list[i]);
 	}
 	hs_version_entries_free(list, n);
 	check_acknowledged(highest);

@@ -34,13 +34,31 @@ static inline bool check_encoding(const struct hs_file *f)
 	return true;
 }
 
+static inline bool check_array(const struct hs_file *f, unsigned seed)
+{
+	struct hs_attached *a;
+	if (hs_attached_open(f, &a, NULL) < 0)
+		return false;
+	bool same = hs_attached_check(a, NULL) == 0;
+	for (size_t i = 0; same && i < a->nrows; i++) {
+		float want[FX_COLUMNS];
+		for (size_t k = 0; k < FX_COLUMNS; k++)
+			want[k] = fx_value(seed, i, k);
+		same = memcmp(hs_attached_row(a, i), want, sizeof(want)) == 0;
+	}
+	hs_attached_close(a);
+	return same;
+}
+
 static inline bool check_file(struct hs_store *store, uint32_t owner, enum hs_file_kind kind, const struct hs_id *id,
 			      unsigned seed)
 {
 	struct hs_file *f;
 	if (hs_store_acquire(store, owner, kind, id, &f, NULL) < 0)
 		return false;
-	bool whole = kind == HS_FILE_VERSION ? check_texts(f, seed) : check_encoding(f);
+	bool whole = kind == HS_FILE_VERSION ? check_texts(f, seed)
+		     : kind == HS_FILE_ARRAY ? check_array(f, seed)
+					     : check_encoding(f);
 	hs_store_release(store, f);
 	return whole;
 }

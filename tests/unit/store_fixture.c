@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,6 +81,12 @@ size_t fx_ids(unsigned seed, size_t row, uint32_t ret_ids[64])
 	for (size_t i = 0; i < n; i++)
 		ret_ids[i] = fx_random(&state) % FX_VOCAB;
 	return n;
+}
+
+float fx_value(unsigned seed, size_t row, size_t column)
+{
+	uint32_t state = seed * 13u + (uint32_t)row * 257u + (uint32_t)column * 7919u;
+	return row == 1 && column == 0 ? NAN : (float)fx_random(&state) / 1024 - 4096;
 }
 
 // ---- headers ----
@@ -178,6 +185,25 @@ void fx_encoding_header(struct hs_wbuf *w, const struct fx_spec *spec, unsigned 
 		hs_w_cstr(w, flags[i]);
 		hs_w_bool(w, false);
 	}
+}
+
+void fx_array_header(struct hs_wbuf *w, const struct fx_spec *spec, const struct fx_array_shape *shape)
+{
+	struct hs_id version = fx_id(spec->version_seed);
+	hs_w_map(w, 14);
+	common(w, spec, HS_FILE_ARRAY);
+	hs_w_cstr(w, "version");
+	hs_w_bin(w, version.bytes, sizeof(version.bytes));
+	hs_w_cstr(w, "array");
+	hs_w_cstr(w, spec->role);
+	hs_w_cstr(w, "dims");
+	hs_w_uint(w, shape->dims);
+	hs_w_cstr(w, "columns");
+	hs_w_uint(w, shape->columns);
+	hs_w_cstr(w, "nan_rows");
+	hs_w_uint(w, shape->nan_rows);
+	hs_w_cstr(w, "dtype");
+	hs_w_cstr(w, shape->dtype);
 }
 
 static int put_header(struct hs_file_writer *w, struct hs_wbuf *header, struct hs_err *reterr)
@@ -284,6 +310,37 @@ int fx_write_encoding(const char *path, const struct fx_spec *spec, struct hs_er
 	return rc;
 }
 
+static int put_values(struct hs_file_writer *w, const struct fx_spec *spec, float *group, struct hs_err *reterr)
+{
+	int rc = 0;
+	for (uint32_t g = 0; rc == 0 && g * HS_GROUP_ROWS < spec->nrows; g++) {
+		size_t first = g * HS_GROUP_ROWS, n = spec->nrows - first;
+		n = n < HS_GROUP_ROWS ? n : HS_GROUP_ROWS;
+		for (size_t i = 0; i < n * FX_COLUMNS; i++)
+			group[i] = fx_value(spec->seed, first + i / FX_COLUMNS, i % FX_COLUMNS);
+		rc = hs_file_put(w, (struct hs_file_key){HS_COL_VALUES, 0, g}, group, n * FX_COLUMNS * 4, reterr);
+	}
+	return rc;
+}
+
+int fx_write_array(const char *path, const struct fx_spec *spec, struct hs_err *reterr)
+{
+	const struct fx_array_shape shape = {2, FX_COLUMNS, spec->nrows > 1, "float32"};
+	float *group = malloc(HS_GROUP_ROWS * FX_COLUMNS * sizeof(*group));
+	struct hs_file_writer *w;
+	struct hs_wbuf header = {0};
+	int rc = group ? hs_file_writer_create(path, 1 << 20, &w, reterr) : hs_err_nomem(reterr, "values");
+	if (rc == 0) {
+		rc = put_values(w, spec, group, reterr);
+		fx_array_header(&header, spec, &shape);
+		rc = rc < 0 ? rc : put_header(w, &header, reterr);
+		rc = finish(w, rc, reterr);
+		hs_w_fini(&header);
+	}
+	free(group);
+	return rc;
+}
+
 // ---- stores ----
 
 static void log_line(void *arg, const char *line)
@@ -314,6 +371,8 @@ static int prepare(struct hs_store *store, const struct fx_spec *file, enum hs_f
 	ret->tmp_path = path;
 	if (access(path, F_OK) == 0) // two roles with one encoding
 		return 0;
+	if (kind == HS_FILE_ARRAY)
+		return fx_write_array(path, file, reterr);
 	return kind == HS_FILE_VERSION ? fx_write_version(path, file, reterr) : fx_write_encoding(path, file, reterr);
 }
 
@@ -351,6 +410,29 @@ int fx_publish(struct hs_store *store, const struct fx_publish *p, struct hs_pub
 	drop_tmp(&what.version, rc);
 	for (size_t i = 0; i < 4; i++)
 		drop_tmp(&encodings[i], rc);
+	return rc;
+}
+
+int fx_attach(struct hs_store *store, const struct fx_attach *a, struct hs_published *ret, struct hs_err *reterr)
+{
+	struct fx_spec file = {.seed = a->seed,
+			       .version_seed = a->version_seed,
+			       .owner = a->owner,
+			       .name = a->name,
+			       .role = a->array,
+			       .nrows = a->nrows ? a->nrows : 10,
+			       .created_ms = 1000 + a->seed};
+	struct hs_publish_file array;
+	struct hs_publish what = {.owner = a->owner,
+				  .name = a->name,
+				  .version = {.id = fx_id(a->version_seed)},
+				  .arrays = &array,
+				  .narrays = 1,
+				  .attach = true};
+	int rc = prepare(store, &file, HS_FILE_ARRAY, &array, reterr);
+	if (rc == 0)
+		rc = hs_store_publish(store, &what, ret, reterr);
+	drop_tmp(&array, rc);
 	return rc;
 }
 

@@ -62,7 +62,7 @@ static inline bool exists(uint32_t owner, enum hs_file_kind kind, unsigned seed)
 	struct hs_id id = fx_id(seed);
 	char hex[HS_ID_HEX], *path, *crc;
 	hs_id_hex(&id, hex);
-	path = fx_path("%s/%s/%u/%s.mdb", s.state, kind == HS_FILE_VERSION ? "versions" : "encodings", owner, hex);
+	path = fx_path("%s/%ss/%u/%s.mdb", s.state, hs_file_kind_name(kind), owner, hex);
 	crc = fx_path("%s.crc", path);
 	bool there = access(path, F_OK) == 0, table = access(crc, F_OK) == 0;
 	assert_int_equal(there, table);

@@ -360,7 +360,11 @@ static void an_encoding_of_another_version_is_refused(void **state)
 	struct hs_err err;
 	char *path = tmp_version(1, ALICE), *encoding = fx_path("%s/e", hs_store_tmp(s.store));
 	struct hs_publish_file e = {fx_id(11), encoding, "text"};
-	struct hs_publish what = {ALICE, "comments", {fx_id(1), path, NULL}, &e, 1};
+	struct hs_publish what = {.owner = ALICE,
+				  .name = "comments",
+				  .version = {fx_id(1), path, NULL},
+				  .encodings = &e,
+				  .nencodings = 1};
 	assert_int_equal(fx_write_encoding(encoding, &spec, &err), 0);
 	refuse(&what, HSFEED_ECORRUPT, "another version");
 	assert_int_equal(access(encoding, F_OK), -1);
