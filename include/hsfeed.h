@@ -105,7 +105,8 @@ extern "C" {
 	X(ETIMEOUT, "timeout", -1031, "nothing came in the time given")                                                \
 	X(EFORKED, "forked", -1032, "a connection was used in a child of the process that opened it")                  \
 	X(EBADARG, "bad_argument", -1033, "an argument of a library call is not usable")                               \
-	X(EBADCONFIG, "bad_config", -1034, "the configuration cannot be used")
+	X(EBADCONFIG, "bad_config", -1034, "the configuration cannot be used")                                         \
+	X(EBADARRAY, "bad_array", -1035, "an array's shape or values are not what can be attached")
 
 enum hsfeed_error_code {
 #define HSFEED_ERROR_CODE(sym, name, value, text) HSFEED_##sym = (value),

@@ -14,6 +14,8 @@ endfunction()
 hs_ingest_test(test_ingest)
 hs_ingest_test(test_ingest_refusals)
 hs_ingest_test(test_ingest_stored)
+hs_ingest_test(test_ingest_attach)
+target_link_libraries(test_ingest_attach PRIVATE m)
 
 hs_test(test_ingest_faults fault/test_ingest_faults.c ingest_parent)
 target_sources(test_ingest_faults PRIVATE unit/ingest_fixture.c)

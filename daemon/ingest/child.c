@@ -44,10 +44,8 @@ static void limit_self(void)
 static int do_task(struct hs_work *work, struct hs_wbuf *w, struct hs_err *reterr)
 {
 	static int (*const tasks[])(struct hs_work *, struct hs_wbuf *, struct hs_err *) = {
-		[HS_TASK_INGEST] = hs_task_ingest,
-		[HS_TASK_ADD] = hs_task_add,
-		[HS_TASK_WHY] = hs_task_why,
-		[HS_TASK_VERIFY] = hs_task_verify,
+		[HS_TASK_INGEST] = hs_task_ingest, [HS_TASK_ADD] = hs_task_add,       [HS_TASK_WHY] = hs_task_why,
+		[HS_TASK_VERIFY] = hs_task_verify, [HS_TASK_ATTACH] = hs_task_attach,
 	};
 	return tasks[work->job->task](work, w, reterr);
 }

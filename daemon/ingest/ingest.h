@@ -61,6 +61,10 @@ int hs_ingest_sweep(const char *tmp, const char *prefix);
 //
 // {task: "verify", threads?, items: [{path: str, kind: uint (enum hs_file_kind), crc_root?: uint, id?: bin32}]}
 //
+// {task: "attach", threads?, tmp, prefix, owner, name, file_name, source: FD, offset?: uint, version: bin32,
+//  array: str, dtype: "float32" | "float64" | "float16", rows: uint, dims: 1 | 2, columns: uint, nan?: bool}
+//  the file holds nothing behind the values
+//
 // JOB_TOKENIZER: {role: str, name: str, revision?: str, normalize?: "none" | "nfc" | "nfkc", files: {FILE: FD}}
 //
 // A crc that is 0 or left out: the checksum table beside the file is taken as it is. The keys of one task are unknown
@@ -83,6 +87,8 @@ int hs_ingest_sweep(const char *tmp, const char *prefix);
 // `path` and `bytes` are there exactly when a new file waits in tmp/ to be published (beside it PATH.crc). Encodings
 // come in the job's order. Two roles with the same tokenizer have the same encoding: it is written once, the later role
 // has known: true and no path.
+//
+// RESULT of attach: {id: bin32, path: str, bytes: uint, nan_rows: uint}
 //
 // RESULT of why; changes compare the identities key by key, "absent" where one side lacks the key:
 //

@@ -9,41 +9,53 @@
 
 #include "base/parallel.h"
 #include "ingest/words.h"
+#include "store/attached.h"
 
 const char *const hs_job_files[HS_TOKENIZER_FILES] = {
 	"tokenizer.json", "vocab.txt", "tokenizer_config.json", "special_tokens_map.json", "config.json",
 	"merges.txt",     "vocab.json"};
-static const char *const task_names[] = {"ingest", "add", "why", "verify"};
+static const char *const task_names[] = {"ingest", "add", "why", "verify", "attach"};
 
 #define INGEST       (1u << HS_TASK_INGEST)
 #define ADD          (1u << HS_TASK_ADD)
 #define WHY          (1u << HS_TASK_WHY)
 #define VERIFY       (1u << HS_TASK_VERIFY)
+#define ATTACH       (1u << HS_TASK_ATTACH)
 #define COUNT(table) (sizeof(table) / sizeof(*(table)))
 #define ALWAYS       1u // `as` of the tables that every task reads alike
 
 // The job's keys as they come, before their meaning is looked at.
 struct raw_job {
-	const char *task, *tmp, *prefix, *name, *file_name, *version_path;
-	uint64_t owner, threads, source, version_crc;
+	const char *task, *tmp, *prefix, *name, *file_name, *version_path, *array, *dtype;
+	uint64_t owner, threads, source, version_crc, rows, dims, columns, offset;
+	const uint8_t *version;
+	int nan;
 	struct hs_rbuf options, tokenizers, encodings, items;
 };
 
 static const struct hs_param job_table[] = {
-	{"task", HS_PARAM_STR, offsetof(struct raw_job, task), INGEST | ADD | WHY | VERIFY, 0},
-	{"threads", HS_PARAM_UINT, offsetof(struct raw_job, threads), 0, INGEST | ADD | WHY | VERIFY},
-	{"tmp", HS_PARAM_STR, offsetof(struct raw_job, tmp), INGEST | ADD, 0},
-	{"prefix", HS_PARAM_STR, offsetof(struct raw_job, prefix), INGEST | ADD, 0},
-	{"owner", HS_PARAM_UINT, offsetof(struct raw_job, owner), INGEST | ADD, 0},
-	{"name", HS_PARAM_STR, offsetof(struct raw_job, name), INGEST | ADD, 0},
-	{"file_name", HS_PARAM_STR, offsetof(struct raw_job, file_name), INGEST | WHY, 0},
-	{"source", HS_PARAM_UINT, offsetof(struct raw_job, source), INGEST | WHY, 0},
+	{"task", HS_PARAM_STR, offsetof(struct raw_job, task), INGEST | ADD | WHY | VERIFY | ATTACH, 0},
+	{"threads", HS_PARAM_UINT, offsetof(struct raw_job, threads), 0, INGEST | ADD | WHY | VERIFY | ATTACH},
+	{"tmp", HS_PARAM_STR, offsetof(struct raw_job, tmp), INGEST | ADD | ATTACH, 0},
+	{"prefix", HS_PARAM_STR, offsetof(struct raw_job, prefix), INGEST | ADD | ATTACH, 0},
+	{"owner", HS_PARAM_UINT, offsetof(struct raw_job, owner), INGEST | ADD | ATTACH, 0},
+	{"name", HS_PARAM_STR, offsetof(struct raw_job, name), INGEST | ADD | ATTACH, 0},
+	{"file_name", HS_PARAM_STR, offsetof(struct raw_job, file_name), INGEST | WHY | ATTACH, 0},
+	{"source", HS_PARAM_UINT, offsetof(struct raw_job, source), INGEST | WHY | ATTACH, 0},
 	{"options", HS_PARAM_MAP, offsetof(struct raw_job, options), 0, INGEST | WHY},
 	{"tokenizers", HS_PARAM_ARRAY, offsetof(struct raw_job, tokenizers), INGEST | ADD | WHY, 0},
 	{"version_path", HS_PARAM_STR, offsetof(struct raw_job, version_path), ADD, WHY},
 	{"version_crc", HS_PARAM_UINT, offsetof(struct raw_job, version_crc), 0, ADD | WHY},
 	{"encodings", HS_PARAM_ARRAY, offsetof(struct raw_job, encodings), 0, WHY},
 	{"items", HS_PARAM_ARRAY, offsetof(struct raw_job, items), VERIFY, 0},
+	{"array", HS_PARAM_STR, offsetof(struct raw_job, array), ATTACH, 0},
+	{"dtype", HS_PARAM_STR, offsetof(struct raw_job, dtype), ATTACH, 0},
+	{"version", HS_PARAM_ID, offsetof(struct raw_job, version), ATTACH, 0},
+	{"rows", HS_PARAM_UINT, offsetof(struct raw_job, rows), ATTACH, 0},
+	{"dims", HS_PARAM_UINT, offsetof(struct raw_job, dims), ATTACH, 0},
+	{"columns", HS_PARAM_UINT, offsetof(struct raw_job, columns), ATTACH, 0},
+	{"offset", HS_PARAM_UINT, offsetof(struct raw_job, offset), 0, ATTACH},
+	{"nan", HS_PARAM_BOOL, offsetof(struct raw_job, nan), 0, ATTACH},
 };
 
 struct raw_options {
@@ -335,13 +347,37 @@ static void take_raw(struct hs_job *job, const struct raw_job *raw)
 	job->version_crc = (uint32_t)raw->version_crc;
 }
 
+static int read_array(struct hs_job *job, const struct raw_job *raw, struct hs_err *reterr)
+{
+	struct hs_job_array *a = &job->array;
+	*a = (struct hs_job_array){.array = raw->array,
+				   .rows = raw->rows,
+				   .offset = raw->offset,
+				   .dims = (uint32_t)raw->dims,
+				   .columns = (uint32_t)raw->columns,
+				   .nan = raw->nan != 0};
+	memcpy(a->version.bytes, raw->version, sizeof(a->version.bytes));
+	if (!hs_attached_name_ok(raw->array))
+		return hs_err_set(reterr, HSFEED_EBADREQUEST, "the array's name \"%.64s\" is no name", raw->array);
+	if (raw->rows > UINT32_MAX || raw->dims < 1 || raw->dims > 2 || raw->columns < 1 ||
+	    raw->columns > HS_ATTACHED_MAX_COLUMNS || (raw->dims == 1 && raw->columns != 1) ||
+	    raw->offset > INT64_MAX / 2)
+		return hs_err_set(reterr, HSFEED_EBADREQUEST, "the job: an array cannot have this shape");
+	return hs_floats_parse(raw->dtype, &a->dtype)
+		       ? 0
+		       : hs_err_set(reterr, HSFEED_EBADREQUEST, "the job: the dtype %.32s is not known", raw->dtype);
+}
+
 static int read_parts(struct hs_job *job, const struct raw_job *raw, struct hs_err *reterr)
 {
 	struct fd_use use = {.frame = &job->frame};
-	bool has_source = job->task == HS_TASK_INGEST || job->task == HS_TASK_WHY;
-	int rc = has_source ? use_fd(&use, raw->source, job->file_name, &job->source, reterr) : 0;
-	if (rc == 0 && has_source)
+	bool is_ingest = job->task == HS_TASK_INGEST || job->task == HS_TASK_WHY,
+	     is_array = job->task == HS_TASK_ATTACH;
+	int rc = is_ingest || is_array ? use_fd(&use, raw->source, job->file_name, &job->source, reterr) : 0;
+	if (rc == 0 && is_ingest)
 		rc = read_options(job, raw->options, reterr);
+	if (rc == 0 && is_array)
+		rc = read_array(job, raw, reterr);
 	if (rc == 0)
 		rc = read_tokenizers(job, raw->tokenizers, &use, reterr);
 	if (rc == 0)

@@ -4,13 +4,14 @@
 #define HS_INGEST_JOB_H
 
 #include "ingest/channel.h"
+#include "ingest/floats.h"
 #include "ingest/params.h"
 #include "text/norm.h"
 #include "text/source.h"
 
 #define HS_TOKENIZER_FILES 7
 
-enum hs_task { HS_TASK_INGEST, HS_TASK_ADD, HS_TASK_WHY, HS_TASK_VERIFY };
+enum hs_task { HS_TASK_INGEST, HS_TASK_ADD, HS_TASK_WHY, HS_TASK_VERIFY, HS_TASK_ATTACH };
 
 struct hs_job_tokenizer {
 	const char *role, *name, *revision; // revision: "" when none was given
@@ -23,6 +24,15 @@ struct hs_job_file { // why: a stored encoding; verify: a file to check
 	uint32_t crc_root;
 	enum hs_file_kind kind;
 	const uint8_t *id; // 32 bytes, or NULL: any
+};
+
+struct hs_job_array { // attach: the values in `source`
+	const char *array;
+	struct hs_id version;
+	enum hs_floats dtype;
+	uint64_t rows, offset; // offset: where in the file they begin
+	uint32_t dims, columns;
+	bool nan; // allowed
 };
 
 struct hs_job {
@@ -39,6 +49,7 @@ struct hs_job {
 	size_t ntokenizers;
 	struct hs_job_file *files; // heap
 	size_t nfiles;
+	struct hs_job_array array;
 	struct hs_frame frame; // owns the descriptors and the bytes that pieces point into
 	struct hs_pool pool;
 };

@@ -28,8 +28,8 @@ struct making {
 
 // ---- one file ----
 
-static int name_file(struct hs_channel *channel, const struct hs_job *job, const char *what, struct hs_made *made,
-		     struct hs_err *reterr)
+int hs_make_name(struct hs_channel *channel, const struct hs_job *job, const char *what, struct hs_made *made,
+		 struct hs_err *reterr)
 {
 	int n = snprintf(made->path, sizeof(made->path), "%s/%s-%s.mdb", job->tmp, job->prefix, what);
 	if (n < 0 || (size_t)n + sizeof("-lock") > sizeof(made->path))
@@ -108,7 +108,7 @@ static int make_version(struct hs_make *make, struct hs_err *reterr)
 	if (make->load->source.nothers > UINT16_MAX)
 		return hs_err_set(reterr, HSFEED_ELIMIT, "%s has more than %u columns", make->work->job->file_name,
 				  UINT16_MAX);
-	int rc = name_file(make->work->channel, make->work->job, "version", &make->version_file, reterr);
+	int rc = hs_make_name(make->work->channel, make->work->job, "version", &make->version_file, reterr);
 	if (rc == 0)
 		rc = find_duplicates(make, &duplicates, reterr);
 	if (rc < 0)
@@ -185,7 +185,7 @@ static int make_encoding(struct making *m, const struct item *item, struct hs_er
 	struct hs_advice advice;
 	char what[32];
 	snprintf(what, sizeof(what), "encoding%zu", (size_t)(item->tokenizer - work->tokenizers));
-	int rc = name_file(work->channel, work->job, what, item->made, reterr);
+	int rc = hs_make_name(work->channel, work->job, what, item->made, reterr);
 	if (rc == 0)
 		rc = encode(m, item->tokenizer, &encoded, &advice, reterr);
 	if (rc < 0)

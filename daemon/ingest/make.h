@@ -28,4 +28,8 @@ struct hs_make {
 // list.
 int hs_make_files(struct hs_make *make, struct hs_err *reterr);
 
+// hs_make_name gives made->path, TMP/PREFIX-WHAT.mdb, and puts it on the channel's list. 0, -ENAMETOOLONG, -ENOMEM.
+int hs_make_name(struct hs_channel *channel, const struct hs_job *job, const char *what, struct hs_made *made,
+		 struct hs_err *reterr);
+
 #endif

@@ -20,8 +20,7 @@ static int changed(const char *name, struct hs_err *reterr)
 	return hs_err_hint(reterr, "try again when nothing writes to it, or from a copy");
 }
 
-// Reads up to len bytes at `offset`; *ret_len is smaller at the end of the file only.
-static int read_at(int fd, char *data, size_t len, size_t offset, size_t *ret_len)
+int hs_slurp_at(int fd, char *data, size_t len, size_t offset, size_t *ret_len)
 {
 	size_t done = 0;
 	while (done < len) {
@@ -42,7 +41,7 @@ static int read_chunks(int fd, const char *name, struct hs_channel *progress, st
 {
 	for (size_t done = 0; done < s->len;) {
 		size_t want = s->len - done < CHUNK ? s->len - done : CHUNK, got = 0;
-		int rc = read_at(fd, s->data + done, want, done, &got);
+		int rc = hs_slurp_at(fd, s->data + done, want, done, &got);
 		if (rc < 0)
 			return hs_err_set(reterr, rc, "%s: reading at byte %zu: %s", name, done, strerror(-rc));
 		if (got < want)
@@ -55,12 +54,12 @@ static int read_chunks(int fd, const char *name, struct hs_channel *progress, st
 }
 
 // A file that grew has a byte where its end was; one that was written over has other times.
-static int check_unchanged(int fd, const char *name, const struct stat *before, struct hs_err *reterr)
+int hs_slurp_check(int fd, const char *name, const struct stat *before, struct hs_err *reterr)
 {
 	struct stat after;
 	char byte;
 	size_t more = 0;
-	int rc = read_at(fd, &byte, 1, (size_t)before->st_size, &more);
+	int rc = hs_slurp_at(fd, &byte, 1, (size_t)before->st_size, &more);
 	if (rc < 0 || fstat(fd, &after) < 0)
 		return hs_err_set(reterr, rc < 0 ? rc : -errno, "%s: it cannot be read any more", name);
 	if (more > 0 || after.st_size != before->st_size || !same_time(after.st_mtim, before->st_mtim) ||
@@ -80,7 +79,7 @@ int hs_slurp_read(int fd, const char *name, struct hs_channel *progress, struct 
 		return hs_err_set(reterr, -ENOMEM, "out of memory while reading %s (%zu bytes)", name, s.len);
 	int rc = read_chunks(fd, name, progress, &s, reterr);
 	if (rc == 0)
-		rc = check_unchanged(fd, name, &before, reterr);
+		rc = hs_slurp_check(fd, name, &before, reterr);
 	if (rc < 0)
 		free(s.data);
 	else

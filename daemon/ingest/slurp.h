@@ -3,6 +3,8 @@
 #ifndef HS_INGEST_SLURP_H
 #define HS_INGEST_SLURP_H
 
+#include <sys/stat.h>
+
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/sha256.h"
@@ -18,6 +20,11 @@ struct hs_slurp {
 // 0, -ENOMEM, -errno, or HSFEED_EBADFILE: its size, mtime or ctime changed meanwhile.
 int hs_slurp_read(int fd, const char *name, struct hs_channel *progress, struct hs_slurp *ret, struct hs_err *reterr);
 int hs_slurp_digest(struct hs_slurp *s, struct hs_err *reterr); // over the very bytes in `data`
+
+// hs_slurp_at reads up to len bytes at `offset`: *ret_len is smaller at the end of the file only. 0 or -errno.
+int hs_slurp_at(int fd, char *data, size_t len, size_t offset, size_t *ret_len);
+// hs_slurp_check, after everything was read: HSFEED_EBADFILE when the file grew or changed since `before`.
+int hs_slurp_check(int fd, const char *name, const struct stat *before, struct hs_err *reterr);
 void hs_slurp_fini(struct hs_slurp *s);
 
 #endif

@@ -8,6 +8,7 @@
 int hs_task_ingest(struct hs_work *work, struct hs_wbuf *w, struct hs_err *reterr);
 int hs_task_add(struct hs_work *work, struct hs_wbuf *w, struct hs_err *reterr);
 int hs_task_why(struct hs_work *work, struct hs_wbuf *w, struct hs_err *reterr);
+int hs_task_attach(struct hs_work *work, struct hs_wbuf *w, struct hs_err *reterr);
 int hs_task_verify(struct hs_work *work, struct hs_wbuf *w, struct hs_err *reterr);
 
 #endif

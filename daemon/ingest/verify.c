@@ -31,30 +31,14 @@ static void on_bytes(void *arg, uint64_t done)
 	hs_channel_progress(c->v->work->channel, HS_STAGE_VERIFY, sum < c->v->total ? sum : c->v->total, c->v->total);
 }
 
-static int check_structure(const struct hs_file *file, struct hs_err *reterr)
-{
-	struct hs_version *version;
-	struct hs_encoding *encoding;
-	int rc;
-	if (hs_file_get_kind(file) == HS_FILE_VERSION) {
-		rc = hs_version_open(file, &version, reterr);
-		if (rc == 0)
-			hs_version_close(version);
-	} else {
-		rc = hs_encoding_open(file, &encoding, reterr);
-		if (rc == 0)
-			hs_encoding_close(encoding);
-	}
-	return rc;
-}
-
 static int check_open(const struct hs_job_file *item, const struct hs_file *file, struct hs_err *reterr)
 {
 	if (hs_file_get_kind(file) != item->kind ||
 	    (item->id && memcmp(hs_file_get_id(file)->bytes, item->id, HS_SHA256_BYTES) != 0))
 		return hs_err_set(reterr, HSFEED_ECORRUPT, "%s is sound, but it is another file than the catalog means",
 				  item->path);
-	return check_structure(file, reterr);
+	struct hs_id version;
+	return hs_contents_check(file, &version, reterr);
 }
 
 static int check(struct verifying *v, const struct hs_job_file *item, struct hs_err *reterr)

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -80,12 +81,46 @@ static int child_main(int fd)
 
 // ---- tests ----
 
-static struct pn_answer run_failing(const struct ix_spec *s, long at)
+typedef struct pn_answer work(void);
+
+static struct pn_answer ingest(void)
+{
+	struct ix_spec s = {.path = ix_source("a.csv", ix_six_rows), .labels = "Label"};
+	return ix_ingest(&s);
+}
+
+static struct pn_answer attach_rows(uint64_t rows)
+{
+	struct pn_job job;
+	struct pn_answer a = {.pid = 0};
+	const uint8_t version[32] = {1};
+	int fd = memfd_create("values", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(fd, (off_t)rows * 8), 0);
+	pn_begin(&job, "attach");
+	ix_put_place(&job, "birds");
+	pn_str(&job, "file_name", "values");
+	hs_w_uint(pn_key(&job, "source"), pn_attach_fd(&job, fd));
+	hs_w_bin(pn_key(&job, "version"), version, sizeof(version));
+	pn_str(&job, "array", "logits");
+	pn_str(&job, "dtype", "float32");
+	hs_w_uint(pn_key(&job, "rows"), rows);
+	hs_w_uint(pn_key(&job, "dims"), 2);
+	hs_w_uint(pn_key(&job, "columns"), 2);
+	pn_run(&a, &job);
+	return a;
+}
+
+static struct pn_answer attach(void)
+{
+	return attach_rows(9000);
+}
+
+static struct pn_answer run_failing(work *run, long at)
 {
 	char text[24];
 	snprintf(text, sizeof(text), "%ld", at);
 	setenv(FAIL_AT, text, 1);
-	struct pn_answer a = ix_ingest(s);
+	struct pn_answer a = run();
 	unsetenv(FAIL_AT);
 	return a;
 }
@@ -111,19 +146,24 @@ static bool expect_clean_failure(const struct pn_answer *a, long at)
 	return false;
 }
 
-static void an_allocation_that_fails_is_told_and_leaves_nothing(void **state)
+static void fail_each(work *run)
 {
-	struct ix_spec s = {.path = ix_source("a.csv", ix_six_rows), .labels = "Label"};
 	bool last = false;
 	unsigned runs = 0;
-	(void)state;
 	for (long at = 1; !last; at += 1 + at / 24, runs++) {
-		struct pn_answer a = run_failing(&s, at);
+		struct pn_answer a = run_failing(run, at);
 		last = expect_clean_failure(&a, at);
 		pn_fini(&a);
 		hs_ingest_sweep(ix_tmp, "t");
 	}
 	assert_true(runs > 20);
+}
+
+static void an_allocation_that_fails_is_told_and_leaves_nothing(void **state)
+{
+	(void)state;
+	fail_each(ingest);
+	fail_each(attach);
 }
 
 // Enters a mount namespace of its own, as root or by way of a user namespace.
@@ -142,20 +182,25 @@ static bool enter_namespace(void)
 }
 
 // Exit codes: 0 as wanted, 1 not, 77 no namespace to be had.
-static int ingest_into_full_disk(const char *path)
+static bool is_full(struct pn_answer *a)
+{
+	int64_t number = 0;
+	bool ok = a->error.p && hs_r_get_int(a->error, "number", &number) && number == -ENOSPC &&
+		  hs_span_is(pn_text(a->error, "code"), "no_space") && ix_files_in(ix_tmp) == 0;
+	if (a->error.p && !ok)
+		print_message("%.*s\n", (int)pn_text(a->error, "message").len, pn_text(a->error, "message").ptr);
+	pn_fini(a);
+	return ok;
+}
+
+static int work_on_full_disk(const char *path)
 {
 	struct ix_spec s = {.path = path};
-	int64_t number = 0;
 	if (!enter_namespace() || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
 	    mount("tmpfs", ix_tmp, "tmpfs", 0, "size=256k") < 0)
 		return 77;
-	struct pn_answer a = ix_ingest(&s);
-	bool ok = a.error.p && hs_r_get_int(a.error, "number", &number) && number == -ENOSPC &&
-		  hs_span_is(pn_text(a.error, "code"), "no_space") && ix_files_in(ix_tmp) == 0;
-	if (a.error.p && !ok)
-		print_message("%.*s\n", (int)pn_text(a.error, "message").len, pn_text(a.error, "message").ptr);
-	pn_fini(&a);
-	return ok ? 0 : 1;
+	struct pn_answer ingested = ix_ingest(&s), attached = attach_rows(50000);
+	return is_full(&ingested) && is_full(&attached) ? 0 : 1;
 }
 
 static void a_full_disk_is_told_and_leaves_nothing(void **state)
@@ -166,7 +211,7 @@ static void a_full_disk_is_told_and_leaves_nothing(void **state)
 	pid_t pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0)
-		_exit(ingest_into_full_disk(path));
+		_exit(work_on_full_disk(path));
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
 	if (WEXITSTATUS(status) == 77) {

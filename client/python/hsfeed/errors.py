@@ -225,6 +225,12 @@ class BadText(BadSource):
     default_code = "bad_text"
 
 
+class BadArray(Error, ValueError):
+    """An array's shape, dtype or values are not what can be attached; nothing was stored."""
+
+    default_code = "bad_array"
+
+
 class BadTokenizer(Error, ValueError):
     """A tokenizer's files are damaged, or of a kind that is not supported."""
 
