@@ -14,12 +14,14 @@
 #include "plan/groups.h"
 #include "plan/holdout.h"
 #include "plan/order.h"
+#include "store/attached.h"
 #include "store/store.h"
 #include "store/version.h"
 #include "text/near.h"
 
 #define HS_FEED_MAX_ROLES      8
-#define HS_FEED_MAX_ARRAYS     (3 * HS_FEED_MAX_ROLES + 3)
+#define HS_FEED_MAX_ATTACHED   8 // attached arrays of a stream
+#define HS_FEED_MAX_ARRAYS     (3 * HS_FEED_MAX_ROLES + 3 + HS_FEED_MAX_ATTACHED)
 #define HS_FEED_MAX_SLOT_BYTES (1u << 28)
 #define HS_FEED_MAX_BATCH      65536u
 #define HS_FEED_MAX_LENGTH     1048576u   // a text has at most 1 MiB, so no more tokens than that
@@ -50,6 +52,9 @@ struct hs_source_request {
 	const char *roles[HS_FEED_MAX_ROLES];
 	struct hs_id encodings[HS_FEED_MAX_ROLES];
 	bool no_encodings; // folds need labels only
+	size_t narrays;    // attached arrays, by name; array_ids pins those of a saved state, as encodings does
+	const char *arrays[HS_FEED_MAX_ATTACHED];
+	struct hs_id array_ids[HS_FEED_MAX_ATTACHED];
 };
 int hs_feed_source_open(struct hs_feed *feed, const struct hs_source_request *request, struct hs_feed_source **ret,
 			struct hs_err *reterr);
@@ -60,6 +65,9 @@ const struct hs_version_entry *hs_feed_source_entry(const struct hs_feed_source 
 size_t hs_feed_source_nroles(const struct hs_feed_source *source);
 const struct hs_encoding *hs_feed_source_encoding(const struct hs_feed_source *source, size_t i);
 const char *hs_feed_source_role(const struct hs_feed_source *source, size_t i);
+size_t hs_feed_source_narrays(const struct hs_feed_source *source);
+const struct hs_attached *hs_feed_source_attached(const struct hs_feed_source *source, size_t i);
+const char *hs_feed_source_array(const struct hs_feed_source *source, size_t i); // its name
 
 // ---- duplicates ----
 

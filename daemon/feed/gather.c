@@ -262,6 +262,8 @@ void hs_feed_gather(const struct gather *g, void *slot, struct hs_fill *fill)
 		gather_labels(g, array++, slot);
 	if (g->spec->nweights > 0)
 		gather_weights(g, array++, slot);
+	for (size_t i = 0; i < hs_feed_source_narrays(g->source); i++)
+		hs_feed_gather_attached(g, i, array++, slot);
 	int64_t *index = (int64_t *)(void *)((uint8_t *)slot + array->offset);
 	for (size_t i = 0; i < g->n; i++)
 		index[i] = g->rows[i];

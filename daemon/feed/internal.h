@@ -12,11 +12,22 @@ struct hs_feed {
 	struct hs_store *store;
 	struct hs_cache *versions;    // key: owner, id    value: struct open_version
 	struct hs_cache *encodings;   // key: owner, id    value: struct open_encoding
+	struct hs_cache *arrays;      // key: owner, id    value: struct open_array
 	struct hs_cache *plans;       // key: version key, digest of PLAN   value: struct cached_plan
 	struct hs_cache *orders;      // key: plan key, fold, split, order, seed + epoch, and what lengths are taken
 				      // from; value: u32 rows[]
 	struct hs_searches *searches; // near.c
 };
+
+// What version, encoding and array caches make something of.
+struct open_request {
+	struct hs_feed *feed;
+	uint32_t owner;
+	const struct hs_id *id;
+};
+// hs_feed_open_cached opens a file of the source's owner by its id, or takes what is open.
+int hs_feed_open_cached(struct hs_feed *feed, struct hs_cache *cache, uint32_t owner, const struct hs_id *id,
+			struct hs_cache_entry **ret, struct hs_err *reterr);
 
 struct open_version {
 	struct hs_store *store;
@@ -30,6 +41,12 @@ struct open_encoding {
 	struct hs_encoding *encoding;
 };
 
+struct open_array {
+	struct hs_store *store;
+	struct hs_file *file;
+	struct hs_attached *attached;
+};
+
 struct hs_feed_source {
 	struct hs_feed *feed;
 	struct hs_version_entry entry;
@@ -37,6 +54,9 @@ struct hs_feed_source {
 	size_t nroles;
 	char roles[HS_FEED_MAX_ROLES][HS_NAME_MAX + 1];
 	struct hs_cache_entry *encodings[HS_FEED_MAX_ROLES];
+	size_t narrays;
+	char array_names[HS_FEED_MAX_ATTACHED][HS_NAME_MAX + 1];
+	struct hs_cache_entry *arrays[HS_FEED_MAX_ATTACHED];
 };
 
 struct order { // the rows of one epoch, in order; shared by streams, or a list's
@@ -52,8 +72,8 @@ struct hs_order_list {
 int hs_feed_list_check(const struct hs_order_list *list, const struct hs_plan *plan, uint32_t fold, bool val,
 		       struct hs_err *reterr);
 
-extern const struct hs_cache_kind hs_feed_version_cache, hs_feed_encoding_cache, hs_feed_plan_cache,
-	hs_feed_order_cache;
+extern const struct hs_cache_kind hs_feed_version_cache, hs_feed_encoding_cache, hs_feed_array_cache,
+	hs_feed_plan_cache, hs_feed_order_cache;
 
 // hs_feed_version_hold keeps a source's version open for longer than the source; hs_cache_put(feed->versions) ends
 // that.
@@ -105,6 +125,10 @@ int hs_feed_group_column(const struct hs_feed_source *source, const char *column
 			 struct hs_err *reterr);
 int hs_feed_fold_column(const struct hs_feed_source *source, const char *column, int64_t *ret_numbers,
 			struct hs_err *reterr);
+
+// hs_feed_attached_open opens the arrays that a request names; hs_feed_source_close puts them back.
+int hs_feed_attached_open(struct hs_feed_source *source, const struct hs_source_request *request,
+			  struct hs_err *reterr);
 
 // What hs_feed_order_cache's make needs.
 struct order_request {
@@ -189,6 +213,7 @@ struct gather {
 	const struct hs_mask *mask;       // NULL or of kind NONE: nothing is masked
 	const struct hs_weights *weights; // where the layout has the array
 };
+void hs_feed_gather_attached(const struct gather *g, size_t i, const struct hs_array *array, void *slot); // attached.c
 void hs_feed_gather(const struct gather *g, void *slot, struct hs_fill *fill);
 // hs_feed_batch_length gives the width of a batch for one role: needs source, spec, rows and n only.
 uint32_t hs_feed_batch_length(const struct gather *g, size_t role);

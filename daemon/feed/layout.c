@@ -41,6 +41,31 @@ static void add_token_arrays(const struct hs_feed_source *source, const struct h
 	}
 }
 
+static void add_attached(const struct hs_feed_source *source, const struct hs_stream_spec *spec,
+			 struct hs_layout *layout)
+{
+	for (size_t i = 0; i < hs_feed_source_narrays(source); i++) {
+		const struct hs_attached *a = hs_feed_source_attached(source, i);
+		struct hs_array array = {.dtype = HS_F32, .dims = a->dims, .role = -1, .columns = a->columns};
+		snprintf(array.name, sizeof(array.name), "%s", hs_feed_source_array(source, i));
+		add_array(layout, &array, spec->batch_size);
+	}
+}
+
+// A batch is a map: an attached array may not be called as a role's ids.
+static int check_array_names(const struct hs_layout *layout, struct hs_err *reterr)
+{
+	for (size_t i = 0; i < layout->narrays; i++) {
+		for (size_t k = 0; k < i; k++) {
+			if (strcmp(layout->arrays[i].name, layout->arrays[k].name) == 0)
+				return hs_err_set(reterr, HSFEED_EBADREQUEST,
+						  "two arrays of a batch would be called \"%s\"",
+						  layout->arrays[i].name);
+		}
+	}
+	return 0;
+}
+
 int hs_feed_layout_init(const struct hs_feed_source *source, const struct hs_stream_spec *spec, struct hs_layout *ret,
 			struct hs_err *reterr)
 {
@@ -61,6 +86,7 @@ int hs_feed_layout_init(const struct hs_feed_source *source, const struct hs_str
 		struct hs_array weight = {.name = "weight", .dtype = HS_F32, .dims = 1, .role = -1, .columns = 1};
 		add_array(&layout, &weight, spec->batch_size);
 	}
+	add_attached(source, spec, &layout);
 	struct hs_array index = {.name = "index", .dtype = HS_I64, .dims = 1, .role = -1, .columns = 1};
 	add_array(&layout, &index, spec->batch_size);
 	if (layout.slot_bytes > HS_FEED_MAX_SLOT_BYTES) {
@@ -68,8 +94,10 @@ int hs_feed_layout_init(const struct hs_feed_source *source, const struct hs_str
 			   spec->batch_size, layout.slot_bytes, HS_FEED_MAX_SLOT_BYTES);
 		return hs_err_hint(reterr, "lower the batch size or max_length, or ask for int32");
 	}
-	*ret = layout;
-	return 0;
+	int rc = check_array_names(&layout, reterr);
+	if (rc == 0)
+		*ret = layout;
+	return rc;
 }
 
 size_t hs_fill_array_bytes(const struct hs_array *array, const struct hs_fill *fill)

@@ -6,12 +6,6 @@
 
 #include "feed/internal.h"
 
-struct open_request {
-	struct hs_feed *feed;
-	uint32_t owner;
-	const struct hs_id *id;
-};
-
 // ---- what the caches make ----
 
 static void version_destroy(void *value)
@@ -90,6 +84,7 @@ int hs_feed_create(struct hs_store *store, struct hs_feed **ret)
 	feed->store = store;
 	if (hs_cache_create(&hs_feed_version_cache, &feed->versions) < 0 ||
 	    hs_cache_create(&hs_feed_encoding_cache, &feed->encodings) < 0 ||
+	    hs_cache_create(&hs_feed_array_cache, &feed->arrays) < 0 ||
 	    hs_cache_create(&hs_feed_plan_cache, &feed->plans) < 0 ||
 	    hs_cache_create(&hs_feed_order_cache, &feed->orders) < 0 || !(feed->searches = hs_searches_create(feed))) {
 		hs_feed_destroy(feed);
@@ -106,6 +101,7 @@ void hs_feed_destroy(struct hs_feed *feed)
 	hs_searches_destroy(feed->searches); // it holds versions
 	hs_cache_destroy(feed->orders);
 	hs_cache_destroy(feed->plans);
+	hs_cache_destroy(feed->arrays);
 	hs_cache_destroy(feed->encodings);
 	hs_cache_destroy(feed->versions);
 	free(feed);
@@ -115,6 +111,7 @@ void hs_feed_drop_unused(struct hs_feed *feed)
 {
 	hs_cache_drop_unused(feed->orders);
 	hs_cache_drop_unused(feed->plans);
+	hs_cache_drop_unused(feed->arrays);
 	hs_cache_drop_unused(feed->encodings);
 	hs_cache_drop_unused(feed->versions);
 }
@@ -139,8 +136,8 @@ unsigned hs_feed_users(struct hs_feed *feed, uint32_t owner, const struct hs_id 
 	return hs_cache_users(feed->versions, key.bytes, key.len);
 }
 
-static int open_cached(struct hs_feed *feed, struct hs_cache *cache, uint32_t owner, const struct hs_id *id,
-		       struct hs_cache_entry **ret, struct hs_err *reterr)
+int hs_feed_open_cached(struct hs_feed *feed, struct hs_cache *cache, uint32_t owner, const struct hs_id *id,
+			struct hs_cache_entry **ret, struct hs_err *reterr)
 {
 	struct cache_key key = file_key(owner, id);
 	struct open_request request = {feed, owner, id};
@@ -150,7 +147,7 @@ static int open_cached(struct hs_feed *feed, struct hs_cache *cache, uint32_t ow
 int hs_feed_version_hold(struct hs_feed *feed, const struct hs_feed_source *source, struct hs_cache_entry **ret,
 			 struct hs_err *reterr)
 {
-	return open_cached(feed, feed->versions, source->entry.owner, &source->entry.version, ret, reterr);
+	return hs_feed_open_cached(feed, feed->versions, source->entry.owner, &source->entry.version, ret, reterr);
 }
 
 // ---- roles ----
@@ -217,8 +214,8 @@ static int open_role(struct hs_feed_source *source, const struct hs_source_reque
 	int rc = choose_encoding(source, request, i, &id, reterr);
 	if (rc < 0)
 		return rc;
-	rc = open_cached(source->feed, source->feed->encodings, source->entry.owner, &id, &source->encodings[i],
-			 reterr);
+	rc = hs_feed_open_cached(source->feed, source->feed->encodings, source->entry.owner, &id, &source->encodings[i],
+				 reterr);
 	if (rc < 0)
 		return rc;
 	const struct hs_encoding *encoding = hs_feed_source_encoding(source, i);
@@ -242,12 +239,14 @@ int hs_feed_source_open(struct hs_feed *feed, const struct hs_source_request *re
 	source->feed = feed;
 	int rc = hs_store_find(feed->store, request->uid, request->owner, request->spec, &source->entry, reterr);
 	if (rc == 0)
-		rc = open_cached(feed, feed->versions, source->entry.owner, &source->entry.version, &source->version,
-				 reterr);
+		rc = hs_feed_open_cached(feed, feed->versions, source->entry.owner, &source->entry.version,
+					 &source->version, reterr);
 	if (rc == 0)
 		choose_roles(source, request);
 	for (size_t i = 0; rc == 0 && i < source->nroles; i++)
 		rc = open_role(source, request, i, reterr);
+	if (rc == 0)
+		rc = hs_feed_attached_open(source, request, reterr);
 	if (rc < 0) {
 		hs_feed_source_close(source);
 		return rc;
@@ -262,6 +261,8 @@ void hs_feed_source_close(struct hs_feed_source *source)
 		return;
 	for (size_t i = 0; i < HS_FEED_MAX_ROLES; i++)
 		hs_cache_put(source->feed->encodings, source->encodings[i]);
+	for (size_t i = 0; i < HS_FEED_MAX_ATTACHED; i++)
+		hs_cache_put(source->feed->arrays, source->arrays[i]);
 	hs_cache_put(source->feed->versions, source->version);
 	hs_version_entry_fini(&source->entry);
 	free(source);

@@ -41,12 +41,14 @@ static void write_role_names(struct hs_wbuf *w, const struct hs_version_entry *e
 		hs_w_cstr(w, e->roles[i].role);
 }
 
-// A version's file and its encodings'.
+// A version's file, its encodings' and its arrays'.
 static uint64_t bytes_of(const struct hs_version_entry *e)
 {
 	uint64_t bytes = e->bytes;
 	for (size_t i = 0; i < e->nroles; i++)
 		bytes += e->roles[i].bytes;
+	for (size_t i = 0; i < e->narrays; i++)
+		bytes += e->arrays[i].bytes;
 	return bytes;
 }
 
@@ -180,7 +182,7 @@ static int write_shown(struct hs_request *req, const struct hs_version_entry *e)
 {
 	struct hs_store *store = req->server->store;
 	struct hs_wbuf *w = &req->result;
-	hs_w_map(w, 6);
+	hs_w_map(w, 7);
 	hs_w_cstr(w, "name");
 	hs_w_cstr(w, e->name);
 	hs_w_cstr(w, "owner");
@@ -194,6 +196,10 @@ static int write_shown(struct hs_request *req, const struct hs_version_entry *e)
 	hs_w_array(w, (uint32_t)e->nroles);
 	for (size_t i = 0; i < e->nroles && rc == 0; i++)
 		rc = hs_describe_role(store, e, i, NULL, w, &req->err);
+	hs_w_cstr(w, "arrays");
+	hs_w_array(w, (uint32_t)e->narrays);
+	for (size_t i = 0; i < e->narrays && rc == 0; i++)
+		rc = hs_describe_array(store, e->owner, &e->arrays[i], w, &req->err);
 	return rc;
 }
 

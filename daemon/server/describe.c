@@ -109,6 +109,25 @@ int hs_describe_role(struct hs_store *store, const struct hs_version_entry *entr
 	return 0;
 }
 
+int hs_describe_array(struct hs_store *store, uint32_t owner, const struct hs_array_entry *array, struct hs_wbuf *w,
+		      struct hs_err *reterr)
+{
+	static const char *const keys[] = {"dtype", "rows", "dims", "columns", "nan_rows", "from", "created_ms"};
+	const size_t nkeys = sizeof(keys) / sizeof(keys[0]);
+	struct hs_file *file;
+	int rc = hs_store_acquire(store, owner, HS_FILE_ARRAY, &array->id, &file, reterr);
+	if (rc < 0)
+		return rc;
+	hs_w_map(w, 4 + (uint32_t)nkeys);
+	hs_w_cstr(w, "array");
+	hs_w_cstr(w, array->array);
+	hs_write_id(w, "id", &array->id);
+	write_values(w, hs_file_header(file), keys, nkeys);
+	write_place(w, file);
+	hs_store_release(store, file);
+	return 0;
+}
+
 static void write_names(struct hs_wbuf *w, struct hs_rbuf labels)
 {
 	struct hs_wire_value head;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// VERSION and ROLE of PROTOCOL.md, read out of the files' headers. Opens files, so not for the loop thread.
+// VERSION, ROLE and ATTACHED of PROTOCOL.md, read out of the files' headers. Opens files, so not for the loop thread.
 #ifndef HS_SERVER_DESCRIBE_H
 #define HS_SERVER_DESCRIBE_H
 
@@ -11,6 +11,8 @@ int hs_describe_version(struct hs_store *store, const struct hs_version_entry *e
 // previous: the encoding that the role had before, or NULL.
 int hs_describe_role(struct hs_store *store, const struct hs_version_entry *entry, size_t role,
 		     const struct hs_id *previous, struct hs_wbuf *w, struct hs_err *reterr);
+int hs_describe_array(struct hs_store *store, uint32_t owner, const struct hs_array_entry *array, struct hs_wbuf *w,
+		      struct hs_err *reterr);
 // The label columns' names; empty when the version's file cannot be read (verify says why).
 void hs_describe_label_names(struct hs_store *store, const struct hs_version_entry *entry, struct hs_wbuf *w);
 size_t hs_default_role(const struct hs_version_entry *entry);

@@ -71,7 +71,7 @@ static void write_limits(struct hs_wbuf *w, const struct hs_limits *limits)
 
 static void write_hello(struct hs_request *req)
 {
-	static const char *const features[] = {"inline", "fdpass", "ring", "plans", "statistics", "orders"};
+	static const char *const features[] = {"inline", "fdpass", "ring", "plans", "statistics", "orders", "arrays"};
 	struct hs_wbuf *w = &req->result;
 	const struct number numbers[] = {
 		{"protocol", HS_WIRE_PROTOCOL},
@@ -188,6 +188,8 @@ const struct hs_method hs_methods[] = {
 	{"ingest", &hs_ingest_schema, HS_ON_LOOP, hs_req_ingest_begin, NULL, NULL},
 	{"add", &hs_add_schema, HS_ON_LOOP, hs_req_add_begin, NULL, NULL},
 	{"why", &hs_why_schema, HS_ON_LOOP, hs_req_why_begin, NULL, NULL},
+	{"attach", &hs_attach_schema, HS_ON_LOOP, hs_req_attach_begin, NULL, NULL},
+	{"detach", &hs_detach_schema, HS_ON_WRITER, NULL, hs_req_detach_run, hs_req_rm_settle},
 	{"verify", &hs_verify_schema, HS_ON_LOOP, hs_req_verify_begin, NULL, NULL},
 	{"datasets", &hs_datasets_schema, HS_ON_REQUESTS, NULL, hs_req_datasets_run, NULL},
 	{"versions", &hs_named_schema, HS_ON_REQUESTS, NULL, hs_req_versions_run, NULL},

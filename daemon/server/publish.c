@@ -19,15 +19,14 @@ struct published {
 	char dataset[HS_NAME_MAX + 1];
 };
 
-static int not_understood(struct hs_child *child)
+int hs_child_not_understood(struct hs_child *child)
 {
 	return hs_err_set(&child->err, HSFEED_EINTERNAL,
 			  "%s %s: its process sent a result that the daemon does not understand", child->kind->name,
 			  child->name);
 }
 
-// The result names files to publish: only this job's own in tmp/ are taken.
-static bool read_path(const struct hs_child *child, struct hs_rbuf map, char *path, size_t cap, const char **ret)
+bool hs_child_read_path(const struct hs_child *child, struct hs_rbuf map, char *path, size_t cap, const char **ret)
 {
 	const char *text;
 	size_t len;
@@ -45,7 +44,7 @@ static bool read_path(const struct hs_child *child, struct hs_rbuf map, char *pa
 	return true;
 }
 
-static bool read_id(struct hs_rbuf map, struct hs_id *ret)
+bool hs_child_read_id(struct hs_rbuf map, struct hs_id *ret)
 {
 	const void *data;
 	size_t len;
@@ -60,7 +59,8 @@ static bool read_encoding(const struct hs_child *child, struct hs_rbuf map, stru
 	struct hs_publish_file *f = &p->files[p->n];
 	const char *role;
 	size_t len;
-	if (!read_id(map, &f->id) || !read_path(child, map, p->paths[p->n + 1], sizeof(p->paths[0]), &f->tmp_path) ||
+	if (!hs_child_read_id(map, &f->id) ||
+	    !hs_child_read_path(child, map, p->paths[p->n + 1], sizeof(p->paths[0]), &f->tmp_path) ||
 	    !hs_r_get_str(map, "role", &role, &len) || !hs_name_valid(role, len))
 		return false;
 	memcpy(p->roles[p->n], role, len);
@@ -73,8 +73,8 @@ static bool read_result(const struct hs_child *child, struct published *p, struc
 	struct hs_rbuf version, encodings;
 	struct hs_wire_value head;
 	*ret = (struct hs_publish){.owner = child->uid, .name = p->dataset, .encodings = p->files};
-	if (!hs_r_find(child->result, "version", &version) || !read_id(version, &ret->version.id) ||
-	    !read_path(child, version, p->paths[0], sizeof(p->paths[0]), &ret->version.tmp_path) ||
+	if (!hs_r_find(child->result, "version", &version) || !hs_child_read_id(version, &ret->version.id) ||
+	    !hs_child_read_path(child, version, p->paths[0], sizeof(p->paths[0]), &ret->version.tmp_path) ||
 	    !hs_r_find(child->result, "encodings", &encodings) || !hs_r_next(&encodings, &head) ||
 	    head.type != HS_WIRE_ARRAY || head.as.count > HS_INGEST_MAX_TOKENIZERS)
 		return false;
@@ -128,7 +128,7 @@ static int publish(struct hs_child *child)
 	snprintf(p->dataset, sizeof(p->dataset), "%.*s", (int)strcspn(child->name, "@"), child->name);
 	child->state = p;
 	if (!read_result(child, p, &what))
-		return not_understood(child);
+		return hs_child_not_understood(child);
 	compare_with_stored(child, p);
 	return hs_store_publish(child->server->store, &what, &p->store, &child->err);
 }
@@ -201,6 +201,7 @@ static void send_moved(struct hs_conn *conn, const struct published *p)
 static void announce(struct hs_child *child)
 {
 	const struct published *p = child->state;
+	child->server->npending += p->store.pending; // from now on the end of a stream may leave a file behind
 	if (!p->store.moved)
 		return;
 	for (struct hs_conn *conn = child->server->conns; conn; conn = conn->next)

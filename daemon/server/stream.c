@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/sha256.h"
+#include "describe.h"
 #include "file.h"
 #include "masks.h"
 #include "options.h"
@@ -18,6 +19,8 @@ struct open_params {
 	uint64_t owner;
 	struct hs_batch_params batch;
 	struct hs_named encodings;
+	struct hs_strs arrays;
+	struct hs_named attached;
 	struct hs_plan_params plan;
 	uint64_t fold, at, rank, slots, rows;
 	int split, dtype, transport;
@@ -35,6 +38,8 @@ static const struct hs_field open_fields[] = {
 	{.key = "owner", .type = HS_T_UINT, AT(owner), .max = UINT32_MAX, .def = HS_UNSET},
 	HS_BATCH_FIELDS(struct open_params, batch),
 	{.key = "encodings", .type = HS_T_NAMED_STRS, AT(encodings), .max = HS_FEED_MAX_ROLES},
+	{.key = "arrays", .type = HS_T_STRS, AT(arrays), .max = HS_FEED_MAX_ATTACHED},
+	{.key = "attached", .type = HS_T_NAMED_STRS, AT(attached), .max = HS_FEED_MAX_ATTACHED},
 	{.key = "plan", .type = HS_T_MAP, AT(plan), .sub = &hs_plan_schema},
 	{.key = "fold", .type = HS_T_UINT, AT(fold), .max = UINT32_MAX, .def = HS_UNSET},
 	{.key = "split", .type = HS_T_ENUM, AT(split), .names = splits, .def = HS_TRAIN},
@@ -147,22 +152,63 @@ int hs_req_stream_open_begin(struct hs_request *req)
 	return 0;
 }
 
-static int pin_encoding(struct hs_source_request *source, const struct hs_named_item *item, struct hs_err *reterr)
+static int read_id(const char *key, const char *text, struct hs_id *ret, struct hs_err *reterr)
 {
 	static const struct hs_id none; // which means "not pinned" further on
+	if (strlen(text) == 64 && hs_unhex(text, 32, ret->bytes) == 0 && !hs_id_eq(ret, &none))
+		return 0;
+	return hs_err_set(reterr, HSFEED_EBADREQUEST, "stream.open: %s: \"%.80s\" is not an id of 64 hex digits", key,
+			  text);
+}
+
+static int pin_encoding(struct hs_source_request *source, const struct hs_named_item *item, struct hs_err *reterr)
+{
 	for (size_t i = 0; i < source->nroles; i++) {
-		if (strcmp(source->roles[i], item->name) != 0)
-			continue;
-		if (strlen(item->s) == 64 && hs_unhex(item->s, 32, source->encodings[i].bytes) == 0 &&
-		    !hs_id_eq(&source->encodings[i], &none))
-			return 0;
-		return hs_err_set(reterr, HSFEED_EBADREQUEST,
-				  "stream.open: encodings: \"%.80s\" is not an id of 64 hex digits", item->s);
+		if (strcmp(source->roles[i], item->name) == 0)
+			return read_id("encodings", item->s, &source->encodings[i], reterr);
 	}
 	return hs_err_set(reterr, HSFEED_EBADREQUEST,
 			  "stream.open: encodings names the role \"%.128s\", which is not among "
 			  "roles",
 			  item->name);
+}
+
+static int add_array(struct hs_source_request *source, const char *name, struct hs_err *reterr)
+{
+	for (size_t i = 0; i < source->narrays; i++)
+		if (strcmp(source->arrays[i], name) == 0)
+			return hs_err_set(reterr, HSFEED_EBADREQUEST,
+					  "stream.open: the array \"%.128s\" is named twice", name);
+	if (!hs_attached_name_ok(name))
+		return hs_err_set(reterr, HSFEED_EBADREQUEST,
+				  "stream.open: \"%.128s\" cannot be the name of an attached array", name);
+	source->arrays[source->narrays++] = name;
+	return 0;
+}
+
+static int pin_array(struct hs_source_request *source, const struct hs_named_item *item, struct hs_err *reterr)
+{
+	for (size_t i = 0; i < source->narrays; i++) {
+		if (strcmp(source->arrays[i], item->name) == 0)
+			return read_id("attached", item->s, &source->array_ids[i], reterr);
+	}
+	return hs_err_set(reterr, HSFEED_EBADREQUEST,
+			  "stream.open: attached names the array \"%.128s\", which is not among arrays", item->name);
+}
+
+// The attached arrays asked for, or those of the pinned ids.
+static int read_arrays(const struct open_params *p, struct hs_source_request *ret, struct hs_err *reterr)
+{
+	int rc = 0;
+	for (size_t i = 0; i < p->arrays.n && rc == 0; i++)
+		rc = add_array(ret, p->arrays.items[i], reterr);
+	for (size_t i = 0; i < p->attached.n && rc == 0; i++) {
+		if (p->arrays.n == 0)
+			rc = add_array(ret, p->attached.items[i].name, reterr);
+		if (rc == 0)
+			rc = pin_array(ret, &p->attached.items[i], reterr);
+	}
+	return rc;
 }
 
 // The roles asked for; without roles those of the pinned encodings; without either the default one.
@@ -178,7 +224,7 @@ static int read_source(const struct hs_request *req, struct hs_source_request *r
 		if (rc == 0)
 			rc = pin_encoding(ret, &p->encodings.items[i], reterr);
 	}
-	return rc;
+	return rc < 0 ? rc : read_arrays(p, ret, reterr);
 }
 
 static int read_spec(struct hs_request *req, const struct hs_feed_source *source, struct hs_stream_spec *ret)
@@ -223,6 +269,15 @@ static void write_encodings(struct hs_wbuf *w, const struct hs_stream *stream)
 		hs_w_cstr(w, "pad_id");
 		hs_w_int(w, encoding->pad_id);
 	}
+}
+
+static void write_attached(struct hs_wbuf *w, const struct hs_feed_source *source)
+{
+	hs_w_cstr(w, "attached");
+	hs_w_map(w, (uint32_t)hs_feed_source_narrays(source));
+	for (size_t i = 0; i < hs_feed_source_narrays(source); i++)
+		hs_write_id(w, hs_feed_source_array(source, i),
+			    hs_file_get_id(hs_feed_source_attached(source, i)->file));
 }
 
 static void write_array(struct hs_wbuf *w, const struct hs_array *array)
@@ -340,6 +395,7 @@ static void write_opened(struct hs_wbuf *w, const struct hs_stream *stream, cons
 	write_words(w, hs_stream_get_spec(stream), p->transport);
 	hs_mask_params_write(w, &p->mask, stream);
 	write_encodings(w, stream);
+	write_attached(w, hs_stream_get_source(stream));
 	hs_w_cstr(w, "name");
 	hs_w_cstr(w, entry->name);
 	hs_w_cstr(w, "owner");
@@ -356,7 +412,7 @@ static void write_opened(struct hs_wbuf *w, const struct hs_stream *stream, cons
 	hs_w_array(w, (uint32_t)layout->narrays);
 	for (size_t i = 0; i < layout->narrays; i++)
 		write_array(w, &layout->arrays[i]);
-	hs_w_map_end(w, mark, 15 + 7 + 7 + extra); // numbers, words, and what follows them
+	hs_w_map_end(w, mark, 15 + 7 + 8 + extra); // numbers, words, and what follows them
 }
 
 // The stream, and its list; the list's bytes are on the account if it was read, whatever comes then.

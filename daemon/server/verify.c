@@ -19,8 +19,6 @@ struct verifying {
 	size_t n;
 };
 
-static const char *const kind_names[] = {[HS_FILE_VERSION] = "version", [HS_FILE_ENCODING] = "encoding"};
-
 static int prepare(struct hs_child *child)
 {
 	struct verifying *v = calloc(1, sizeof(*v));
@@ -56,17 +54,21 @@ static bool write_file(struct hs_wbuf *w, const struct hs_verify_item *item, str
 	bool ok = hs_r_next(&look, &v) && v.type == HS_WIRE_NIL;
 	if (!ok)
 		hs_r_get_str(finding, "message", &problem, &len);
-	hs_w_map(w, 6 + (item->role != NULL) + !ok);
+	hs_w_map(w, 6 + (item->role || item->array) + !ok);
 	hs_w_cstr(w, "file");
 	hs_w_cstr(w, item->path);
 	hs_w_cstr(w, "kind");
-	hs_w_cstr(w, kind_names[item->kind]);
+	hs_w_cstr(w, hs_file_kind_name(item->kind));
 	hs_w_cstr(w, "dataset");
 	hs_w_cstr(w, item->name);
 	hs_write_id(w, "version", &item->version);
 	if (item->role) {
 		hs_w_cstr(w, "role");
 		hs_w_cstr(w, item->role);
+	}
+	if (item->array) {
+		hs_w_cstr(w, "array");
+		hs_w_cstr(w, item->array);
 	}
 	hs_w_cstr(w, "bytes");
 	hs_w_uint(w, item->bytes);
