@@ -32,7 +32,7 @@
 //    the parent releases them, since the memory is the same.
 //  - Callbacks must not call the library, except for the accessors of hsfeed_value.
 //  - A call that returns HSFEED_ETIMEOUT has been given up, not undone: the daemon may still do what was asked.
-//    Ingests, adds, whys and verifies are asked to stop.
+//    Ingests, adds, whys, attaches and verifies are asked to stop.
 //  - HSFEED_ELOST and HSFEED_EBADFRAME end a connection: every later call on it fails the same way. Close it and
 //    connect again; a stream is opened again at the `at` of the last batch that was used (batch->at), and continues
 //    exactly there.
@@ -283,7 +283,7 @@ HSFEED_API int hsfeed_datasets(hsfeed_client *client, hsfeed_value **ret_value, 
 HSFEED_API int hsfeed_versions(hsfeed_client *client, const char *name, hsfeed_value **ret_value,
 			       struct hsfeed_error *reterr);
 
-// hsfeed_show -> {name, owner, current, version_info, roles, open}: everything known about one version.
+// hsfeed_show -> {name, owner, current, version_info, roles, arrays, open}: everything known about one version.
 HSFEED_API int hsfeed_show(hsfeed_client *client, const char *name, hsfeed_value **ret_value,
 			   struct hsfeed_error *reterr);
 
@@ -383,6 +383,48 @@ struct hsfeed_verify_options {
 // problem}], ok}. Damage is an answer, not an error: look at `ok`. options may be NULL.
 HSFEED_API int hsfeed_verify(hsfeed_client *client, const struct hsfeed_verify_options *options,
 			     hsfeed_value **ret_value, struct hsfeed_error *reterr);
+
+// ---- attached arrays --------------------------------------------------------------------------------------
+
+struct hsfeed_attach_options {
+	size_t size;
+	const char *name;  // of the dataset: the version it is now, or name@version; required
+	const char *array; // what streams call it, as a role: "teacher_logits"; required
+	// The values, one of these three: little-endian, C order.
+	const char *path; // a file that holds them
+	const void *data; // ... memory, when path is NULL; and
+	size_t data_bytes;
+	int has_fd; // ... non-zero: fd, which stays the caller's, when both are NULL. A regular file open for reading
+	int fd;
+	uint64_t offset;              // where in the file they begin; nothing may stand behind them
+	const char *file_name;        // for sentences; NULL: path, or the array's name
+	const char *dtype;            // "float32", "float64" or "float16"; required. What is stored is float32
+	uint64_t rows;                // as many as the version has
+	uint32_t columns;             // 1 to 4096; 0: one number per row, an array of one dimension
+	int allow_nan;                // non-zero: rows may hold NaN, for example those that have no value
+	int replace;                  // non-zero: instead of other values under that name
+	hsfeed_progress_fn *progress; // may be NULL
+	void *arg;                    // for progress
+	unsigned timeout_ms;          // for the work itself; 0: no limit
+};
+
+// hsfeed_attach attaches an array of numbers to a version of a dataset, one row of it for each row: a teacher's logits,
+// computed once, come with every batch of every student -> {name, version, array, id, state: "new" | "known" |
+// "replaced", rows, columns, nan_rows}. float16 is stored exactly, float64 rounded to the nearest float32. The same
+// values again do nothing and say "known".
+//   HSFEED_EBADARRAY    shape or bytes do not fit the version; a value is NaN, infinite or beyond float32: the sentence
+//                       names row and column
+//   HSFEED_EBADREQUEST  that name has other values already (and replace is 0), or cannot be an array's name
+//   HSFEED_EBADFILE     the file is no regular file, or changed while it was read
+//   HSFEED_EDENIED      the dataset is another user's
+//   HSFEED_ECANCELLED, HSFEED_ECHILD, -ENOSPC   as hsfeed_ingest. In every case nothing was stored
+HSFEED_API int hsfeed_attach(hsfeed_client *client, const struct hsfeed_attach_options *options,
+			     hsfeed_value **ret_value, struct hsfeed_error *reterr);
+
+// hsfeed_detach removes an attached array -> {detached, pending, bytes}; `detached` is false where there was none.
+// Streams that have it open keep it. HSFEED_EDENIED as above.
+HSFEED_API int hsfeed_detach(hsfeed_client *client, const char *name, const char *array, hsfeed_value **ret_value,
+			     struct hsfeed_error *reterr);
 
 // hsfeed_tokenizer_find finds a tokenizer's folder: name itself when that is a folder, else a hub name in the local
 // cache ($HF_HUB_CACHE, $HF_HOME/hub, ~/.cache/huggingface/hub). ret_revision gets the snapshot's commit, or "".
@@ -604,6 +646,13 @@ struct hsfeed_weight {
 	double weight;     // above 0, finite also as float32
 };
 
+// One attached array of a stream. In an array of these all must have the same `size`.
+struct hsfeed_stream_array {
+	size_t size;
+	const char *array; // required
+	const char *id;    // 64 hex digits: exactly these values (of a saved state); NULL: what the name is now
+};
+
 struct hsfeed_stream_options {
 	size_t size;
 	const char *name;               // required
@@ -619,9 +668,9 @@ struct hsfeed_stream_options {
 	uint64_t at;          // samples already dealt, to all ranks: a batch's `at`
 	uint32_t rank, world; // world 0: 1
 	const char *shard;    // "pad", "drop", "exact", as DistributedSampler deals samples; "even", "batches", as
-			      // accelerate deals whole batches, with even_batches and without; NULL: pad for train,
-			      // exact else
-	uint32_t batch_size;  // 0: 32
+			   // accelerate deals whole batches, with even_batches and without; NULL: pad for train,
+			   // exact else
+	uint32_t batch_size; // 0: 32
 	int drop_last;
 	uint32_t max_length;     // special tokens counted; 0: 128
 	const char *padding;     // "max_length", "longest", or a number: longest, rounded up to its multiple; NULL:
@@ -646,11 +695,14 @@ struct hsfeed_stream_options {
 	size_t nrows;          // ... how many; rows is not NULL even for none. The stream keeps a copy
 	uint32_t length_batch; // order "length": transformers' train batch size times its accumulation steps; 0:
 			       // batch_size
+	const struct hsfeed_stream_array *arrays; // attached arrays to serve, at most 8, each under its name
+	size_t narrays;
 };
 
 // One array of a batch: C order, aligned to 64 bytes.
 struct hsfeed_array {
-	const char *name; // "input_ids", "attention_mask", "student_input_ids", "labels", "weight", "index", ...
+	const char *name; // "input_ids", "attention_mask", "student_input_ids", "labels", "weight", "index", ..., or
+			  // an attached array's own
 	enum hsfeed_dtype dtype;
 	unsigned ndim;   // 1 or 2
 	size_t shape[2]; // shape[1] is 1 where ndim is 1
@@ -670,7 +722,7 @@ struct hsfeed_batch {
 
 // hsfeed_stream_open opens a stream; batches begin to come at once. *ret_stream is the caller's, for
 // hsfeed_stream_close.
-//   HSFEED_ENOTFOUND  no such dataset, version, role, encoding, or label of a weight
+//   HSFEED_ENOTFOUND  no such dataset, version, role, encoding, label of a weight, or attached array
 //   HSFEED_EBADPLAN   the plan cannot be made, rank >= world, at is beyond the end
 //   HSFEED_EBADREQUEST  there is no such fold, max_length leaves no room beside the special tokens, a list has a row
 //                     that is not in the split, a share or weight is out of range, a masked role's tokenizer has no
@@ -682,10 +734,10 @@ HSFEED_API int hsfeed_stream_open(hsfeed_client *client, const struct hsfeed_str
 				  hsfeed_stream **ret_stream, struct hsfeed_error *reterr);
 
 // hsfeed_stream_reopen opens `stream` again, at the position after the last batch that was taken from it (or where a
-// seek led that was made ahead and not refused): the same version and encodings by their ids, the same plan, list and
-// options. For after the daemon was restarted: `client` is then a new connection, and the old stream and its connection
-// are closed by the caller, before or after; batches held from it stay readable. Errors as hsfeed_stream_open;
-// HSFEED_ENOTFOUND: the version was removed meanwhile.
+// seek led that was made ahead and not refused): the same version, encodings and attached arrays by their ids, the
+// same plan, list and options. For after the daemon was restarted: `client` is then a new connection, and the old
+// stream and its connection are closed by the caller, before or after; batches held from it stay readable. Errors as
+// hsfeed_stream_open; HSFEED_ENOTFOUND: the version was removed meanwhile.
 HSFEED_API int hsfeed_stream_reopen(hsfeed_client *client, const hsfeed_stream *stream, hsfeed_stream **ret_stream,
 				    struct hsfeed_error *reterr);
 

@@ -15,6 +15,9 @@ target_sources(test_cli_page PRIVATE ${cli}/html.c ${cli}/html_chart.c ${cli}/pa
   ${cli}/table.c ${cli}/screen.c)
 target_include_directories(test_cli_page PRIVATE ${cli})
 target_link_libraries(test_cli_page PRIVATE m)
+hs_test(test_cli_npy unit/test_cli_npy.c)
+target_sources(test_cli_npy PRIVATE ${CMAKE_SOURCE_DIR}/client/cli/npy.c)
+target_include_directories(test_cli_npy PRIVATE ${CMAKE_SOURCE_DIR}/client/cli)
 
 # The manuals; a manual that is not installed is no fault of theirs, so only what mandoc warns of counts.
 find_program(HSFEED_MANDOC mandoc)

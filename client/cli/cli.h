@@ -224,6 +224,17 @@ struct mask_request { // the options point into it: it must not move
 int masks_read(const struct args *args, struct mask_request *r, struct hsfeed_stream_options *ret);
 void masks_announce(const hsfeed_value *info); // to stderr; nothing where nothing was asked for
 
+// ---- attach.c: which attached arrays ----
+
+#define MAX_ARRAYS 8
+struct array_request { // the options point into it: it must not move
+	struct hsfeed_stream_array arrays[MAX_ARRAYS];
+	char names[MAX_ARRAYS][160];
+};
+// arrays_read fills those fields of *ret. r is zeroed. 0, or EXIT_USAGE with the sentence printed.
+int arrays_read(const struct args *args, struct array_request *r, struct hsfeed_stream_options *ret);
+void arrays_announce(const hsfeed_value *info); // as masks_announce
+
 // ---- report.c ----
 
 void ingest_report(const hsfeed_value *answer);
@@ -259,6 +270,8 @@ int versions_main(const struct args *args);
 int show_main(const struct args *args);
 int rm_main(const struct args *args);
 int verify_main(const struct args *args);
+int attach_main(const struct args *args);
+int detach_main(const struct args *args);
 int rows_main(const struct args *args);
 int folds_main(const struct args *args);
 int plans_main(const struct args *args);

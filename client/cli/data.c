@@ -109,7 +109,7 @@ static void verify_report(const hsfeed_value *answer)
 		printf("damaged: ");
 		put_cstr(stdout, fmt_ref(get_str(f, "dataset"), get_str(f, "version")));
 		printf(" %s ", get_str(f, "kind"));
-		put_cstr(stdout, get_str(f, "role"));
+		put_cstr(stdout, *get_str(f, "array") ? get_str(f, "array") : get_str(f, "role"));
 		printf("\n  ");
 		put_cstr(stdout, get_str(f, "file"));
 		printf(": ");

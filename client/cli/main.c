@@ -15,6 +15,15 @@ static const struct option rows_options[] = {
 	{.name = "text", .kind = OPT_FLAG, .help = "print the cleaned texts too"},
 	OPT_END,
 };
+static const struct option attach_options[] = {
+	{.name = "nan",
+	 .kind = OPT_TEXT,
+	 .arg = "RULE",
+	 .choices = "refuse|allow",
+	 .help = "what to do with NaN; default refuse"},
+	{.name = "replace", .kind = OPT_FLAG, .help = "instead of other values under that name"},
+	OPT_END,
+};
 static const struct option folds_options[] = {
 	{.name = "role",
 	 .kind = OPT_TEXT,
@@ -87,6 +96,7 @@ static const struct option stream_options[] = {
 	 .kind = OPT_LIST,
 	 .arg = "LABEL=W",
 	 .help = "an array `weight`: W where this label is, or the largest of several, 1 elsewhere"},
+	{.name = "arrays", .kind = OPT_LIST, .arg = "A,B", .help = "attached arrays to serve"},
 	{.name = "format", .kind = OPT_TEXT, .arg = "F", .choices = "jsonl|digest|none", .help = "default jsonl"},
 	OPT_END,
 };
@@ -130,6 +140,14 @@ const struct command commands[] = {
 	{.name = "verify", .run = verify_main, .max_words = 1,
 	 .usage = "[NAME]",
 	 .help = "read stored files and compare checksums"},
+	{.name = "attach", .run = attach_main, .min_words = 3, .max_words = 3, .options = {attach_options},
+	 .usage = "NAME[@VERSION] ARRAY FILE.npy [--nan allow] [--replace]",
+	 .help = "attach an array of numbers, one row for each row of a version",
+	 .more = "FILE.npy is what numpy.save writes: float32, float64 or float16, [rows] or [rows, columns].\n"
+		 "stream --arrays ARRAY serves it with each batch, as float32."},
+	{.name = "detach", .run = detach_main, .min_words = 2, .max_words = 2,
+	 .usage = "NAME[@VERSION] ARRAY",
+	 .help = "remove an attached array"},
 	{.name = "rows", .run = rows_main, .min_words = 1, .max_words = 1, .options = {rows_options},
 	 .usage = "NAME [--role R] [--start N] [--count N] [--text]",
 	 .help = "print rows and token ids as JSON lines",

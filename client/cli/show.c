@@ -26,6 +26,26 @@ static void print_role(const hsfeed_value *r)
 	putchar('\n');
 }
 
+static void print_attached(const hsfeed_value *a)
+{
+	printf("  array ");
+	put_cstr(stdout, get_str(a, "array"));
+	printf(": %s rows", fmt_count(get_uint(a, "rows")));
+	if (get_uint(a, "dims") == 2)
+		printf(" of %s numbers", fmt_count(get_uint(a, "columns")));
+	printf(", float32");
+	if (strcmp(get_str(a, "from"), "float32") != 0) {
+		printf(" from ");
+		put_cstr(stdout, get_str(a, "from"));
+	}
+	if (get_uint(a, "nan_rows"))
+		printf("; %s rows with NaN", fmt_count(get_uint(a, "nan_rows")));
+	printf("; attached %s\n    %s; %s, ", fmt_time(get_uint(a, "created_ms")), get_str(a, "id"),
+	       fmt_bytes(get_uint(a, "bytes")));
+	put_cstr(stdout, get_str(a, "path"));
+	putchar('\n');
+}
+
 static void show_report(const hsfeed_value *answer)
 {
 	const hsfeed_value *version = hsfeed_value_get(answer, "version_info"),
@@ -43,6 +63,9 @@ static void show_report(const hsfeed_value *answer)
 	putchar('\n');
 	for (size_t i = 0; i < hsfeed_value_len(roles); i++)
 		print_role(hsfeed_value_at(roles, i));
+	const hsfeed_value *arrays = hsfeed_value_get(answer, "arrays");
+	for (size_t i = 0; i < hsfeed_value_len(arrays); i++)
+		print_attached(hsfeed_value_at(arrays, i));
 }
 
 int show_main(const struct args *args)

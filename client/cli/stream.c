@@ -16,11 +16,19 @@ static int read_list(const struct args *args, struct row_list *list, struct hsfe
 	return rc;
 }
 
-static int read_request(const struct args *args, struct epoch_request *r, struct mask_request *m)
+struct request {
+	struct epoch_request epoch;
+	struct mask_request masks;
+	struct array_request arrays;
+	struct row_list list;
+};
+
+// r is zeroed.
+static int read_request(const struct args *args, struct request *r)
 {
-	struct hsfeed_stream_options *o = &r->options;
+	struct hsfeed_stream_options *o = &r->epoch.options;
 	uint64_t at;
-	int rc = epoch_read(args, r);
+	int rc = epoch_read(args, &r->epoch);
 	if (rc)
 		return rc;
 	o->split = args_text(args, "split", "train");
@@ -33,7 +41,8 @@ static int read_request(const struct args *args, struct epoch_request *r, struct
 	o->at = at;
 	if (strcmp(o->split, "all") == 0)
 		o->plan = NULL; // no plan is made, and none is needed
-	return masks_read(args, m, o);
+	rc = masks_read(args, &r->masks, o);
+	return rc ? rc : arrays_read(args, &r->arrays, o);
 }
 
 // ---- what it says ----
@@ -67,6 +76,7 @@ static void announce(const hsfeed_value *info)
 		fprintf(stderr, " max length %llu", (unsigned long long)get_uint(e, "max_length"));
 	}
 	masks_announce(info);
+	arrays_announce(info);
 	fprintf(stderr, "; %s, %llu slots\n", get_str(info, "transport"), (unsigned long long)get_uint(info, "slots"));
 	put_warnings(hsfeed_value_get(info, "warnings"));
 }
@@ -167,18 +177,16 @@ static int stream_to(const struct args *args, const struct epoch_request *r, str
 
 int stream_main(const struct args *args)
 {
-	struct epoch_request r;
-	struct mask_request masks = {0};
-	struct row_list list = {0};
+	struct request r = {.epoch.nnamed = 0};
 	struct sink sink = {.format = SINK_JSONL};
 	const char *format = args_text(args, "format", "jsonl");
 	if (strcmp(format, "jsonl") != 0)
 		sink.format = strcmp(format, "digest") == 0 ? SINK_DIGEST : SINK_NONE;
-	int rc = read_request(args, &r, &masks);
+	int rc = read_request(args, &r);
 	if (rc == 0)
-		rc = read_list(args, &list, &r.options);
+		rc = read_list(args, &r.list, &r.epoch.options);
 	if (rc == 0)
-		rc = stream_to(args, &r, &sink);
-	free(list.rows);
+		rc = stream_to(args, &r.epoch, &sink);
+	free(r.list.rows);
 	return rc;
 }

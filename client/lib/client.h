@@ -6,7 +6,7 @@
 //   conn                   bytes in and out: the only file that reads or writes the socket
 //   client, call           greeting, sequence numbers, answers
 //   batch, stream, open    streams: what conn hands to them, what callers take
-//   data, rows, files, lists, tokenizer, ingest, plans   typed calls
+//   data, rows, files, lists, tokenizer, ingest, attach, plans   typed calls
 #ifndef HS_LIB_CLIENT_H
 #define HS_LIB_CLIENT_H
 
@@ -18,12 +18,13 @@
 #include "hsfeed.h"
 #include "wire/wire.h"
 
-#define HS_LIB_MAX_SLOTS  64
-#define HS_LIB_MAX_ROLES  8
-#define HS_LIB_MAX_ARRAYS (3 * HS_LIB_MAX_ROLES + 3)
-#define HS_LIB_MAX_DATA   (1u << 28) // bytes of one batch
-#define HS_LIB_MAX_FRAME  (1u << 29) // whatever hello says: a frame beyond this is not believed
-#define HS_LIB_MAX_FDS    8
+#define HS_LIB_MAX_SLOTS    64
+#define HS_LIB_MAX_ROLES    8
+#define HS_LIB_MAX_ATTACHED 8
+#define HS_LIB_MAX_ARRAYS   (3 * HS_LIB_MAX_ROLES + 3 + HS_LIB_MAX_ATTACHED)
+#define HS_LIB_MAX_DATA     (1u << 28) // bytes of one batch
+#define HS_LIB_MAX_FRAME    (1u << 29) // whatever hello says: a frame beyond this is not believed
+#define HS_LIB_MAX_FDS      8
 
 // ---- error.c ----
 
@@ -289,8 +290,12 @@ void hs_channel_release(hsfeed_stream *stream); // sends the stream's credits
 // hs_file_attach opens a path (or takes bytes) and makes it a handle of the daemon's. `shown` is for sentences.
 int hs_file_attach(hsfeed_client *client, const char *path, const char *shown, uint64_t *ret_handle,
 		   struct hsfeed_error *reterr);
+// hs_file_attach_fd does so with a descriptor of the caller's.
 int hs_file_attach_fd(hsfeed_client *client, int fd, const char *shown, uint64_t *ret_handle,
 		      struct hsfeed_error *reterr);
+// hs_file_share makes a handle of memory: a copy as a file of the kernel's where descriptors can pass, else its bytes.
+int hs_file_share(hsfeed_client *client, const void *data, size_t bytes, const char *shown, uint64_t *ret_handle,
+		  struct hsfeed_error *reterr);
 int hs_file_send(hsfeed_client *client, const void *data, size_t bytes, const char *shown, uint64_t *ret_handle,
 		 struct hsfeed_error *reterr);
 // hs_file_upload sends a file's bytes, at most so many, for methods that take no descriptors.

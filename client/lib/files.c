@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,18 +12,28 @@
 
 #define CHUNK_BYTES 196608u // a request has room for 262,144 bytes
 
+static int check_regular(int fd, const char *shown, struct stat *ret_stat, struct hsfeed_error *reterr)
+{
+	if (fstat(fd, ret_stat) < 0)
+		return hs_error_set(reterr, -errno, "%s: %s", shown, hsfeed_strerror(-errno));
+	if (S_ISREG(ret_stat->st_mode))
+		return 0;
+	bool folder = S_ISDIR(ret_stat->st_mode);
+	hs_error_set(reterr, HSFEED_EBADFILE, "%s: %s", shown, folder ? "a folder, not a file" : "not a regular file");
+	hs_error_hint(reterr, folder ? "name a file in it" : "save what comes from there as a file first");
+	return HSFEED_EBADFILE;
+}
+
 static int open_file(const char *path, const char *shown, struct stat *ret_stat, struct hsfeed_error *reterr)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); // a FIFO must not make us wait
 	if (fd < 0)
 		return hs_error_set(reterr, -errno, "%s: %s", shown, hsfeed_strerror(-errno));
-	if (fstat(fd, ret_stat) == 0 && S_ISREG(ret_stat->st_mode))
+	int rc = check_regular(fd, shown, ret_stat, reterr);
+	if (rc == 0)
 		return fd;
 	close(fd);
-	bool folder = S_ISDIR(ret_stat->st_mode);
-	hs_error_set(reterr, HSFEED_EBADFILE, "%s: %s", shown, folder ? "a folder, not a file" : "not a regular file");
-	hs_error_hint(reterr, folder ? "name a file in it" : "save what comes from there as a file first");
-	return HSFEED_EBADFILE;
+	return rc;
 }
 
 static int take_handle(hsfeed_value *answer, uint64_t *ret_handle, struct hsfeed_error *reterr)
@@ -37,8 +48,7 @@ static int take_handle(hsfeed_value *answer, uint64_t *ret_handle, struct hsfeed
 	return rc;
 }
 
-int hs_file_attach_fd(hsfeed_client *client, int fd, const char *shown, uint64_t *ret_handle,
-		      struct hsfeed_error *reterr)
+static int attach(hsfeed_client *client, int fd, const char *shown, uint64_t *ret_handle, struct hsfeed_error *reterr)
 {
 	hsfeed_params *params = hsfeed_params_create();
 	if (!params)
@@ -127,17 +137,54 @@ static int send_file(hsfeed_client *client, int fd, size_t bytes, const char *sh
 	return rc;
 }
 
+int hs_file_attach_fd(hsfeed_client *client, int fd, const char *shown, uint64_t *ret_handle,
+		      struct hsfeed_error *reterr)
+{
+	struct stat st;
+	int rc = check_regular(fd, shown, &st, reterr);
+	if (rc < 0)
+		return rc;
+	return client->fdpass ? attach(client, fd, shown, ret_handle, reterr)
+			      : send_file(client, fd, (size_t)st.st_size, shown, ret_handle, reterr);
+}
+
 int hs_file_attach(hsfeed_client *client, const char *path, const char *shown, uint64_t *ret_handle,
 		   struct hsfeed_error *reterr)
 {
 	struct stat st;
-	int rc, fd = open_file(path, shown, &st, reterr);
+	int fd = open_file(path, shown, &st, reterr);
 	if (fd < 0)
 		return fd;
-	if (client->fdpass)
-		rc = hs_file_attach_fd(client, fd, shown, ret_handle, reterr);
+	int rc = hs_file_attach_fd(client, fd, shown, ret_handle, reterr);
+	close(fd);
+	return rc;
+}
+
+static int write_all(int fd, const char *data, size_t bytes)
+{
+	while (bytes > 0) {
+		ssize_t n = write(fd, data, bytes);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		data += n;
+		bytes -= (size_t)n;
+	}
+	return 0;
+}
+
+int hs_file_share(hsfeed_client *client, const void *data, size_t bytes, const char *shown, uint64_t *ret_handle,
+		  struct hsfeed_error *reterr)
+{
+	int fd = client->fdpass ? memfd_create("hsfeed", MFD_CLOEXEC) : -1;
+	if (fd < 0)
+		return hs_file_send(client, data, bytes, shown, ret_handle, reterr);
+	int rc = write_all(fd, data, bytes);
+	if (rc < 0)
+		hs_error_set(reterr, rc, "%s: no copy can be made for the daemon: %s", shown, hsfeed_strerror(rc));
 	else
-		rc = send_file(client, fd, (size_t)st.st_size, shown, ret_handle, reterr);
+		rc = attach(client, fd, shown, ret_handle, reterr);
 	close(fd);
 	return rc;
 }

@@ -71,6 +71,45 @@ static int put_roles(hsfeed_params *p, const struct hsfeed_stream_options *o, bo
 	return 0;
 }
 
+// The i-th array of the caller's list, whose items may be of an older, smaller size.
+static int array_at(const struct hsfeed_stream_options *o, size_t i, struct hsfeed_stream_array *ret,
+		    struct hsfeed_error *reterr)
+{
+	const char *first = (const char *)o->arrays;
+	int rc = hs_options_read(ret, sizeof(*ret), first + i * o->arrays[0].size, reterr);
+	if (rc == 0 && !ret->array)
+		rc = hs_error_set(reterr, HSFEED_EBADARG, "attached array %zu of the stream has no name", i);
+	return rc;
+}
+
+static int put_arrays(hsfeed_params *p, const struct hsfeed_stream_options *o, struct hsfeed_error *reterr)
+{
+	struct hsfeed_stream_array arrays[HS_LIB_MAX_ATTACHED];
+	bool pinned = false;
+	if (o->narrays > HS_LIB_MAX_ATTACHED || (o->narrays && !o->arrays))
+		return hs_error_set(reterr, HSFEED_EBADARG, "a stream has at most %d attached arrays",
+				    HS_LIB_MAX_ATTACHED);
+	for (size_t i = 0; i < o->narrays; i++) {
+		int rc = array_at(o, i, &arrays[i], reterr);
+		if (rc < 0)
+			return rc;
+		pinned = pinned || arrays[i].id;
+	}
+	if (o->narrays == 0)
+		return 0;
+	hsfeed_params_array(p, "arrays");
+	for (size_t i = 0; i < o->narrays; i++)
+		hsfeed_params_str(p, NULL, arrays[i].array);
+	hsfeed_params_end(p);
+	if (!pinned)
+		return 0;
+	hsfeed_params_map(p, "attached");
+	for (size_t i = 0; i < o->narrays; i++)
+		hsfeed_params_str(p, arrays[i].array, arrays[i].id);
+	hsfeed_params_end(p);
+	return 0;
+}
+
 static void put_padding(hsfeed_params *p, const char *padding)
 {
 	char *end = NULL;
@@ -169,7 +208,8 @@ static int put_options(hsfeed_params *p, const struct hsfeed_stream_options *o, 
 	put_flag(p, "token_type_ids", o->token_type_ids);
 	put_uint(p, "slots", o->slots);
 	put_masks(p, o);
-	return put_weights(p, o, reterr);
+	rc = put_weights(p, o, reterr);
+	return rc < 0 ? rc : put_arrays(p, o, reterr);
 }
 
 static int open_stream(hsfeed_client *client, hsfeed_params *params, hsfeed_stream **ret, struct hsfeed_error *reterr)
@@ -340,6 +380,8 @@ static int put_again(hsfeed_params *p, const void *what, struct hsfeed_error *re
 		hs_params_value(p, "plan", hsfeed_value_get(info, "plan"));
 		hs_params_value(p, "fold", hsfeed_value_get(info, "fold"));
 	}
+	if (hsfeed_value_len(hsfeed_value_get(info, "attached")) > 0)
+		hs_params_value(p, "attached", hsfeed_value_get(info, "attached"));
 	hsfeed_params_bool(p, "token_type_ids", has_array(info, "token_type_ids"));
 	hsfeed_params_uint(p, "seed", place.seed);
 	hsfeed_params_uint(p, "epoch", place.epoch);

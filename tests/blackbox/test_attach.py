@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Attached arrays over the protocol: what is taken and what is refused, what vanishing clients leave, who sees what, and
-the rows of every order, rank and transport."""
+"""Attached arrays over the protocol: what is taken and what is refused, what vanishing clients leave, who sees what,
+and the rows of every order and rank."""
 import math
 import os
 import pathlib
@@ -269,7 +269,8 @@ def test_a_pinned_array_stays_what_it_was(client):
     answer, batches = opened(client, split="all", attached={"logits": second["id"]})
     assert answer["attached"] == {"logits": second["id"]}
     np.testing.assert_array_equal(batches[0]["logits"], values(seed=1)[:32])
-    refused("not_found", "not in the store any more", lambda: opened(client, split="all", attached={"logits": first["id"]}))
+    refused("not_found", "not in the store any more",
+            lambda: opened(client, split="all", attached={"logits": first["id"]}))
     refused("bad_request", "64 hex", lambda: opened(client, split="all", attached={"logits": "ff"}))
     refused("bad_request", "not among arrays", lambda: opened(client, split="all", arrays=["logits"],
                                                               attached={"other": first["id"]}))
@@ -443,8 +444,9 @@ sys.path.insert(0, sys.argv[1])
 from protoclient import Client, Refused
 os.setgid(65534); os.setuid(65534)
 c = Client(sys.argv[2])
-for method, keys in [("show", {}), ("detach", {"array": "logits"}), ("stream.open", {"split": "all", "arrays": ["logits"]}),
-                     ("show", {"owner": 0}), ("detach", {"array": "logits", "owner": 0}),
+for method, keys in [("show", {}), ("detach", {"array": "logits"}),
+                     ("stream.open", {"split": "all", "arrays": ["logits"]}), ("show", {"owner": 0}),
+                     ("detach", {"array": "logits", "owner": 0}),
                      ("stream.open", {"split": "all", "arrays": ["logits"], "owner": 0})]:
     try:
         c.call(method, name="hate", **keys)

@@ -14,6 +14,8 @@
 static const char version[] = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 static const char encoding[] = "ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100";
 
+static const char logits[] = "0f1e2d3c4b5a69780f1e2d3c4b5a69780f1e2d3c4b5a69780f1e2d3c4b5a6978";
+
 static void put_texts(struct hs_wbuf *w)
 {
 	const char *const texts[][2] = {{"name", "hate"},     {"version", version}, {"split", "train"},
@@ -86,7 +88,7 @@ static void put_masks(struct hs_wbuf *w)
 static void answer_all(struct fake *f, struct fake_ring *r)
 {
 	struct hs_wbuf w = fake_begin_reply(f->seq);
-	hs_w_map(&w, 8 + 14 + 5 + 4);
+	hs_w_map(&w, 8 + 14 + 5 + 5);
 	put_texts(&w);
 	put_numbers(&w);
 	put_masks(&w);
@@ -94,6 +96,10 @@ static void answer_all(struct fake *f, struct fake_ring *r)
 	hs_w_bool(&w, true);
 	hs_w_cstr(&w, "plan");
 	put_plan(&w);
+	hs_w_cstr(&w, "attached");
+	hs_w_map(&w, 1);
+	hs_w_cstr(&w, "logits");
+	hs_w_cstr(&w, logits);
 	hs_w_cstr(&w, "encodings");
 	hs_w_array(&w, 1);
 	hs_w_map(&w, 3);
@@ -180,7 +186,7 @@ static void expect_again(struct fake *f, uint64_t epoch, uint64_t at)
 	struct hs_wire_value v;
 	uint64_t length;
 	bool flag = false;
-	fake_check(hs_r_next(&r, &v) && v.type == HS_WIRE_MAP && v.as.count == 7 + 10 + 3 + 6);
+	fake_check(hs_r_next(&r, &v) && v.type == HS_WIRE_MAP && v.as.count == 7 + 10 + 3 + 7);
 	for (size_t i = 0; i < 7; i++) {
 		const char *text;
 		size_t len;
@@ -196,6 +202,7 @@ static void expect_again(struct fake *f, uint64_t epoch, uint64_t at)
 	fake_check(hs_r_find(f->params, "roles", &r) && hs_r_next(&r, &v) && v.as.count == 1);
 	fake_check(hs_r_next(&r, &v) && v.as.str.len == 4 && memcmp(v.as.str.ptr, "text", 4) == 0);
 	fake_check(hs_r_find(f->params, "encodings", &r) && map_has(r, 1, "text", encoding));
+	fake_check(hs_r_find(f->params, "attached", &r) && map_has(r, 1, "logits", logits));
 	fake_check(hs_r_find(f->params, "max_length", &r) && hs_r_get_uint(r, "text", &length) && length == MAX_LENGTH);
 }
 

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ingest/floats.h"
@@ -277,10 +278,19 @@ static void what_no_array_can_be_is_refused(void **state)
 	}
 }
 
+// The writer commits every 32 MiB: by then the child has begun to read, and is far from the end.
+static bool first_part_is_written(void)
+{
+	char path[128];
+	struct stat st;
+	snprintf(path, sizeof(path), "%s/t-array.mdb", ix_tmp);
+	return stat(path, &st) == 0 && st.st_size > 16 << 20;
+}
+
 static void a_file_that_changes_while_it_is_read_is_refused(void **state)
 {
 	(void)state;
-	const size_t rows = 200000, columns = 64; // 50 MB: long enough to be caught at it
+	const size_t rows = 400000, columns = 64; // 100 MB: long enough to be caught at it
 	struct spec s = {"logits", "float32", rows, 2, columns, 0, false};
 	int fd = memfd_create("growing", MFD_CLOEXEC), own = dup(fd);
 	assert_int_equal(ftruncate(fd, (off_t)(rows * columns * 4)), 0);
@@ -299,8 +309,8 @@ static void a_file_that_changes_while_it_is_read_is_refused(void **state)
 	hs_w_uint(pn_key(&job, "columns"), s.columns);
 	pn_start(&a);
 	pn_send(&a, &job);
-	for (int i = 0; i < 2000 && ix_files_in(ix_tmp) == 0; i++)
-		usleep(500); // it has begun
+	while (!first_part_is_written())
+		usleep(200);
 	assert_int_equal(ftruncate(own, (off_t)(rows * columns * 4 + 4)), 0);
 	pn_wait(&a);
 	ix_expect_refused(&a, HSFEED_EBADFILE, "changed while it was read");
