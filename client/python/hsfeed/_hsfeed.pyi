@@ -77,6 +77,12 @@ class Client:
     def why(self, options: Mapping[str, Any], progress: _Progress | None = None) -> _Value:
         """hsfeed_why, with options as ingest."""
 
+    def attach(self, options: Mapping[str, Any], progress: _Progress | None = None) -> _Value:
+        """hsfeed_attach. options: the fields of hsfeed_attach_options by name (but has_fd, fd); None is left out.
+
+        data: bytes-like, C-contiguous; columns left out: one number per row. progress as ingest.
+        """
+
     def verify(self, name: str | None = None, progress: _Progress | None = None, timeout_ms: int = 0) -> _Value:
         """hsfeed_verify."""
 
@@ -84,7 +90,8 @@ class Client:
         """hsfeed_stream_open. options: the fields of hsfeed_stream_options by name; None is left out.
 
         plan: dict, PLAN of PROTOCOL.md. roles: list of dicts (role, max_length, encoding).
-        dtype: "int64" or "int32". padding: str or int. transport: "ring", "inline". rows: int64, contiguous.
+        arrays: list of dicts (array, id). dtype: "int64" or "int32". padding: str or int. transport: "ring", "inline".
+        rows: int64, contiguous.
         """
 
     def reopen(self, stream: Stream[_BatchT], /) -> Stream[_BatchT]:

@@ -27,7 +27,7 @@ IDENTITY = (
     "version", "encodings", "plan", "fold", "split", "order", "order_algorithm", "seed", "shard",
     "batch_size", "drop_last", "max_length", "padding", "dtype", "token_type_ids",
     "mask_rows", "mask_prob", "mask_seed", "mask_roles", "mask_algorithm", "weight",
-    "length_batch", "order_digest", "draws",
+    "length_batch", "order_digest", "draws", "attached",
 )  # fmt: skip
 
 
@@ -50,11 +50,26 @@ class Options(NamedTuple):
     shard: str | None
     slots: int | None
     transport: str | None
-    mask_rows: float | None
-    mask_prob: float | None
-    mask_seed: int | None
-    mask_roles: tuple[str, ...] | None
-    weight: dict[str, float] | None
+    mask_rows: float | None = None
+    mask_prob: float | None = None
+    mask_seed: int | None = None
+    mask_roles: tuple[str, ...] | None = None
+    weight: dict[str, float] | None = None
+    arrays: tuple[str, ...] = ()
+
+
+class Pins(NamedTuple):
+    """What a loader stays on, by ids: encodings of roles, and attached arrays."""
+
+    encodings: dict[str, str]
+    attached: dict[str, str]
+
+    @classmethod
+    def of(cls, identity: Mapping[str, Any]) -> Pins:
+        return cls(dict(identity["encodings"]), dict(identity.get("attached", ())))
+
+    def with_those_of(self, other: Pins) -> Pins:
+        return Pins({**self.encodings, **other.encodings}, {**self.attached, **other.attached})
 
 
 HINTS = {
@@ -140,6 +155,7 @@ def check(known_roles: Sequence[str], **given: Any) -> Options:
         slots=None if o.slots is None else check_number("slots", o.slots, LEAST_SLOTS),
         **_masks(o),
         weight=_weight(o.weight),
+        arrays=_array_names(o.arrays),
     )
 
 
@@ -264,7 +280,18 @@ def _role_names(
     return named or None
 
 
-def for_stream(o: Options, ref: str, encodings: Mapping[str, str], default_role: str) -> dict[str, Any]:
+def _array_names(arrays: Any) -> tuple[str, ...]:
+    """Names of attached arrays; whether there are such, the daemon knows."""
+    named = (arrays,) if isinstance(arrays, str) else tuple(arrays or ())
+    for name in named:
+        if not isinstance(name, str):
+            raise BadArgument(f"arrays are names of attached arrays, not {name!r}", "arrays=['NAME']")
+    return named
+
+
+def for_stream(
+    o: Options, ref: str, pins: Pins, default_role: str
+) -> dict[str, Any]:
     """The keys of struct hsfeed_stream_options, without epoch, position, rank and world."""
     lengths = o.max_length if isinstance(o.max_length, Mapping) else {}
     roles: list[dict[str, Any]] = []
@@ -272,9 +299,10 @@ def for_stream(o: Options, ref: str, encodings: Mapping[str, str], default_role:
         entry: dict[str, Any] = {"role": role}
         if role in lengths:
             entry["max_length"] = lengths[role]
-        if role in encodings:
-            entry["encoding"] = encodings[role]
+        if role in pins.encodings:
+            entry["encoding"] = pins.encodings[role]
         roles.append(entry)
+    arrays = [{"array": name, "id": pins.attached.get(name)} for name in o.arrays]
     asked = {
         "name": ref, "plan": o.plan, "fold": o.fold, "split": o.split, "order": o.order,
         "length_batch": o.length_batch, "seed": o.seed,
@@ -284,6 +312,7 @@ def for_stream(o: Options, ref: str, encodings: Mapping[str, str], default_role:
         "mask_rows": o.mask_rows, "mask_prob": o.mask_prob, "mask_seed": o.mask_seed,
         "mask_roles": o.mask_roles,
         "weights": o.weight and [{"label": label, "weight": w} for label, w in o.weight.items()],
+        "arrays": arrays or None,
     }  # fmt: skip
     return {key: value for key, value in asked.items() if value is not None}
 
@@ -333,6 +362,8 @@ def identity_of(info: Mapping[str, Any]) -> dict[str, Any]:
     found = {key: info[key] for key in IDENTITY if key in info and key not in ("encodings", "plan")}
     found["plan"] = dict(info["plan"]) if info["plan"] else None
     found["encodings"] = [[e["role"], e["encoding"]] for e in info["encodings"]]
+    if found.pop("attached", None):  # absent, as in older states, where there are none
+        found["attached"] = [[name, array] for name, array in info["attached"].items()]
     found["max_length"] = [[e["role"], e["max_length"]] for e in info["encodings"]]
     found["token_type_ids"] = any(name.endswith("token_type_ids") for name in names)
     return {key: found[key] for key in IDENTITY if key in found}
@@ -349,17 +380,21 @@ def check_state(state: Any) -> None:
             raise StateMismatch(f"the state's {key} is {state[key]!r}, which is no position")
 
 
-def with_encodings_of(saved: Mapping[str, Any], present: Mapping[str, Any]) -> dict[str, Any]:
-    """`present` with a state's encodings, where they are of the same roles: saved states keep their
-    encodings.
+def with_pins_of(saved: Mapping[str, Any], present: Mapping[str, Any]) -> dict[str, Any]:
+    """`present` with a state's encodings and attached arrays, where they are of the same names: saved states
+    keep theirs.
     """
-    pairs = saved.get("encodings")
+    pinned = (key for key in ("encodings", "attached") if key in present)
+    return {**present, **{key: _ids_of(saved.get(key), present[key]) for key in pinned}}
+
+
+def _ids_of(pairs: Any, present: list[list[str]]) -> list[list[str]]:
+    """[[name, id], ...] of a state, where the names are those of `present`."""
     try:
-        wanted = [[str(role), str(encoding)] for role, encoding in pairs or ()]
+        wanted = [[str(name), str(number)] for name, number in pairs or ()]
     except (TypeError, ValueError):
-        return dict(present)
-    same = [role for role, _ in wanted] == [role for role, _ in present["encodings"]]
-    return {**present, "encodings": wanted} if same else dict(present)
+        return present
+    return wanted if [name for name, _ in wanted] == [name for name, _ in present] else present
 
 
 def refuse_other(saved: Mapping[str, Any], present: Mapping[str, Any], name: str) -> None:

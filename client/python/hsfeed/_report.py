@@ -211,6 +211,7 @@ def loader_line(info: Mapping[str, Any], rank_from: str, extras: list[str]) -> s
         f"padding {info['padding']}",
         info["dtype"],
         *_mask_words(info),
+        *([f"arrays {', '.join(info['attached'])}"] if info.get("attached") else []),
         f"rank {info['rank']} of {info['world']}{rank_from}, shard {info['shard']}",
         f"{info['transport']}, {info['slots']} slots",
         *extras,

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _leaks, _orders, _page, _plans
+from ._arrays import Arrays
 from ._options import FOLD_HINTS, refuse_unknown
 from ._plans import Plan
 from ._plans import check_plan as check_plan
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 PAGE_ROWS = 4096
 
 
-class Dataset(Statistics):
+class Dataset(Statistics, Arrays):
     """One version of a dataset. Names move, versions don't: this stays on its version, and on the encodings
     its roles had, whatever is ingested under the name later.
 
@@ -405,17 +406,19 @@ class Dataset(Statistics):
         *,
         dtype: str | torch.dtype = "int64",
         token_type_ids: bool = False,
+        arrays: str | Sequence[str] | None = None,
     ) -> dict[str, torch.Tensor]:
         """All rows at once, as a tokenizer with padding="max_length" and truncation gives them: arrays of
         your own.
 
         input_ids and attention_mask [rows, max_length] (int64, or dtype="int32"), token_type_ids on request,
         of further roles `ROLE_input_ids` and so on; labels float32 [rows, C] or int64 [rows] unless there are
-        none.
+        none; `arrays` that are attached, float32.
         """
         from .loader import whole
 
-        return whole(self, roles=role, max_length=max_length, dtype=dtype, token_type_ids=token_type_ids)
+        options: dict[str, Any] = {"max_length": max_length, "dtype": dtype, "arrays": arrays}
+        return whole(self, roles=role, token_type_ids=token_type_ids, **options)
 
     def loader(
         self,
@@ -439,6 +442,7 @@ class Dataset(Statistics):
         max_length: int | Mapping[str, int] = 128,
         padding: str | int = "max_length",
         roles: str | Sequence[str] | None = None,
+        arrays: str | Sequence[str] | None = None,
         dtype: str | torch.dtype = "int64",
         token_type_ids: bool = False,
         mask_rows: float | None = None,
@@ -484,6 +488,7 @@ class Dataset(Statistics):
         max_length: int | Mapping[str, int] = 128,
         padding: str | int = "max_length",
         roles: str | Sequence[str] | None = None,
+        arrays: str | Sequence[str] | None = None,
         dtype: str | torch.dtype = "int64",
         token_type_ids: bool = False,
         mask_rows: float | None = None,

@@ -55,6 +55,8 @@ class Loader:
     padding       "max_length", "longest" (of the batch), or a number: the longest, rounded up to its multiple
     roles         whose ids: the first role's arrays have no prefix, those of "student" are student_input_ids
                   and so on. Default: the role "text" if there, else the first ingested
+    arrays        names of attached arrays (Dataset.attach): float32 [B, C] or [B], under their names. They stay
+                  the values that they were when the loader was first used
     dtype         of ids and masks: "int64" or "int32", also torch.int64   token_type_ids   that array too
     mask_rows     of this share of the rows one token is replaced by the tokenizer's mask token, drawn among
                   those that remain, pads and special tokens (unknown ones too) left out
@@ -140,6 +142,7 @@ class Loader:
         max_length: int | Mapping[str, int] = 128,
         padding: str | int = "max_length",
         roles: str | Sequence[str] | None = None,
+        arrays: str | Sequence[str] | None = None,
         dtype: str | torch.dtype = "int64",
         token_type_ids: bool = False,
         mask_rows: float | None = None,
@@ -174,10 +177,11 @@ class Loader:
             max_length=max_length, padding=padding, roles=roles, dtype=dtype,
             token_type_ids=bool(token_type_ids), shard=shard, slots=slots, transport=transport,
             mask_rows=mask_rows, mask_prob=mask_prob, mask_seed=mask_seed, mask_roles=mask_roles, weight=weight,
+            arrays=arrays,
         )  # fmt: skip
         _options.check_labels(self._options.weight, dataset.label_info)
         self._data = dataset
-        self._encodings = dataset.encodings
+        self._pins = _options.Pins(dataset.encodings, {})
         self._given_ranks = (rank, world_size)
         if rank is not None or world_size is not None:
             _options.find_ranks(rank, world_size)
@@ -214,7 +218,7 @@ class Loader:
         torch = _torch.require("a loader")
         if self._ranks is None:
             self._ranks = _options.find_ranks(*self._given_ranks)
-        asked = _options.for_stream(self._options, self._data.ref, self._encodings, self._data.default_role)
+        asked = _options.for_stream(self._options, self._data.ref, self._pins, self._data.default_role)
         asked.update(epoch=epoch, at=at, rank=self._ranks.rank, world=self._ranks.world)
         if self._order.rows is not None:
             asked["rows"] = self._order.rows
@@ -259,6 +263,7 @@ class Loader:
             self._pin(stream, torch.cuda)
         if self._info is None:
             self._info = info
+            self._pins = self._pins.with_those_of(_options.Pins.of(_options.identity_of(info)))
             self._announce(info)
 
     def _announce(self, info: Mapping[str, Any]) -> None:
@@ -546,31 +551,35 @@ class Loader:
         """The next pass goes on where the state was taken, also with another number of ranks.
 
         A state taken after the last batch of a pass, but before its end was seen, continues with an empty
-        pass. The state's encodings are served, also if a role has moved to another tokenizer since.
+        pass. The state's encodings and attached arrays are served, also if a role has moved to another
+        tokenizer or an array was replaced since, as long as the store has them.
         StateMismatch: it is of another version, or was saved with other options; the sentence names them.
         """
         _options.check_state(state)
         saved, present = dict(state["options"]), self._identity(self._opened())
-        served = _options.with_encodings_of(saved, present)
+        served = _options.with_pins_of(saved, present)
         _options.refuse_other(saved, served, self._data.name)
-        if served["encodings"] != present["encodings"]:
-            self._serve(served["encodings"])
+        if served != present:
+            self._serve(_options.Pins.of(served))
         if self._draws is not None:
             self._draws.load(state.get("drawn"), state["at"])
         self._pass = None
         self._epoch, self._at, self._begun, self._next_epoch = state["epoch"], state["at"], False, None
 
-    def _serve(self, encodings: list[list[str]]) -> None:
-        """These encodings of the same roles from now on, or an error and those from before."""
-        before = self._encodings, self._info
-        self._encodings, self._info = {**self._encodings, **dict(encodings)}, None
+    def _serve(self, pins: _options.Pins) -> None:
+        """These encodings and arrays of the same names from now on, or an error and those from before."""
+        before = self._pins, self._info
+        self._pins, self._info = self._pins.with_those_of(pins), None
         self._link.drop()
         try:
             self._opened()
         except Error:
-            self._encodings, self._info = before
+            self._pins, self._info = before
             raise
-        _report.warn(f"{self._data.name}: the state's encodings are served; its roles have others now")
+        if self._pins.encodings != before[0].encodings:
+            _report.warn(f"{self._data.name}: the state's encodings are served; its roles have others now")
+        if self._pins.attached != before[0].attached:
+            _report.warn(f"{self._data.name}: the state's attached arrays are served; others have their names now")
 
 
 def whole(dataset: Dataset, **options: Any) -> dict[str, torch.Tensor]:

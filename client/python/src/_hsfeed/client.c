@@ -303,6 +303,28 @@ static PyObject *client_why(PyObject *self, PyObject *args, PyObject *kwargs)
 	return run_job(self, args, kwargs, hsfeed_why);
 }
 
+static PyObject *client_attach(PyObject *object, PyObject *args, PyObject *kwargs)
+{
+	static char *names[] = {"options", "progress", NULL};
+	PyObject *dict, *progress = Py_None, *answer = NULL;
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:attach", names, &dict, &progress) ||
+	    check_progress(progress) < 0)
+		return NULL;
+	struct hs_py_options options = {.keep = NULL};
+	struct turn turn;
+	if (hs_py_attach_options(dict, &options) == 0 && begin((struct client *)object, &turn) == 0) {
+		options.as.attach.progress = progress == Py_None ? NULL : on_progress;
+		options.as.attach.arg = progress;
+		hsfeed_value *value = NULL;
+		struct hsfeed_error error;
+		int rc = hsfeed_attach(turn.core->client, &options.as.attach, &value, &error);
+		end(&turn);
+		answer = hs_py_answer(rc, value, &error);
+	}
+	hs_py_options_fini(&options);
+	return answer;
+}
+
 static PyObject *client_verify(PyObject *object, PyObject *args, PyObject *kwargs)
 {
 	static char *names[] = {"name", "progress", "timeout_ms", NULL};
@@ -436,6 +458,7 @@ static PyMethodDef methods[] = {
 	{"ingest", KEYWORDS(client_ingest), "ingest(options, progress=None) -> dict"},
 	{"add", KEYWORDS(client_add), "add(options, progress=None) -> dict"},
 	{"why", KEYWORDS(client_why), "why(options, progress=None) -> dict"},
+	{"attach", KEYWORDS(client_attach), "attach(options, progress=None) -> dict"},
 	{"verify", KEYWORDS(client_verify), "verify(name=None, progress=None, timeout_ms=0) -> dict"},
 	{"open", client_open, METH_O, "open(options) -> Stream"},
 	{"reopen", client_reopen, METH_O,

@@ -40,14 +40,16 @@ int hs_py_params(PyObject *dict, hsfeed_params *params);
 // An option struct made from a dict. What it points to lives until fini.
 struct hs_py_options {
 	PyObject *keep; // a list of whatever the struct borrows from
-	Py_buffer data; // of the ingest's bytes, or the stream's rows
+	Py_buffer data; // of the bytes to ingest or attach, or the stream's rows
 	union {
 		struct hsfeed_ingest_options ingest;
 		struct hsfeed_stream_options stream;
+		struct hsfeed_attach_options attach;
 	} as;
 };
 // 0, or -1 with TypeError, ValueError or OverflowError that names the key. Fini is safe on a zeroed one.
 int hs_py_ingest_options(PyObject *dict, struct hs_py_options *ret);
+int hs_py_attach_options(PyObject *dict, struct hs_py_options *ret);
 int hs_py_stream_options(PyObject *dict, struct hs_py_options *ret);
 void hs_py_options_fini(struct hs_py_options *options);
 // hs_py_rows borrows an array of int64, however few, from its buffer, which is the caller's to release. 0, or -1.

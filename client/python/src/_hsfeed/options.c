@@ -14,11 +14,11 @@ enum kind {
 	FLAG,   // int
 	CHOICE, // enum hsfeed_choice, from a bool
 	DTYPE,
-	PADDING, // a text, or a number as one
-	TEXTS,   // `second` is where their number goes; None is TEXTS_NONE
-	MAPS,    // structs of a table of their own; `second` is where their number goes
-	MAP,     // one such struct
-	BYTES,
+	PADDING,  // a text, or a number as one
+	TEXTS,    // `second` is where their number goes; None is TEXTS_NONE
+	MAPS,     // structs of a table of their own; `second` is where their number goes
+	MAP,      // one such struct
+	BYTES,    // of the options' own buffer; `second` is where their number goes
 	ROWS,     // int64 []; `second` is where their number goes
 	NOT_FLAG, // int, 1 for False
 	F64,
@@ -57,7 +57,7 @@ static const struct table tokenizer = {"tokenizers", sizeof(struct STRUCT), COUN
 static const struct field ingest_fields[] = {
 	{"name", TEXT, AT(name), 0, NULL},
 	{"path", PATH, AT(path), 0, NULL},
-	{"data", BYTES, AT(data), 0, NULL},
+	{"data", BYTES, AT(data), SECOND(data_bytes), NULL},
 	{"file_name", PATH, AT(file_name), 0, NULL},
 	{"text_column", TEXT, AT(text_column), 0, NULL},
 	{"labels", TEXTS, AT(labels), SECOND(nlabels), NULL},
@@ -75,6 +75,18 @@ static const struct field ingest_fields[] = {
 	{"timeout_ms", UINT32, AT(timeout_ms), 0, NULL},
 };
 static const struct table ingest = {"ingest", sizeof(struct STRUCT), COUNT(ingest_fields), ingest_fields};
+#undef STRUCT
+
+#define STRUCT hsfeed_attach_options
+static const struct field attach_fields[] = {
+	{"name", TEXT, AT(name), 0, NULL},         {"array", TEXT, AT(array), 0, NULL},
+	{"path", PATH, AT(path), 0, NULL},         {"data", BYTES, AT(data), SECOND(data_bytes), NULL},
+	{"offset", UINT64, AT(offset), 0, NULL},   {"file_name", PATH, AT(file_name), 0, NULL},
+	{"dtype", TEXT, AT(dtype), 0, NULL},       {"rows", UINT64, AT(rows), 0, NULL},
+	{"columns", UINT32, AT(columns), 0, NULL}, {"allow_nan", FLAG, AT(allow_nan), 0, NULL},
+	{"replace", FLAG, AT(replace), 0, NULL},   {"timeout_ms", UINT32, AT(timeout_ms), 0, NULL},
+};
+static const struct table attach = {"attach", sizeof(struct STRUCT), COUNT(attach_fields), attach_fields};
 #undef STRUCT
 
 #define STRUCT hsfeed_plan
@@ -113,6 +125,14 @@ static const struct field weight_fields[] = {
 static const struct table weight = {"weights", sizeof(struct STRUCT), COUNT(weight_fields), weight_fields};
 #undef STRUCT
 
+#define STRUCT hsfeed_stream_array
+static const struct field array_fields[] = {
+	{"array", TEXT, AT(array), 0, NULL},
+	{"id", TEXT, AT(id), 0, NULL},
+};
+static const struct table array = {"arrays", sizeof(struct STRUCT), COUNT(array_fields), array_fields};
+#undef STRUCT
+
 #define STRUCT hsfeed_stream_options
 static const struct field stream_fields[] = {
 	{"name", TEXT, AT(name), 0, NULL},
@@ -142,6 +162,7 @@ static const struct field stream_fields[] = {
 	{"weights", MAPS, AT(weights), SECOND(nweights), &weight},
 	{"rows", ROWS, AT(rows), SECOND(nrows), NULL},
 	{"length_batch", UINT32, AT(length_batch), 0, NULL},
+	{"arrays", MAPS, AT(arrays), SECOND(narrays), &array},
 };
 static const struct table stream = {"stream", sizeof(struct STRUCT), COUNT(stream_fields), stream_fields};
 #undef STRUCT
@@ -271,17 +292,16 @@ static void fill_maps(PyObject *value, const struct field *f, char *base, struct
 	*(size_t *)(void *)(base + f->second - 1) = n;
 }
 
-static void fill_bytes(PyObject *value, char *base, struct hs_py_options *options)
+static void fill_bytes(PyObject *value, const struct field *f, char *base, struct hs_py_options *options)
 {
-	struct hsfeed_ingest_options *o = (void *)base;
 	if (PyUnicode_Check(value)) {
 		PyErr_SetString(PyExc_TypeError, "data must be bytes, not str: encode it");
 		return;
 	}
 	if (PyObject_GetBuffer(value, &options->data, PyBUF_SIMPLE) < 0)
 		return;
-	o->data = options->data.buf ? options->data.buf : "";
-	o->data_bytes = (size_t)options->data.len;
+	*(const void **)(void *)(base + f->offset) = options->data.buf ? options->data.buf : "";
+	*(size_t *)(void *)(base + f->second - 1) = (size_t)options->data.len;
 }
 
 int hs_py_rows(PyObject *value, Py_buffer *ret_buffer, const int64_t **ret_rows, size_t *ret_n)
@@ -389,7 +409,7 @@ static int fill_field(PyObject *value, const struct field *f, char *base, struct
 		*(void **)to = map_of(value, f->table, options);
 		break;
 	case BYTES:
-		fill_bytes(value, base, options);
+		fill_bytes(value, f, base, options);
 		break;
 	case ROWS:
 		hs_py_rows(value, &options->data, to, (size_t *)(void *)(base + f->second - 1));
@@ -447,6 +467,12 @@ int hs_py_ingest_options(PyObject *dict, struct hs_py_options *ret)
 	if (rc == 0 && ret->as.ingest.labels && ret->as.ingest.nlabels == 0)
 		ret->as.ingest.unlabelled = 1;
 	return rc;
+}
+
+int hs_py_attach_options(PyObject *dict, struct hs_py_options *ret)
+{
+	ret->keep = PyList_New(0);
+	return ret->keep ? fill(dict, &attach, &ret->as.attach, ret) : -1;
 }
 
 int hs_py_stream_options(PyObject *dict, struct hs_py_options *ret)
