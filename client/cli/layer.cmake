@@ -6,10 +6,9 @@ add_executable(hsfeed_cli
   ${cli}/progress.c ${cli}/digest.c ${cli}/plan.c ${cli}/ingest.c ${cli}/report.c ${cli}/data.c ${cli}/show.c
   ${cli}/rows.c ${cli}/folds.c ${cli}/plans.c ${cli}/rowlist.c ${cli}/stream.c ${cli}/batches.c ${cli}/daemon.c
   ${cli}/start.c ${cli}/conf.c ${cli}/leaks.c ${cli}/screen.c ${cli}/epoch.c ${cli}/masks.c ${cli}/attach.c
-  ${cli}/npy.c ${cli}/lengths.c ${cli}/weights.c ${cli}/estimate.c
-  ${cli}/html.c ${cli}/html_chart.c ${cli}/page.c ${cli}/page_style.c ${cli}/page_glance.c
-  ${cli}/page_source.c ${cli}/page_labels.c ${cli}/page_folds.c ${cli}/page_lengths.c ${cli}/page_leaks.c
-  ${cli}/page_repeat.c ${cli}/report_page.c)
+  ${cli}/npy.c ${cli}/lengths.c ${cli}/weights.c ${cli}/estimate.c ${cli}/html.c ${cli}/html_chart.c ${cli}/page.c
+  ${cli}/page_style.c ${cli}/page_glance.c ${cli}/page_source.c ${cli}/page_labels.c ${cli}/page_folds.c
+  ${cli}/page_lengths.c ${cli}/page_leaks.c ${cli}/page_repeat.c ${cli}/report_page.c)
 set_target_properties(hsfeed_cli PROPERTIES OUTPUT_NAME hsfeed)
 target_link_libraries(hsfeed_cli PRIVATE hsfeed_static PkgConfig::LIBCRYPTO m)
 install(TARGETS hsfeed_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})

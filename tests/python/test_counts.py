@@ -130,6 +130,9 @@ def test_the_fold_table_counts_tokens_of_a_role(many):
         {"padding": "longest", "batch_size": 7, "epoch": 2, "max_length": {"one": 30, "two": 9}},
         {"padding": 8, "order": "sequential", "drop_last": True, "roles": ["two"], "max_length": 12},
         {"order": "shuffle", "seed": 9, "roles": ["two", "one"], "padding": "longest"},
+        {"order": "length", "length_batch": 16, "padding": "longest", "batch_size": 4},
+        {"order": "length", "padding": "longest", "shard": "even", "batch_size": 30},
+        {"shard": "batches", "batch_size": 30, "drop_last": True},
     ],
 )
 def test_an_estimate_is_what_loaders_give(many, options):
@@ -171,6 +174,10 @@ def test_an_estimate_checks_its_options(many):
             many.estimate(**{"plan": {"kind": "plain"}, **wrong})
     with pytest.raises(hsfeed.BadRequest, match="order"):
         many.estimate(0, plan={"kind": "plain"}, order="backwards")
+    with pytest.raises(hsfeed.BadRequest, match="nothing can be estimated"):
+        many.estimate(0, plan={"kind": "plain"}, order="explicit")
+    with pytest.raises(hsfeed.BadRequest, match="length_batch goes with"):
+        many.estimate(0, plan={"kind": "plain"}, length_batch=4)
     with pytest.raises(hsfeed.LimitExceeded):
         many.estimate(0, plan={"kind": "plain"}, world_size=1 << 20)
 

@@ -38,7 +38,6 @@ class Options(NamedTuple):
     fold: int | None
     plan: dict[str, Any] | None
     order: str | None
-    length_batch: int | None
     seed: int
     batch_size: int
     drop_last: bool
@@ -56,6 +55,7 @@ class Options(NamedTuple):
     mask_roles: tuple[str, ...] | None = None
     weight: dict[str, float] | None = None
     arrays: tuple[str, ...] = ()
+    length_batch: int | None = None
 
 
 class Pins(NamedTuple):

@@ -142,6 +142,7 @@ class Statistics:
         *,
         plan: Plan | None = None,
         order: str | None = None,
+        length_batch: int | None = None,
         seed: int = 42,
         epoch: int = 0,
         batch_size: int = 32,
@@ -160,20 +161,22 @@ class Statistics:
         padding_share, truncated_rows, lost_tokens}]}: rows of the split, batches of rank 0, samples in the
         batches of all world_size ranks (repeated rows each time), and of these the tokens that are no pads,
         rows x width of each batch, the share of pads in it, and what truncation cut. Options mean what they
-        mean to Loader. BadArgument: there is no such option, role or fold. LimitExceeded: very many folds of
-        very many rows; ask for one.
+        mean to Loader; orders are the daemon's: "shuffle", "sequential", "length". BadArgument: there is no such
+        option, role or fold. LimitExceeded: very many folds of very many rows; ask for one.
         """
-        known = ("fold", "plan", "order", "seed", "epoch", "batch_size", "drop_last", "max_length", "padding",
-                 "roles", "world_size", "shard")  # fmt: skip
+        known = ("fold", "plan", "order", "length_batch", "seed", "epoch", "batch_size", "drop_last", "max_length",
+                 "padding", "roles", "world_size", "shard")  # fmt: skip
         _options.refuse_unknown("estimate", unknown, known, _ESTIMATE_HINTS)
         plan = check_plan(plan)
         o = _options.check(
             self.roles, split="all" if fold is None else "train", fold=fold, plan=plan, order=order,
-            seed=seed, batch_size=batch_size, drop_last=drop_last, max_length=max_length, padding=padding,
-            roles=roles, dtype="int64", token_type_ids=False, shard=shard, slots=None, transport=None,
+            length_batch=length_batch, seed=seed, batch_size=batch_size, drop_last=drop_last,
+            max_length=max_length, padding=padding, roles=roles, dtype="int64", token_type_ids=False, shard=shard,
+            slots=None, transport=None,
         )  # fmt: skip
         asked = {
             "name": self.ref, "plan": plan, "fold": o.fold, "order": o.order, "seed": o.seed,
+            "length_batch": o.length_batch,
             "epoch": _options.check_number("epoch", epoch, 0), "batch_size": o.batch_size,
             "drop_last": bool(o.drop_last), "padding": o.padding, "max_length": o.max_length,
             "roles": list(o.roles or ((self.default_role,) if self.roles else ())), "shard": o.shard,
