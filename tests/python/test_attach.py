@@ -345,3 +345,21 @@ def test_a_student_learns_the_same_from_stored_logits_as_from_a_teacher_that_run
         return found
 
     assert losses(True) == losses(False)
+
+
+def test_the_extension_takes_a_path_and_where_in_the_file_values_begin(ds, tmp_path):
+    path = tmp_path / "values.bin"
+    path.write_bytes(b"some head" + values().tobytes())
+    client = hsfeed._hsfeed.Client(ds.socket)
+    asked = {"name": ds.ref, "array": "logits", "dtype": "float32", "rows": ROWS, "columns": 3}
+    assert client.attach({**asked, "path": path, "offset": 9})["state"] == "new"
+    np.testing.assert_array_equal(served(ds, "logits")["logits"], values())
+    with pytest.raises(hsfeed.BadArray, match="it holds"):
+        client.attach({**asked, "path": path, "offset": 8})
+    with pytest.raises(hsfeed.BadArgument, match="neither a path nor data"):
+        client.attach(asked)
+    with pytest.raises(hsfeed.MissingFile):
+        client.attach({**asked, "path": tmp_path / "missing"})
+    with pytest.raises(TypeError, match="'fd' is not known"):
+        client.attach({**asked, "fd": 0})
+    client.close()
