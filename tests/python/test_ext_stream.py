@@ -441,3 +441,33 @@ def test_opening_and_closing_leaks_nothing(client, shared_daemon):
     rounds(60)
     assert len(os.listdir("/proc/self/fd")) <= files
     assert ext.grew_by(resident) < 8 << 20
+
+
+def test_lists_of_rows_are_arrays_of_int64_and_stay_until_a_seek_brings_others(client):
+    rows = np.array([5, 0, 5, 7], dtype=np.int64)
+
+    def indices(stream):
+        return [copy_of(batch)[4] for batch in batches(stream)]
+
+    options = {"split": "all", "fold": None, "order": "explicit", "batch_size": 3}
+    stream = open_stream(client, rows=rows, **options)
+    assert list(map(list, indices(stream))) == [[5, 0, 5], [7]]
+    stream.seek(1, rows=rows[:2].tobytes())
+    assert list(map(list, indices(stream))) == [[5, 0]]
+    stream.seek(2)
+    assert list(map(list, indices(stream))) == [[5, 0]]
+    stream.seek(3, rows=np.array([], dtype=np.int64))
+    assert indices(stream) == []
+    for wrong, error in [(b"1234567", ValueError), ("text", TypeError), ([1, 2], TypeError), (3, TypeError),
+                         (np.arange(8)[::2], (BufferError, ValueError))]:  # fmt: skip
+        with pytest.raises(error):
+            stream.seek(4, rows=wrong)
+        with pytest.raises(error):
+            open_stream(client, rows=wrong, **options)
+    with pytest.raises(TypeError, match="takes no rows"):
+        stream.seek_ahead(4, rows=rows)
+    with pytest.raises(hsfeed.BadRequest, match="entry 0"):
+        stream.seek(4, rows=np.array([-1]))
+    stream.seek(5)
+    assert indices(stream) == []
+    assert open_stream(client, order="length", length_batch=64).info["length_batch"] == 64
