@@ -143,14 +143,23 @@ def arrays_of(answer, params):
     {"split": "train", "fold": 0, "rank": 2, "world": 3, "shard": "drop", "drop_last": True},
     {"split": "val", "fold": 2, "rank": 1, "world": 2, "shard": "exact", "padding": "longest"},
     {"split": "train", "fold": 1, "at": 96, "dtype": "int32", "token_type_ids": True},
+    {"split": "train", "fold": 0, "order": "length", "length_batch": 64, "epoch": 1},
+    {"split": "train", "fold": 0, "rank": 1, "world": 3, "shard": "even", "batch_size": 7},
+    {"split": "train", "fold": 0, "rank": 1, "world": 3, "shard": "batches", "batch_size": 7},
+    {"split": "train", "fold": 0, "weight": {"label": 3}, "mask_rows": 0.5},
+    {"split": "all", "order": "explicit"},
 ])
 def test_rows_come_with_their_batch_in_every_order_and_rank(client, options):
     logits, score = values(), values(columns=1, seed=1)[:, 0]
     attach(client, logits)
     attach(client, score, array="score")
+    if options.get("order") == "explicit":
+        listed = np.random.default_rng(5).integers(0, ROWS, 1000)
+        options = {**options, "rows": handle(client, listed.astype("<i8").tobytes())}
     answer, batches = opened(client, arrays=["score", "logits"], **options)
     names = [a["name"] for a in answer["arrays"]]
-    assert names[-4:] == ["labels", "score", "logits", "index"]
+    own = ["labels", "weight"] if "weight" in options else ["labels"]
+    assert names[-3 - len(own):] == [*own, "score", "logits", "index"]
     assert [(a["dtype"], a["dims"], a["columns"]) for a in answer["arrays"][-3:-1]] == [
         ("float32", 1, 1), ("float32", 2, COLUMNS)]
     assert answer["batches"] == len(batches) > 0
@@ -160,6 +169,8 @@ def test_rows_come_with_their_batch_in_every_order_and_rank(client, options):
         np.testing.assert_array_equal(batch["logits"], logits[batch["index"]])
         np.testing.assert_array_equal(batch["score"], score[batch["index"]])
         np.testing.assert_array_equal(batch["labels"][:, 0], batch["index"] % 2)
+    if "rows" in options:
+        np.testing.assert_array_equal(np.concatenate([b["index"] for b in batches]), listed)
 
 
 def test_streams_without_arrays_are_as_they_were(client):
