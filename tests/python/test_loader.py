@@ -522,7 +522,7 @@ def test_loader_and_loaders_have_the_options_of_a_loader():
     "options, error",
     [
         ({"order": "random"}, hsfeed.BadRequest),
-        ({"shard": "even"}, hsfeed.BadRequest),
+        ({"shard": "odd"}, hsfeed.BadRequest),
         ({"max_length": 2}, None),
         ({"max_length": 1}, hsfeed.BadRequest),
         ({"plan": {"folds": 500}}, hsfeed.BadPlan),
