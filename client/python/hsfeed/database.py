@@ -222,7 +222,7 @@ class Database:
         }  # fmt: skip
         given = {"file": file, "texts": texts, "data": data}
         self._remove_left_over(name)
-        done = self._put_source(options, given, labels, clean, tokenizers, progress)
+        done = self._put_source(options, given, labels, clean, progress)
         answer = self._with_tokenizers("ingest", options, tokenizers, normalize, progress)
         ds = self._made(answer, tokenizers, quiet, done)
         others = [role for role in ds.roles if role not in _tokenizers.roles_of(tokenizers)]
@@ -283,7 +283,7 @@ class Database:
         refuse_unknown("why", unknown, Database.ingest.__annotations__, SOURCE_HINTS)
         asked = {"name": name, **options}
         self._put_source(
-            asked, {"file": file, "texts": texts, "data": data}, labels, clean, tokenizers, progress
+            asked, {"file": file, "texts": texts, "data": data}, labels, clean, progress
         )
         return self._with_tokenizers("why", asked, tokenizers, normalize, progress)
 
@@ -322,7 +322,6 @@ class Database:
         given: dict[str, Any],
         labels: Any,
         clean: Clean | None,
-        tokenizers: Any,
         progress: Progress,
     ) -> _report.Prepared:
         """Completes ingest's options by its source."""
@@ -343,14 +342,14 @@ class Database:
         options["labels"] = _column_names(labels)
         if function is None:
             return _report.Prepared()
-        return self._put_cleaned(options, function, tokenizers, progress)
+        return self._put_cleaned(options, function, progress)
 
     def _put_cleaned(
-        self, options: dict[str, Any], function: Callable[[str], str], tokenizers: Any, progress: Progress
+        self, options: dict[str, Any], function: Callable[[str], str], progress: Progress
     ) -> _report.Prepared:
         """The file's rows as the daemon reads them, cleaned here."""
         path = str(options["path"])
-        raw = self._store_uncleaned(options, tokenizers, progress)
+        raw = self._store_uncleaned(options, progress)
         try:
             source = _clean.source_of(raw, path, function)
         finally:
@@ -366,16 +365,11 @@ class Database:
             except NotFound:  # another process was faster
                 pass
 
-    def _store_uncleaned(self, options: dict[str, Any], tokenizers: Any, progress: Progress) -> Dataset:
-        """The source under a name of its own for a moment, with one of the tokenizers, since rows come with
-        ids.
-        """
-        first = next(iter(tokenizers.values()), None) if isinstance(tokenizers, Mapping) else tokenizers
-        if first is None:
-            raise BadArgument("clean by a function needs tokenizers too")
+    def _store_uncleaned(self, options: dict[str, Any], progress: Progress) -> Dataset:
+        """The source under a name of its own for a moment, without any tokenizer."""
         name = _clean.name_for_a_moment(str(options["name"]))
         asked = {**options, "name": name, "drop_empty": None}
-        answer = self._with_tokenizers("ingest", asked, first, None, progress)
+        answer = self._with_tokenizers("ingest", asked, {}, None, progress)
         return Dataset(self, self.call("show", {"name": f"{name}@{answer['version']}"}))
 
 

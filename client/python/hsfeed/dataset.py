@@ -131,13 +131,14 @@ class Dataset(Statistics, Arrays):
 
         Each is {start, count, rows, lines, labels, label_dtype, label_columns, offsets, ids, texts?} with
         numpy arrays: lines uint32 [count], labels float32 [count, C] or int64 [count], offsets uint32 [count
-        + 1], ids uint32.
+        + 1], ids uint32. A version without any role has no ids.
         """
-        role = role or self.default_role
+        if role is None and self.roles:
+            role = self.default_role
         end = self.rows if count is None else min(self.rows, start + count)
         while start < end:
             asked = {"name": self.ref, "role": role, "start": start, "count": min(PAGE_ROWS, end - start)}
-            page = self.database.call("rows", {**asked, **({"text": True} if text else {})})
+            page = self.database.call("rows", {**asked, "text": text})
             yield _with_arrays(page)
             start = page["start"] + page["count"]
 
@@ -163,14 +164,14 @@ class Dataset(Statistics, Arrays):
             raise IndexError(f"{self.name}@{self.version[:6]} has {self.rows} rows; there is no row {i}")
         pages = {
             role: next(self.pages(role, start=row, count=1, text=True))
-            for role in self.roles or (self.default_role,)
+            for role in self.roles or (None,)
         }
         first = next(iter(pages.values()))
         return {
             "text": first["texts"][0],
             "labels": _label_of(first, 0),
             "line": int(first["lines"][0]),
-            "ids": {role: page["ids"].astype(np.int64) for role, page in pages.items()},
+            "ids": {role: page["ids"].astype(np.int64) for role, page in pages.items() if role is not None},
         }
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
