@@ -17,10 +17,17 @@ class Split:
     """The rows that a loader deals, all ranks' together: `loader.dataset`."""
 
     def __init__(
-        self, dataset: Dataset, split: str, fold: int | None, plan: Mapping[str, Any] | None, rows: int
+        self,
+        dataset: Dataset,
+        split: str,
+        fold: int | None,
+        plan: Mapping[str, Any] | None,
+        rows: int,
+        indices: npt.NDArray[np.int64] | None = None,
     ) -> None:
+        """indices: the row numbers, where they are others than the split's."""
         self.dataset, self.split, self.fold, self._plan, self._rows = dataset, split, fold, plan, rows
-        self._indices: npt.NDArray[np.int64] | None = None
+        self._indices = indices
 
     def __len__(self) -> int:
         return self._rows
@@ -39,3 +46,18 @@ class Split:
     def __getitem__(self, i: int) -> dict[str, Any]:
         """The i-th of these rows, as the dataset gives it."""
         return self.dataset[int(self.indices[i])]
+
+
+class DealsItself:
+    """A Loader has no sampler: what takes it for a DataLoader, and would deal its rows once more, gets a sentence."""
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name in ("sampler", "batch_sampler"):
+                raise AttributeError(
+                    f"a loader has no {name}: it deals rows to ranks itself, and nothing may deal or skip them again "
+                    "(as Accelerate's prepare_data_loader and skip_first_batches do); use it as it is, and "
+                    "load_state_dict to go on in the middle of an epoch"
+                )
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")

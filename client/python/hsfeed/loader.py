@@ -24,7 +24,7 @@ from . import _draws, _hsfeed, _options, _orders, _report, _torch
 from ._link import AWAY, PATIENCE_S, STEP_MS, Link
 from ._pin import Pinned
 from ._plans import Plan, check_plan
-from ._split import Split
+from ._split import DealsItself, Split
 from ._torch import Batch
 from .dataset import Dataset
 from .errors import BadArgument, BadPlan, BadRequest, Error, PassEnded, Timeout
@@ -36,7 +36,7 @@ _KEPT = ("labels", "index")  # what trainers gather: always copies, which keep n
 _LAZY = ("index",)  # a tensor once it is read: see Batch
 
 
-class Loader:
+class Loader(DealsItself):
     """An iterable of batches, for `for batch in loader: model(**batch)`. `Dataset.loader` makes one.
 
     Each pass is the next epoch: epoch e is torch.randperm seeded with seed + e, whatever happened before;
@@ -391,8 +391,9 @@ class Loader:
         return self._moved_batches(mine) if moves else self._batches(mine)
 
     def _moves_on(self) -> bool:
-        """Whether the next pass is another one than that at the position."""
-        return self._begun or self._next_epoch not in (None, self._epoch)
+        """Whether the next pass is another one than that at the position: one was, if it gave a batch, or drew."""
+        over = self._begun and (self._taken or self._draws is not None)
+        return over or self._next_epoch not in (None, self._epoch)
 
     def _place_of_next_pass(self) -> tuple[int, int]:
         if not self._moves_on():
