@@ -3,10 +3,11 @@
 # tests/blackbox is a ctest test: oracle.test_pandas; with -DHSFEED_PYTHON=ON those of tests/python too. What needs
 # torch or transformers, or builds wheels, is labelled heavy.
 set(HSFEED_HEAVY_TESTS oracle.test_orders oracle.test_tokenizer_settings oracle.test_trainer_orders
-    python.test_install)
+    python.test_frameworks python.test_install)
 # transformers pins a tokenizers of its own, so it has an environment of its own too.
 set(HSFEED_TEST_PYTHON_oracle.test_tokenizer_settings "${HSFEED_TRANSFORMERS_PYTHON}")
 set(HSFEED_TEST_PYTHON_oracle.test_trainer_orders "${HSFEED_TRANSFORMERS_PYTHON}")
+set(HSFEED_TEST_PYTHON_python.test_frameworks "${HSFEED_TRANSFORMERS_PYTHON}")
 if(HSFEED_TEST_PYTHON)
   file(GLOB HSFEED_PYTHON_TESTS CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/oracle/test_*.py
        ${CMAKE_CURRENT_SOURCE_DIR}/blackbox/test_*.py)

@@ -45,6 +45,19 @@ def test_kfold_learns_and_tells_mean_and_deviation(shared_daemon, demo):
     assert mean > 0.9 and deviation < 0.1
 
 
+def test_a_teacher_runs_once_and_students_train_on_its_logits(shared_daemon, demo):
+    command = [sys.executable, EXAMPLES / "distillation.py", demo / "comments.csv", "--labels", "Question"]
+    command += ["--teacher", demo / "tokenizer", "--student", demo / "tokenizer", "--socket", shared_daemon.socket]
+    out = run(command)
+    assert len(re.findall(r"^fold (\d): the teacher ran once, F1 0\.[89]\d+$", out, re.M)) == 2
+    first = re.findall(r"student F1 ([\d.]+)", out)
+    again = run(command)
+    assert again.count("the teacher's logits are there") == 2 and "ran once" not in again
+    assert re.findall(r"student F1 ([\d.]+)", again) == first and float(min(first)) > 0.5
+    other = run([*command, "--alpha", "1", "--folds", "1"])  # of the teacher alone, without any label
+    assert float(re.search(r"student F1 ([\d.]+)", other)[1]) > 0.5
+
+
 def test_ddp_sees_exactly_the_split_and_resumes_with_other_ranks(shared_daemon, demo, tmp_path):
     def torchrun(processes, epochs):
         command = [
