@@ -208,6 +208,8 @@ def test_a_file_of_row_numbers_is_an_order(shared_daemon, dataset, tmp_path):
     got = [shared_daemon.lines("stream", "demo", *options, "--batch-size", "2", "--shard", "even", "--world", "2",
                                "--rank", rank) for rank in (0, 1)]
     assert [[b["index"] for b in batches] for batches in got] == [[[3, 1], [7, 3]], [[1, 0], [1, 1]]]
+    assert shared_daemon.run("stream", "demo", *options, "--batch-size", "2", env={"HSFEED_NO_FDPASS": "1"}).stdout == \
+        shared_daemon.run("stream", "demo", *options, "--batch-size", "2").stdout
     file.write_text("")
     assert shared_daemon.run("stream", "demo", *options).stdout == ""
     for text, words in [("1\n2x\n", "line 2"), ("-1", "line 1"), ("1.5", '"1.5"'), ("9" * 30, "line 1"),

@@ -6,6 +6,7 @@ import hashlib
 import os
 import random
 import struct
+import time
 
 import pytest
 
@@ -392,4 +393,39 @@ def test_lists_are_charged_to_their_user_before_they_are_read(tmp_path):
         other.call("stream.open", name="rows", split="all", order="explicit", rows=handle_of(other, size=half),
                    batch_size=2, max_length=8, slots=1)
     other.close()
+    assert d.stop() == 0
+
+
+def test_a_client_that_leaves_while_its_list_is_read_costs_nothing_that_stays(tmp_path):
+    config = tmp_path / "conf"
+    config.write_text("[limits]\nslot_bytes_per_user = 4M\n")
+    d = Daemon(tmp_path, "--config", str(config)).start()
+    make(tmp_path, d.socket)
+    size = 8 * 400_000  # 1.6 MB here: two lists fit
+    for i in range(40):
+        c = Client(d.socket)
+        if i % 2:
+            info = c.call("stream.open", name="rows", split="all", order="explicit", rows=handle_of(c, [1]),
+                          batch_size=2, max_length=8, slots=1)
+            c.send("stream.seek", stream=info["stream"], epoch=1, rows=handle_of(c, size=size))
+            if i % 4 == 1:
+                c.send("stream.seek", stream=info["stream"], epoch=2, rows=handle_of(c, size=size))
+                c.send("stream.close", stream=info["stream"])
+        else:
+            c.send("stream.open", name="rows", split="all", order="explicit", rows=handle_of(c, size=size),
+                   batch_size=2, max_length=8, slots=1)
+        c.close()
+    c = Client(d.socket)
+    deadline = time.monotonic() + 30
+    while True:  # what those left is let go of on threads
+        try:
+            for _ in range(2):
+                c.call("stream.open", name="rows", split="all", order="explicit", rows=handle_of(c, size=size),
+                       batch_size=2, max_length=8, slots=1)
+            break
+        except Refused as refusal:
+            assert refusal.code == "limit" and time.monotonic() < deadline
+            c.close()
+            c = Client(d.socket)
+    c.close()
     assert d.stop() == 0

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import hsfeed
-from conftest import SHARED, restart
+from conftest import SHARED, Daemon, restart
 from test_resume import few
 
 torch = pytest.importorskip("torch")
@@ -470,6 +470,49 @@ def test_a_daemon_that_is_restarted_goes_on_with_the_same_numbers(daemon, db, de
             restart(daemon)
             got += indices_of(batches)
             assert [got, indices(loader)] == wanted, kind
+
+
+def test_a_list_is_given_back_with_the_last_tensor_of_its_ring(tmp_path, demo):
+    config = tmp_path / "conf"
+    config.write_text("[limits]\nslot_bytes_per_user = 6M\n")
+    daemon = Daemon(tmp_path, "--config", str(config)).start()
+    with hsfeed.connect(daemon.socket) as db:
+        mine = few(db, demo, 20, "mine")
+        kept = None
+        for i in range(12):
+            with quiet(mine, "all", rows=np.full(400_000, i, dtype=np.int64), batch_size=2, slots=4) as loader:
+                batches = iter(loader)
+                kept = next(batches)["input_ids"]  # the one before, and its stream, are let go of
+                del batches
+        assert loader.describe()["rows"] == 400_000 and kept is not None  # 1.6 MB of the daemon's each
+        del kept
+    assert daemon.stop() == 0
+
+
+def test_masks_do_not_follow_what_is_drawn(ds, rows):
+    """The seed of masks is the order's where nothing else is said; of a drawn order it is not what a pass was drawn."""
+
+    def masked(**options):
+        with quiet(ds, batch_size=100, max_length=16, mask_prob=0.3, **options) as loader:
+            told = loader.describe()["mask_seed"]
+            (batch,) = loader
+            order = np.argsort(batch.index.numpy())
+            return told, batch["input_ids"].numpy()[order]
+
+    seed, wanted = masked()
+    assert seed == 42
+    for options in [{"order": "dataloader"}, {"order": "dataloader", "generator": seeded(1)}, {"rows": rows[::-1]}]:
+        seed, got = masked(**options)
+        assert seed == 42 and np.array_equal(got, wanted)
+    assert masked(order="replacement", seed=7)[0] == 7
+    with quiet(ds, order="dataloader", batch_size=10, mask_rows=0.5) as loader:
+        batches = iter(loader)
+        next(batches)
+        state = loader.state_dict()
+    assert state["options"]["mask_seed"] == 42
+    with quiet(ds, order="dataloader", batch_size=10, mask_rows=0.5) as other:
+        other.load_state_dict(state)
+        assert len(indices(other)) == len(other) - 1
 
 
 # ---- options
