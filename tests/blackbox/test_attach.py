@@ -389,6 +389,7 @@ def test_a_daemon_killed_during_an_attach_starts_clean(client, daemon):
     seq, fd, pid = begin_slowly(daemon, client)
     daemon.stop(signal.SIGKILL)
     os.close(fd)
+    daemon.socket.unlink()  # start() waits for the next one
     daemon.start()
     assert settled(daemon) == 1
     again = Client(daemon.socket)
