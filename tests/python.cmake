@@ -3,7 +3,7 @@
 # tests/blackbox is a ctest test: oracle.test_pandas; with -DHSFEED_PYTHON=ON those of tests/python too. What needs
 # torch or transformers, or builds wheels, is labelled heavy.
 set(HSFEED_HEAVY_TESTS oracle.test_orders oracle.test_tokenizer_settings oracle.test_trainer_orders
-    python.test_frameworks python.test_install)
+    python.test_frameworks python.test_install python.test_lightning)
 # transformers pins a tokenizers of its own, so it has an environment of its own too.
 set(HSFEED_TEST_PYTHON_oracle.test_tokenizer_settings "${HSFEED_TRANSFORMERS_PYTHON}")
 set(HSFEED_TEST_PYTHON_oracle.test_trainer_orders "${HSFEED_TRANSFORMERS_PYTHON}")
