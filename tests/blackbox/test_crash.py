@@ -381,8 +381,8 @@ def test_a_lost_catalog_is_refused_with_the_way_out_and_rebuilt(place):
     start = [str(HSFEEDD), "--state", str(place.state), "--socket", str(place.socket)]
     done = subprocess.run(start, capture_output=True, text=True, timeout=20)
     assert done.returncode == 1
-    assert done.stderr == (f"hsfeedd: {place.state}: there are 2 file(s) of versions and encodings, but no catalog; "
-                           "hsfeedd --rebuild-catalog makes it anew from the files' headers\n")
+    assert done.stderr == (f"hsfeedd: {place.state}: there are 2 file(s) of versions, encodings and arrays, "
+                           "but no catalog; hsfeedd --rebuild-catalog makes it anew from the files' headers\n")
     place.flags = ("--rebuild-catalog",)
     place.start()
     assert names(place) == ["data"] and digest(place, "data") == kept
