@@ -415,7 +415,8 @@ static void write_opened(struct hs_wbuf *w, const struct hs_stream *stream, cons
 	hs_w_map_end(w, mark, 15 + 7 + 8 + extra); // numbers, words, and what follows them
 }
 
-// The stream, and its list; the list's bytes are on the account if it was read, whatever comes then.
+// The stream, and its list, whose bytes are on the account where a stream came of it: otherwise the request may be run
+// once more (HS_FEED_SEARCHING), and reads it anew.
 static int open_stream(struct hs_request *req, struct hs_stream **ret)
 {
 	struct opening *o = req->state;
@@ -441,6 +442,10 @@ static int open_stream(struct hs_request *req, struct hs_stream **ret)
 	spec.list = list;
 	rc = hs_stream_create(req->server->feed, source, &spec, ret, &req->err);
 	free((void *)spec.weights); // the stream has its own
+	if (rc < 0) {
+		hs_discharge(o->account.bytes, o->list_bytes);
+		o->list_bytes = 0;
+	}
 	return rc;
 }
 

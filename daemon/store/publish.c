@@ -257,6 +257,16 @@ static int copy_links(struct publish *p, enum hs_file_kind kind, size_t more)
 	return 0;
 }
 
+// The record of a version must stay one that the next start reads.
+static int check_links(const struct hs_cat_version *v, struct hs_err *reterr)
+{
+	for (int kind = 0; kind <= HS_FILE_LAST_KIND; kind++)
+		if (v->links[kind].n > HS_MAX_LINKS)
+			return hs_err_set(reterr, HSFEED_ELIMIT, "this version of \"%s\" has %u %ss, as many as it may",
+					  v->name, HS_MAX_LINKS, hs_file_kind_name((enum hs_file_kind)kind));
+	return 0;
+}
+
 static int make_node(struct publish *p, struct hs_err *reterr)
 {
 	const struct hs_publish *what = p->what;
@@ -276,7 +286,7 @@ static int make_node(struct publish *p, struct hs_err *reterr)
 		set_link(&v->links[HS_FILE_ENCODING], &what->encodings[i], &p->published.role_previous[i]);
 	for (size_t i = 0; i < what->narrays; i++)
 		set_link(&v->links[HS_FILE_ARRAY], &what->arrays[i], &p->published.role_previous[what->nencodings + i]);
-	return 0;
+	return check_links(v, reterr);
 }
 
 static void choose_doomed(struct publish *p)

@@ -140,6 +140,8 @@ struct hs_publish_file {
 	const char *role;     // of an encoding; of an array its name
 };
 
+#define HS_MAX_LINKS 1000u // roles of a version, and arrays of one
+
 struct hs_publish {
 	uint32_t owner;
 	const char *name;

@@ -138,6 +138,34 @@ static void rows_of_three_groups_come_back(void **state)
 	must_have_array("big", "logits", 42);
 }
 
+// One file under many names: what is limited are the names.
+static void a_version_has_no_more_arrays_than_a_start_would_read(void **state)
+{
+	(void)state;
+	static char names[HS_MAX_LINKS + 1][16];
+	static struct hs_publish_file arrays[HS_MAX_LINKS + 1];
+	const struct fx_publish c = {ALICE, "comments", 1, {{"text", 11}}, 20};
+	const struct fx_attach first = {ALICE, "comments", 1, "n0", 21, 20};
+	struct hs_published published = {0};
+	struct hs_err err;
+	publish_simply(&c);
+	attach_simply(&first);
+	for (size_t i = 0; i <= HS_MAX_LINKS; i++) {
+		snprintf(names[i], sizeof(names[i]), "n%zu", i);
+		arrays[i] = (struct hs_publish_file){.id = fx_id(21), .role = names[i]};
+	}
+	struct hs_publish what = {.owner = ALICE, .name = "comments", .version.id = fx_id(1), .arrays = arrays};
+	what.narrays = HS_MAX_LINKS + 1;
+	assert_int_equal(hs_store_publish(s.store, &what, &published, &err), HSFEED_ELIMIT);
+	assert_non_null(strstr(err.message, "has 1000 arrays, as many as it may"));
+	assert_int_equal(narrays("comments"), 1);
+	what.narrays = HS_MAX_LINKS;
+	assert_int_equal(hs_store_publish(s.store, &what, &published, &err), 0);
+	hs_published_fini(&published);
+	reopen();
+	assert_int_equal(narrays("comments"), HS_MAX_LINKS);
+}
+
 static void an_id_depends_on_everything_that_makes_an_array(void **state)
 {
 	(void)state;
@@ -390,6 +418,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_infinite_value_is_damage_and_nan_is_counted, begin, end),
 		cmocka_unit_test_setup_teardown(rows_of_three_groups_come_back, begin, end),
 		cmocka_unit_test(an_id_depends_on_everything_that_makes_an_array),
+		cmocka_unit_test_setup_teardown(a_version_has_no_more_arrays_than_a_start_would_read, begin, end),
 		cmocka_unit_test(names_that_batches_use_are_no_names_for_arrays),
 		cmocka_unit_test_setup_teardown(an_array_is_there_after_a_restart, begin, end),
 		cmocka_unit_test_setup_teardown(what_is_published_later_keeps_the_arrays, begin, end),
