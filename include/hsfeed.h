@@ -417,6 +417,7 @@ struct hsfeed_attach_options {
 //   HSFEED_EBADREQUEST  that name has other values already (and replace is 0), or cannot be an array's name
 //   HSFEED_EBADFILE     the file is no regular file, or changed while it was read
 //   HSFEED_EDENIED      the dataset is another user's
+//   -ENOENT, -EACCES, ...  path cannot be opened
 //   HSFEED_ECANCELLED, HSFEED_ECHILD, -ENOSPC   as hsfeed_ingest. In every case nothing was stored
 HSFEED_API int hsfeed_attach(hsfeed_client *client, const struct hsfeed_attach_options *options,
 			     hsfeed_value **ret_value, struct hsfeed_error *reterr);
@@ -556,8 +557,8 @@ struct hsfeed_stream_options; // below
 // folds: [{fold, train: PART, val: PART}], all: PART}, PART: {rows, batches, samples, order, shard, roles: [{role,
 // max_length, real_tokens, padded_tokens, truncated_rows, lost_tokens, padding_share}]}: exact, over all ranks. Takes
 // what hsfeed_stream_open takes; without has_fold every fold is counted. Of no influence, and not looked at: split, at,
-// rank, dtype, token_type_ids, slots, transport. HSFEED_EBADARG: a role names an encoding. Errors as
-// hsfeed_stream_open;
+// rank, dtype, token_type_ids, slots, transport, masks, weights, rows, arrays. HSFEED_EBADARG: a role names an
+// encoding. The order "explicit" is refused. Errors as hsfeed_stream_open;
 //   HSFEED_ELIMIT  too much work for one request: ask for one fold
 HSFEED_API int hsfeed_estimate(hsfeed_client *client, const struct hsfeed_stream_options *options,
 			       hsfeed_value **ret_value, struct hsfeed_error *reterr);
@@ -569,9 +570,9 @@ struct hsfeed_fold_rows_options {
 	const char *split;              // "train" or "val"; NULL: "val"
 };
 
-// hsfeed_fold_rows gives the ascending row numbers of one split of one fold, all of them: int64 [*ret_nrows], the
-// caller's, for hsfeed_free. options may be NULL (fold 0's validation rows). HSFEED_EBADPLAN as hsfeed_folds;
-// HSFEED_EBADREQUEST: there is no such fold.
+// hsfeed_fold_rows gives the row numbers of one split of one fold, ascending (of a hold-out in its order), all of them:
+// int64 [*ret_nrows], the caller's, for hsfeed_free. options may be NULL (fold 0's validation rows). HSFEED_EBADPLAN as
+// hsfeed_folds; HSFEED_EBADREQUEST: there is no such fold.
 HSFEED_API int hsfeed_fold_rows(hsfeed_client *client, const char *name, const struct hsfeed_fold_rows_options *options,
 				int64_t **ret_rows, size_t *ret_nrows, struct hsfeed_error *reterr);
 
@@ -594,6 +595,7 @@ struct hsfeed_plan_save_options {
 //   HSFEED_EBADREQUEST  another plan has that name, and replace is 0: the sentence says what differs
 //   HSFEED_EBADPLAN     it cannot be made, or the row numbers cannot be read: file and line
 //   HSFEED_ELIMIT       too many plans
+//   HSFEED_EBADFILE     rows_path is no regular file, or has more than 512 MiB
 //   -ENOENT, ...        rows_path cannot be opened
 HSFEED_API int hsfeed_plan_save(hsfeed_client *client, const char *name, const struct hsfeed_plan_save_options *options,
 				hsfeed_value **ret_value, struct hsfeed_error *reterr);
@@ -668,9 +670,9 @@ struct hsfeed_stream_options {
 	uint64_t at;          // samples already dealt, to all ranks: a batch's `at`
 	uint32_t rank, world; // world 0: 1
 	const char *shard;    // "pad", "drop", "exact", as DistributedSampler deals samples; "even", "batches", as
-			   // accelerate deals whole batches, with even_batches and without; NULL: pad for train,
-			   // exact else
-	uint32_t batch_size; // 0: 32
+			      // accelerate deals whole batches, with even_batches and without; NULL: pad for train,
+			      // exact else
+	uint32_t batch_size;  // 0: 32
 	int drop_last;
 	uint32_t max_length;     // special tokens counted; 0: 128
 	const char *padding;     // "max_length", "longest", or a number: longest, rounded up to its multiple; NULL:

@@ -136,17 +136,12 @@ static int add_array(struct array_request *r, struct hsfeed_stream_options *o, c
 
 int arrays_read(const struct args *args, struct array_request *r, struct hsfeed_stream_options *ret)
 {
-	unsigned i = 0;
-	const char *text;
+	struct item_walk w = {0};
+	const char *name;
+	size_t len;
 	int rc = 0;
-	while (rc == 0 && (text = args_each(args, "arrays", &i))) {
-		for (size_t len = 0; rc == 0; text += len + 1) {
-			len = strcspn(text, ",");
-			rc = add_array(r, ret, text, len);
-			if (!text[len])
-				break;
-		}
-	}
+	while (rc == 0 && (name = args_item(args, "arrays", &w, &len)))
+		rc = add_array(r, ret, name, len);
 	ret->arrays = r->arrays;
 	return rc;
 }

@@ -66,7 +66,7 @@ static int by_name(const void *a, const void *b)
 static void digest_batch(struct digest *digest, const struct hsfeed_batch *batch)
 {
 	const struct hsfeed_array *sorted[64];
-	size_t n = batch->narrays < 64 ? batch->narrays : 64; // the library allows 26
+	size_t n = batch->narrays < 64 ? batch->narrays : 64; // the library allows fewer
 	memcpy(sorted, batch->arrays, n * sizeof(sorted[0]));
 	qsort(sorted, n, sizeof(sorted[0]), by_name);
 	for (size_t i = 0; i < n; i++)

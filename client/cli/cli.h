@@ -12,6 +12,9 @@
 
 enum { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_NO_DAEMON = 3 };
 
+#define USUAL_SIMILARITY 0.8 // of near duplicates
+#define USUAL_LENGTH     128 // max_length
+
 // ---- options.c: one parser for all commands ----
 
 enum option_kind {
@@ -82,6 +85,12 @@ uint64_t args_number(const struct args *args, const char *name, uint64_t fallbac
 double args_share(const struct args *args, const char *name, double fallback);
 // args_each walks a list option in order: *i starts at 0. NULL at the end.
 const char *args_each(const struct args *args, const char *name, unsigned *i);
+// args_item goes through the items of an option "A,B" that may be given more than once. w is zeroed before the first.
+struct item_walk {
+	unsigned i;
+	const char *given, *rest; // the argument that the last item is of, and what follows the item there
+};
+const char *args_item(const struct args *args, const char *name, struct item_walk *w, size_t *ret_len);
 const struct command *command_find(const char *name);
 // near gives the name closest to a mistyped one, or NULL when none is close.
 const char *near_command(const char *name);
@@ -126,6 +135,10 @@ void put_list(FILE *out, const hsfeed_value *strings);
 // put_lines prints line numbers as "3, 17, 40 and 12 more"; total is how many there are in all.
 void put_lines(FILE *out, const hsfeed_value *lines, uint64_t total);
 double now_seconds(void);
+// text_cut: how many bytes of a text are at most `most` and end at a character.
+size_t text_cut(const char *text, size_t most);
+// pin_name writes "name@version", whatever version the name was asked for with.
+void pin_name(char ret[512], const char *name, const char *version);
 
 // ---- json.c: to programs ----
 
@@ -141,6 +154,7 @@ void json_f32(FILE *out, float v); // shortest; integral ones as integers
 
 struct table;
 struct table *table_create(const char *const *heads, size_t ncolumns, const char *align); // 'l' or 'r' per column
+void table_share(struct table *t, uint64_t n, uint64_t of);                               // a cell "12 (3.4 %)"
 void table_cell(struct table *t, const char *text); // copied; cells fill rows from left to right
 void table_print(struct table *t, const char *indent);
 // table_print_blocks prints columns that do not fit the screen in further blocks, each with the first nkeys columns.

@@ -23,7 +23,7 @@ const struct option epoch_options[] = {
 	 .kind = OPT_TEXT,
 	 .arg = "ORDER",
 	 .choices = "shuffle|sequential|length|explicit",
-	 .help = "default shuffle for train, sequential for val and all"},
+	 .help = "explicit: of stream alone, with --rows-file; default shuffle for train, sequential for val and all"},
 	{.name = "length-batch",
 	 .kind = OPT_NUMBER,
 	 .arg = "N",
@@ -55,18 +55,13 @@ static int add_role(struct epoch_request *r, const char *name, size_t len)
 
 static int read_roles(const struct args *args, struct epoch_request *r)
 {
-	unsigned i = 0;
-	const char *text;
-	while ((text = args_each(args, "roles", &i))) {
-		for (;;) {
-			size_t len = strcspn(text, ",");
-			int rc = add_role(r, text, len);
-			if (rc)
-				return rc;
-			if (!text[len])
-				break;
-			text += len + 1;
-		}
+	struct item_walk w = {0};
+	const char *role;
+	size_t len;
+	while ((role = args_item(args, "roles", &w, &len))) {
+		int rc = add_role(r, role, len);
+		if (rc)
+			return rc;
 	}
 	r->options.roles = r->roles;
 	r->nnamed = r->options.nroles;
@@ -105,18 +100,13 @@ static int set_length(struct epoch_request *r, const char *text, size_t len)
 
 static int read_lengths(const struct args *args, struct epoch_request *r)
 {
-	unsigned i = 0;
+	struct item_walk w = {0};
 	const char *text;
-	while ((text = args_each(args, "max-length", &i))) {
-		for (;;) {
-			size_t len = strcspn(text, ",");
-			int rc = set_length(r, text, len);
-			if (rc)
-				return rc;
-			if (!text[len])
-				break;
-			text += len + 1;
-		}
+	size_t len;
+	while ((text = args_item(args, "max-length", &w, &len))) {
+		int rc = set_length(r, text, len);
+		if (rc)
+			return rc;
 	}
 	return 0;
 }

@@ -27,13 +27,6 @@ static void put_head(const hsfeed_value *answer)
 	putchar('\n');
 }
 
-static void count_cell(struct table *t, uint64_t n, uint64_t of)
-{
-	char text[64];
-	snprintf(text, sizeof(text), "%s (%s)", fmt_count(n), fmt_share(n, of));
-	table_cell(t, text);
-}
-
 static void put_part(struct table *t, const char *fold, const char *split, const hsfeed_value *part, size_t role)
 {
 	const hsfeed_value *r = hsfeed_value_at(hsfeed_value_get(part, "roles"), role);
@@ -47,8 +40,8 @@ static void put_part(struct table *t, const char *fold, const char *split, const
 	table_cell(t, fmt_count(get_uint(r, "padded_tokens")));
 	table_cell(t, fmt_percent(padding));
 	table_cell(t, fmt_bar(padding, BAR_WIDTH));
-	count_cell(t, get_uint(r, "truncated_rows"), get_uint(part, "samples"));
-	count_cell(t, lost, real + lost);
+	table_share(t, get_uint(r, "truncated_rows"), get_uint(part, "samples"));
+	table_share(t, lost, real + lost);
 }
 
 static void put_role(const hsfeed_value *answer, size_t role)

@@ -18,6 +18,12 @@ static const char *str_at(const hsfeed_value *list, size_t i)
 	return hsfeed_value_str(hsfeed_value_at(list, i), NULL, "?");
 }
 
+// "label = value", long ones cut at a character.
+static void put_value(char ret[64], const char *label, const char *value)
+{
+	snprintf(ret, 64, "%.*s = %.*s", (int)text_cut(label, 40), label, (int)text_cut(value, 16), value);
+}
+
 static void choose_columns(const hsfeed_value *labels, struct columns *c)
 {
 	for (size_t l = 0; l < hsfeed_value_len(labels); l++) {
@@ -30,17 +36,9 @@ static void choose_columns(const hsfeed_value *labels, struct columns *c)
 			}
 			c->label[c->n] = l;
 			c->value[c->n] = v;
-			snprintf(c->heads[c->n++], sizeof(c->heads[0]), "%.40s = %.16s", get_str(label, "name"),
-				 str_at(values, v));
+			put_value(c->heads[c->n++], get_str(label, "name"), str_at(values, v));
 		}
 	}
-}
-
-static void share_cell(struct table *t, uint64_t n, uint64_t of)
-{
-	char text[64];
-	snprintf(text, sizeof(text), "%s (%s)", fmt_count(n), fmt_share(n, of));
-	table_cell(t, text);
 }
 
 // ---- the splits ----
@@ -55,12 +53,12 @@ static void split_row(struct table *t, const hsfeed_value *fold, const char *spl
 	table_cell(t, fmt_count(rows));
 	if (padding) {
 		table_cell(t, fmt_count(get_uint(part, "tokens")));
-		share_cell(t, get_uint(part, "truncated_rows"), rows);
+		table_share(t, get_uint(part, "truncated_rows"), rows);
 		table_cell(t, fmt_percent(hsfeed_value_f64(padding, 0)));
 	}
 	for (size_t i = 0; i < c->n; i++)
-		share_cell(t, hsfeed_value_uint(hsfeed_value_at(hsfeed_value_at(counts, c->label[i]), c->value[i]), 0),
-			   rows);
+		table_share(t, hsfeed_value_uint(hsfeed_value_at(hsfeed_value_at(counts, c->label[i]), c->value[i]), 0),
+			    rows);
 }
 
 static void put_splits(const hsfeed_value *answer, const struct columns *c)
@@ -116,7 +114,7 @@ static void fold_row(struct table *t, const hsfeed_value *fold, const struct col
 	table_cell(t, fmt_count(get_uint(fold, "fold")));
 	snprintf(text, sizeof(text), "%.5f", hsfeed_value_f64(hsfeed_value_get(fold, "drift"), 0));
 	table_cell(t, text);
-	snprintf(text, sizeof(text), "%.40s = %.16s", get_str(d, "label"), get_str(d, "value"));
+	put_value(text, get_str(d, "label"), get_str(d, "value"));
 	table_cell(t, has ? text : "-");
 	percent_cell(t, hsfeed_value_get(d, "val"));
 	percent_cell(t, hsfeed_value_get(d, "all"));
@@ -245,7 +243,7 @@ static int print_indices(hsfeed_client *client, const char *name, const struct h
 	char pinned[512];
 	int rc = EXIT_DONE;
 	uint64_t n = get_uint(hsfeed_value_get(folds, "plan"), "folds");
-	snprintf(pinned, sizeof(pinned), "%.*s@%s", (int)strcspn(name, "@"), name, get_str(folds, "version"));
+	pin_name(pinned, name, get_str(folds, "version"));
 	for (uint64_t fold = 0; rc == EXIT_DONE && fold < n && !ferror(stdout); fold++)
 		rc = print_fold(client, pinned, plan, (uint32_t)fold);
 	return rc;

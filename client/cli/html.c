@@ -124,15 +124,10 @@ void html(FILE *out, const char *fmt, ...)
 
 void html_name(FILE *out, const char *text)
 {
-	size_t len = strlen(text), cut = len;
-	if (len > NAME_BYTES) {
-		cut = NAME_BYTES;
-		while (cut > 0 && ((unsigned char)text[cut] & 0xC0) == 0x80)
-			cut--;
-	}
+	size_t cut = text_cut(text, NAME_BYTES);
 	fputs("<bdi>", out);
 	html_text(out, text, cut);
-	fputs(cut < len ? "…</bdi>" : "</bdi>", out);
+	fputs(text[cut] ? "…</bdi>" : "</bdi>", out);
 }
 
 // ---- numbers ----

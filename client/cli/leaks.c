@@ -119,7 +119,7 @@ static void print_remedy(const hsfeed_value *answer)
 	const char *kind = get_str(hsfeed_value_get(answer, "plan"), "kind");
 	double similarity = hsfeed_value_f64(hsfeed_value_get(answer, "similarity"), 0);
 	char more[64] = "";
-	if (similarity != 0.8)
+	if (similarity != USUAL_SIMILARITY)
 		snprintf(more, sizeof(more), " --similarity %g", similarity);
 	printf("\n  keep duplicates in one fold: hsfeed folds ");
 	put_cstr(stdout, get_str(answer, "name"));
@@ -169,7 +169,7 @@ static int print_all(hsfeed_client *client, const char *name, struct hsfeed_leak
 {
 	struct hsfeed_error error;
 	char pinned[512];
-	snprintf(pinned, sizeof(pinned), "%.*s@%s", (int)strcspn(name, "@"), name, get_str(*answer, "version"));
+	pin_name(pinned, name, get_str(*answer, "version"));
 	print_page(*answer);
 	while ((options->start = get_uint(*answer, "next")) > 0 && !ferror(stdout)) {
 		hsfeed_value_free(*answer);

@@ -12,25 +12,19 @@
 
 static int read_cuts(const struct args *args, uint32_t *ret, size_t *ret_n)
 {
-	unsigned i = 0;
+	struct item_walk w = {0};
 	const char *text;
-	while ((text = args_each(args, "max-length", &i))) {
-		for (const char *p = text;; p++) {
-			char *end;
-			errno = 0;
-			unsigned long n = strtoul(p, &end, 10);
-			if (*p < '0' || *p > '9' || (*end && *end != ',') || errno || n == 0 || n > 1048576)
-				return fail(EXIT_USAGE,
-					    "--max-length takes numbers from 1 to 1048576, as 64,128; "
-					    "not \"%s\"",
-					    text);
-			if (*ret_n == MAX_CUTS)
-				return fail(EXIT_USAGE, "--max-length takes at most %d numbers", MAX_CUTS);
-			ret[(*ret_n)++] = (uint32_t)n;
-			p = end;
-			if (!*p)
-				break;
-		}
+	size_t len;
+	while ((text = args_item(args, "max-length", &w, &len))) {
+		char *end;
+		errno = 0;
+		unsigned long n = strtoul(text, &end, 10);
+		if (*text < '0' || *text > '9' || end != text + len || errno || n == 0 || n > 1048576)
+			return fail(EXIT_USAGE, "--max-length takes numbers from 1 to 1048576, as 64,128; not \"%s\"",
+				    w.given);
+		if (*ret_n == MAX_CUTS)
+			return fail(EXIT_USAGE, "--max-length takes at most %d numbers", MAX_CUTS);
+		ret[(*ret_n)++] = (uint32_t)n;
 	}
 	return 0;
 }
@@ -127,13 +121,6 @@ static void put_percentiles(const hsfeed_value *answer)
 	table_destroy(t);
 }
 
-static void cut_cell(struct table *t, uint64_t n, uint64_t of)
-{
-	char text[64];
-	snprintf(text, sizeof(text), "%s (%s)", fmt_count(n), fmt_share(n, of));
-	table_cell(t, text);
-}
-
 static void put_cuts(const hsfeed_value *answer)
 {
 	static const char *const heads[] = {"max length", "rows cut", "tokens lost", "padding", ""};
@@ -143,8 +130,8 @@ static void put_cuts(const hsfeed_value *answer)
 		const hsfeed_value *cut = hsfeed_value_at(cuts, i);
 		double padding = hsfeed_value_f64(hsfeed_value_get(cut, "padding_share"), 0);
 		table_cell(t, fmt_count(get_uint(cut, "max_length")));
-		cut_cell(t, get_uint(cut, "truncated_rows"), get_uint(answer, "rows"));
-		cut_cell(t, get_uint(cut, "lost_tokens"), get_uint(answer, "tokens"));
+		table_share(t, get_uint(cut, "truncated_rows"), get_uint(answer, "rows"));
+		table_share(t, get_uint(cut, "lost_tokens"), get_uint(answer, "tokens"));
 		table_cell(t, fmt_percent(padding));
 		table_cell(t, fmt_bar(padding, 20));
 	}

@@ -15,18 +15,15 @@ static bool read_real(const char *text, double *ret)
 
 static int read_mask_roles(const struct args *args, struct mask_request *r, struct hsfeed_stream_options *o)
 {
-	unsigned i = 0;
-	const char *text;
-	while ((text = args_each(args, "mask-roles", &i))) {
-		for (size_t len; *text; text += len + (text[len] == ',')) {
-			size_t n = o->nmask_roles;
-			len = strcspn(text, ",");
-			if (n == EPOCH_MAX_ROLES || len == 0 || len >= sizeof(r->names[0]))
-				return fail(EXIT_USAGE, "--mask-roles takes at most %d names, as A,B", EPOCH_MAX_ROLES);
-			memcpy(r->names[n], text, len);
-			r->roles[n] = r->names[n];
-			o->nmask_roles++;
-		}
+	struct item_walk w = {0};
+	const char *role;
+	size_t len;
+	while ((role = args_item(args, "mask-roles", &w, &len))) {
+		size_t n = o->nmask_roles++;
+		if (n == EPOCH_MAX_ROLES || len == 0 || len >= sizeof(r->names[0]))
+			return fail(EXIT_USAGE, "--mask-roles takes at most %d names, as A,B", EPOCH_MAX_ROLES);
+		memcpy(r->names[n], role, len);
+		r->roles[n] = r->names[n];
 	}
 	o->mask_roles = r->roles;
 	return 0;

@@ -318,3 +318,13 @@ const char *args_each(const struct args *args, const char *name, unsigned *i)
 	*i = (unsigned)found + 1;
 	return args->given[found].text;
 }
+
+const char *args_item(const struct args *args, const char *name, struct item_walk *w, size_t *ret_len)
+{
+	const char *item = w->rest ? w->rest : (w->given = args_each(args, name, &w->i));
+	if (!item)
+		return NULL;
+	*ret_len = strcspn(item, ",");
+	w->rest = item[*ret_len] ? item + *ret_len + 1 : NULL;
+	return item;
+}

@@ -59,6 +59,8 @@ struct indicator {
 // indicators_of fills ret, and returns how many there are in all.
 size_t indicators_of(const struct page *page, struct indicator ret[MAX_INDICATORS]);
 void put_indicator(const struct page *page, const struct indicator *indicator); // "HateSpeech" or "kind = spam"
+size_t nfolds(const struct page *page);
+const hsfeed_value *fold_at(const struct page *page, size_t i);
 uint64_t fold_count(const hsfeed_value *fold, const char *split, const struct indicator *indicator);
 uint64_t part_rows(const hsfeed_value *fold, const char *split);
 // In all rows that the plan uses: every fold's two splits together are all of them.

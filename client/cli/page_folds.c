@@ -5,16 +5,6 @@
 
 #include "page.h"
 
-static size_t nfolds(const struct page *page)
-{
-	return hsfeed_value_len(hsfeed_value_get(page->folds, "folds"));
-}
-
-static const hsfeed_value *fold_at(const struct page *page, size_t i)
-{
-	return hsfeed_value_at(hsfeed_value_get(page->folds, "folds"), i);
-}
-
 // ---- sizes ----
 
 static void size_chart(const struct page *page)

@@ -113,7 +113,7 @@ static void warning_findings(const struct page *page)
 
 static void length_finding(const struct page *page, const hsfeed_value *lengths)
 {
-	uint64_t max_length = hsfeed_value_uint(hsfeed_value_get(page->folds, "max_length"), 128);
+	uint64_t max_length = hsfeed_value_uint(hsfeed_value_get(page->folds, "max_length"), USUAL_LENGTH);
 	const hsfeed_value *cut = lengths_cut(lengths, max_length);
 	uint64_t rows = get_uint(lengths, "rows"), truncated = get_uint(cut, "truncated_rows");
 	finding(page, (double)truncated > WORRY_TRUNCATED * (double)rows);

@@ -45,12 +45,12 @@ uint64_t part_rows(const hsfeed_value *fold, const char *split)
 	return get_uint(hsfeed_value_get(fold, split), "rows");
 }
 
-static const hsfeed_value *fold_at(const struct page *page, size_t i)
+const hsfeed_value *fold_at(const struct page *page, size_t i)
 {
 	return hsfeed_value_at(hsfeed_value_get(page->folds, "folds"), i);
 }
 
-static size_t nfolds(const struct page *page)
+size_t nfolds(const struct page *page)
 {
 	return hsfeed_value_len(hsfeed_value_get(page->folds, "folds"));
 }

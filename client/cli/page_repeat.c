@@ -217,10 +217,10 @@ static void put_report_options(const struct page *page, const hsfeed_value *plan
 	double similarity = get_f64(page->leaks, "similarity");
 	if (page->nlengths == 1 && hsfeed_value_len(hsfeed_value_get(page->show, "roles")) > 1)
 		put_option(page, "role", get_str(page->lengths[0], "role"));
-	if (max_length && max_length != 128)
+	if (max_length && max_length != USUAL_LENGTH)
 		html(page->out, " --max-length %llu", (unsigned long long)max_length);
-	if (hsfeed_value_get(plan, "duplicates") || similarity == 0.8)
-		return; // that of the plan, which stands there already, or the usual one
+	if (similarity == USUAL_SIMILARITY || (!page->plan_name && hsfeed_value_get(plan, "duplicates")))
+		return; // the usual one, or that of the plan, which stands there already
 	html(page->out, " --similarity ");
 	json_f64(page->out, similarity);
 }

@@ -5,8 +5,7 @@
 
 #include "cli.h"
 
-#define MAX_BY     256
-#define SIMILARITY 0.8 // of near duplicates, unless --similarity says else
+#define MAX_BY 256
 
 const struct option plan_options[] = {
 	{.name = "plan", .kind = OPT_TEXT, .arg = "NAME", .help = "a saved plan; hsfeed plans lists them"},
@@ -76,19 +75,14 @@ static bool groups_duplicates(const struct args *args)
 
 static int check_by(const struct args *args)
 {
-	unsigned i = 0, n = 0;
-	const char *text;
-	while ((text = args_each(args, "by", &i))) {
-		for (const char *p = text;; p++) {
-			size_t len = strcspn(p, ",");
-			if (len == 0 || ++n > MAX_BY)
-				return fail(EXIT_USAGE, "--by takes at most %d label columns, as A,B; not \"%s\"",
-					    MAX_BY, text);
-			p += len;
-			if (!*p)
-				break;
-		}
-	}
+	struct item_walk w = {0};
+	unsigned n = 0;
+	size_t len;
+	const char *column;
+	while ((column = args_item(args, "by", &w, &len)))
+		if (len == 0 || ++n > MAX_BY)
+			return fail(EXIT_USAGE, "--by takes at most %d label columns, as A,B; not \"%s\"", MAX_BY,
+				    w.given);
 	return 0;
 }
 
@@ -113,19 +107,17 @@ static size_t split_by(const struct args *args, const char *const **ret)
 {
 	static const char *items[MAX_BY];
 	static char *copies;
-	size_t n = 0, bytes = 1;
-	unsigned i = 0;
-	const char *text;
-	while ((text = args_each(args, "by", &i)))
-		bytes += strlen(text) + 1;
+	size_t n = 0, bytes = 1, len;
+	const char *column;
+	for (struct item_walk w = {0}; args_item(args, "by", &w, &len);)
+		bytes += len + 1;
 	free(copies);
 	char *p = copies = malloc(bytes);
-	i = 0;
-	while (copies && (text = args_each(args, "by", &i))) {
-		strcpy(p, text);
-		for (char *item = strtok(p, ","); item && n < MAX_BY; item = strtok(NULL, ","))
-			items[n++] = item;
-		p += strlen(text) + 1;
+	for (struct item_walk w = {0}; copies && n < MAX_BY && (column = args_item(args, "by", &w, &len));
+	     p += len + 1) {
+		memcpy(p, column, len);
+		p[len] = '\0';
+		items[n++] = p;
 	}
 	*ret = items;
 	return n;
@@ -135,7 +127,7 @@ static void read_group(const struct args *args, struct hsfeed_plan *plan)
 {
 	const char *group = args_text(args, "group", NULL);
 	if (group && groups_duplicates(args))
-		plan->duplicates = args_share(args, "similarity", SIMILARITY);
+		plan->duplicates = args_share(args, "similarity", USUAL_SIMILARITY);
 	else if (group)
 		plan->group = strncmp(group, "column:", 7) == 0 ? group + 7 : group;
 }

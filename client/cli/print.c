@@ -250,3 +250,18 @@ void put_lines(FILE *out, const hsfeed_value *lines, uint64_t total)
 	if (total > shown)
 		fprintf(out, " and %s more", fmt_count(total - shown));
 }
+
+size_t text_cut(const char *text, size_t most)
+{
+	size_t len = strlen(text);
+	if (len <= most)
+		return len;
+	while (most > 0 && ((unsigned char)text[most] & 0xC0) == 0x80)
+		most--;
+	return most;
+}
+
+void pin_name(char ret[512], const char *name, const char *version)
+{
+	snprintf(ret, 512, "%.*s@%s", (int)strcspn(name, "@"), name, version);
+}

@@ -9,9 +9,7 @@
 
 #include "page.h"
 
-#define MAX_LENGTH 128
-#define SIMILARITY 0.8
-#define MAX_PAIRS  200 // asked for: the page shows a few, --json all of these
+#define MAX_PAIRS 200 // asked for: the page shows a few, --json all of these
 
 // clang-format off
 const struct option report_options[] = {
@@ -19,7 +17,7 @@ const struct option report_options[] = {
 	 .help = "the page to write; - is standard output"},
 	{.name = "force", .kind = OPT_FLAG, .help = "overwrite FILE even when it is no earlier report"},
 	{.name = "role", .kind = OPT_TEXT, .arg = "ROLE", .help = "whose lengths; default: those of every role"},
-	{.name = "max-length", .kind = OPT_NUMBER, .arg = "N", .min = 1, .max = UINT32_MAX,
+	{.name = "max-length", .kind = OPT_NUMBER, .arg = "N", .min = 1, .max = 1048576,
 	 .help = "of the tokens of each fold; default 128"},
 	{.name = "similarity", .kind = OPT_SHARE, .arg = "S", .min = 50, .max = 100,
 	 .help = "from which on texts count as near; default 0.8"},
@@ -47,7 +45,7 @@ static void answers_fini(struct answers *a)
 
 static uint32_t max_length_of(const struct args *args)
 {
-	return (uint32_t)args_number(args, "max-length", MAX_LENGTH);
+	return (uint32_t)args_number(args, "max-length", USUAL_LENGTH);
 }
 
 // The usual lengths and the one asked for, ascending, each once.
@@ -96,7 +94,7 @@ static int ask_folds(hsfeed_client *client, const struct args *args, struct answ
 	struct hsfeed_leaks_options leaks = {.size = sizeof(leaks), .plan = &plan, .count = MAX_PAIRS};
 	folds.role = args_text(args, "role", NULL);
 	folds.max_length = max_length_of(args);
-	leaks.similarity = args_share(args, "similarity", SIMILARITY);
+	leaks.similarity = args_share(args, "similarity", USUAL_SIMILARITY);
 	if (hsfeed_leaks(client, a->name, &leaks, &a->leaks, error) < 0 || // first: its search may take long
 	    hsfeed_fold_table(client, a->name, &folds, &a->folds, error) < 0)
 		return fail_error(error);
@@ -110,10 +108,9 @@ static int ask(hsfeed_client *client, const struct args *args, struct answers *a
 	struct hsfeed_error error;
 	if (hsfeed_show(client, name, &a->show, &error) < 0)
 		return fail_error(&error);
-	snprintf(a->name, sizeof(a->name), "%.*s@%s", (int)strcspn(name, "@"), name,
-		 get_str(hsfeed_value_get(a->show, "version_info"), "version"));
-	int rc = ask_folds(client, args, a, &error);
-	return rc ? rc : ask_lengths(client, args, a, &error);
+	pin_name(a->name, name, get_str(hsfeed_value_get(a->show, "version_info"), "version"));
+	int rc = ask_lengths(client, args, a, &error); // a wrong role or length is told before anything is searched
+	return rc ? rc : ask_folds(client, args, a, &error);
 }
 
 // ---- where the page goes ----
@@ -273,9 +270,7 @@ int report_main(const struct args *args)
 	const char *given = args_text(args, "output", NULL);
 	bool piped = given && strcmp(given, "-") == 0;
 	struct target target = {0};
-	int rc = plan_check(args);
-	if (rc)
-		return rc;
+	int rc;
 	if (!given && !json_asked)
 		return fail(EXIT_USAGE, "report needs -o FILE, the page to write; -o - writes it to standard output");
 	if (piped && json_asked)

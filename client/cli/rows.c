@@ -44,7 +44,7 @@ static int pin(hsfeed_client *client, const char *name, char ret[512])
 	}
 	if (hsfeed_show(client, name, &shown, &error) < 0)
 		return fail_error(&error);
-	snprintf(ret, 512, "%s@%s", name, get_str(hsfeed_value_get(shown, "version_info"), "version"));
+	pin_name(ret, name, get_str(hsfeed_value_get(shown, "version_info"), "version"));
 	hsfeed_value_free(shown);
 	return 0;
 }

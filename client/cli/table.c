@@ -68,6 +68,13 @@ void table_cell(struct table *t, const char *text)
 		t->cells[t->ncells++] = copy;
 }
 
+void table_share(struct table *t, uint64_t n, uint64_t of)
+{
+	char text[64];
+	snprintf(text, sizeof(text), "%s (%s)", fmt_count(n), fmt_share(n, of));
+	table_cell(t, text);
+}
+
 static unsigned column_width(const struct table *t, size_t column)
 {
 	unsigned most = 0;

@@ -35,7 +35,7 @@ static void put_options(hsfeed_params *p, const struct hsfeed_attach_options *o,
 		hsfeed_params_bool(p, "replace", 1);
 }
 
-// Takes the handle, whatever the outcome.
+// The handle is gone afterwards, whatever the outcome.
 static int ask(hsfeed_client *client, const struct hsfeed_attach_options *o, uint64_t handle, const char *shown,
 	       hsfeed_value **ret, struct hsfeed_error *reterr)
 {
@@ -48,8 +48,8 @@ static int ask(hsfeed_client *client, const struct hsfeed_attach_options *o, uin
 	call.progress_arg = o->arg;
 	if (rc == 0)
 		rc = hs_call(client, &call, ret, reterr);
-	else
-		hs_file_close(client, handle);
+	if (rc < 0)
+		hs_file_close(client, handle); // where the daemon did not take it
 	hsfeed_params_destroy(params);
 	return rc;
 }

@@ -39,6 +39,8 @@ int hs_error_decode(struct hsfeed_error *reterr, const hsfeed_value *map);
 // hs_options_read copies a caller's option struct (may be NULL) of any age into ours: what an older program does not
 // have is zero. 0 or HSFEED_EBADARG.
 int hs_options_read(void *ret_options, size_t bytes, const void *given, struct hsfeed_error *reterr);
+// hs_options_item finds the i-th of a caller's array of such structs, whose size is that of the first.
+const void *hs_options_item(const void *items, size_t i);
 
 // ---- value.c ----
 
@@ -57,9 +59,9 @@ int hs_params_epoch(hsfeed_params *params, const struct hsfeed_stream_options *o
 		    struct hsfeed_error *reterr);
 // hs_params_value writes a value as it is; nothing for nil and bin.
 void hs_params_value(hsfeed_params *params, const char *key, const hsfeed_value *value);
-void hs_params_plan(hsfeed_params *params, const struct hsfeed_plan *plan); // "plan": {...}; NULL writes nothing
-void hs_params_plan_as(hsfeed_params *params, const char *key, const struct hsfeed_plan *plan); // under another key
-int hs_plan_read(struct hsfeed_plan *ret_plan, const struct hsfeed_plan *given, struct hsfeed_error *reterr);
+// hs_params_plan writes a caller's plan; NULL writes nothing. 0 or HSFEED_EBADARG.
+int hs_params_plan(hsfeed_params *params, const char *key, const struct hsfeed_plan *given,
+		   struct hsfeed_error *reterr);
 
 // ---- socket.c ----
 

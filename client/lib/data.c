@@ -66,25 +66,6 @@ int hsfeed_verify(hsfeed_client *client, const struct hsfeed_verify_options *opt
 	return rc;
 }
 
-int hsfeed_folds(hsfeed_client *client, const char *name, const struct hsfeed_plan *plan, hsfeed_value **ret_value,
-		 struct hsfeed_error *reterr)
-{
-	struct hsfeed_plan p;
-	int rc = hs_plan_read(&p, plan, reterr);
-	if (rc < 0)
-		return rc;
-	hsfeed_params *params = hsfeed_params_create();
-	if (!params)
-		return hs_error_nomem(reterr);
-	rc = hs_params_name(params, name, reterr);
-	hs_params_plan(params, plan ? &p : NULL);
-	if (rc == 0)
-		rc = hs_call(client, &(struct hs_call){.method = "folds", .params = params, .fd = -1}, ret_value,
-			     reterr);
-	hsfeed_params_destroy(params);
-	return rc;
-}
-
 // ---- fold rows: all pages of them ----
 
 struct fold_rows {
@@ -120,16 +101,13 @@ static int take_page(struct fold_rows *all, const hsfeed_value *page, struct hsf
 static int fetch_page(hsfeed_client *client, const char *name, const struct hsfeed_fold_rows_options *o,
 		      struct fold_rows *all, struct hsfeed_error *reterr)
 {
-	struct hsfeed_plan plan;
-	int rc = hs_plan_read(&plan, o->plan, reterr);
-	if (rc < 0)
-		return rc;
 	hsfeed_params *params = hsfeed_params_create();
 	if (!params)
 		return hs_error_nomem(reterr);
 	hsfeed_value *page = NULL;
-	rc = hs_params_name(params, name, reterr);
-	hs_params_plan(params, o->plan ? &plan : NULL);
+	int rc = hs_params_name(params, name, reterr);
+	if (rc == 0)
+		rc = hs_params_plan(params, "plan", o->plan, reterr);
 	hsfeed_params_uint(params, "fold", o->fold);
 	hsfeed_params_str(params, "split", o->split ? o->split : "val");
 	hsfeed_params_uint(params, "start", all->n);

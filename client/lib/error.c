@@ -146,3 +146,10 @@ int hs_options_read(void *ret_options, size_t bytes, const void *given, struct h
 	memcpy(ret_options, given, size < bytes ? size : bytes);
 	return 0;
 }
+
+const void *hs_options_item(const void *items, size_t i)
+{
+	size_t size;
+	memcpy(&size, items, sizeof(size));
+	return (const char *)items + i * size;
+}

@@ -95,9 +95,8 @@ static int prepare_tokenizers(hsfeed_client *client, struct job *job, struct hsf
 		return hs_error_nomem(reterr);
 	int rc = 0;
 	for (size_t i = 0; rc == 0 && i < job->o.ntokenizers; i++) {
-		const char *given = (const char *)job->o.tokenizers + i * job->o.tokenizers[0].size;
 		job->ntokenizers = i + 1;
-		rc = prepare_tokenizer(client, given, &job->tokenizers[i], reterr);
+		rc = prepare_tokenizer(client, hs_options_item(job->o.tokenizers, i), &job->tokenizers[i], reterr);
 	}
 	return rc;
 }
@@ -207,9 +206,9 @@ static int run(hsfeed_client *client, const char *method, const struct hsfeed_in
 	if (rc == 0)
 		rc = prepare_tokenizers(client, &job, reterr);
 	if (rc == 0)
-		rc = ask(client, method, &job, ret, reterr); // takes the handles, whatever the outcome
-	else if (client)
-		take_back(client, &job);
+		rc = ask(client, method, &job, ret, reterr);
+	if (rc < 0 && client)
+		take_back(client, &job); // what the daemon did not take
 	free(job.tokenizers);
 	return rc;
 }

@@ -4,7 +4,7 @@ set(lib ${CMAKE_CURRENT_SOURCE_DIR}/lib)
 add_library(hsfeed_objects OBJECT
   ${lib}/error.c ${lib}/value.c ${lib}/params.c ${lib}/paths.c ${lib}/socket.c ${lib}/conn.c ${lib}/client.c
   ${lib}/call.c ${lib}/data.c ${lib}/statistics.c ${lib}/rows.c ${lib}/files.c ${lib}/lists.c ${lib}/tokenizer.c
-  ${lib}/ingest.c ${lib}/attach.c ${lib}/plans.c ${lib}/leaks.c ${lib}/stream.c ${lib}/open.c ${lib}/batch.c
+  ${lib}/ingest.c ${lib}/attach.c ${lib}/plans.c ${lib}/stream.c ${lib}/open.c ${lib}/batch.c
   ${lib}/ring.c)
 target_link_libraries(hsfeed_objects PRIVATE hs_wire)
 target_include_directories(hsfeed_objects PUBLIC ${CMAKE_SOURCE_DIR}/include)

@@ -9,12 +9,10 @@
 
 #include "client.h"
 
-// The i-th role of the caller's array, whose items may be of an older, smaller size.
 static int role_at(const struct hsfeed_stream_options *o, size_t i, struct hsfeed_stream_role *ret,
 		   struct hsfeed_error *reterr)
 {
-	const char *first = (const char *)o->roles;
-	int rc = hs_options_read(ret, sizeof(*ret), first + i * o->roles[0].size, reterr);
+	int rc = hs_options_read(ret, sizeof(*ret), hs_options_item(o->roles, i), reterr);
 	if (rc == 0 && !ret->role)
 		rc = hs_error_set(reterr, HSFEED_EBADARG, "role %zu of the stream has no name", i);
 	return rc;
@@ -71,12 +69,10 @@ static int put_roles(hsfeed_params *p, const struct hsfeed_stream_options *o, bo
 	return 0;
 }
 
-// The i-th array of the caller's list, whose items may be of an older, smaller size.
 static int array_at(const struct hsfeed_stream_options *o, size_t i, struct hsfeed_stream_array *ret,
 		    struct hsfeed_error *reterr)
 {
-	const char *first = (const char *)o->arrays;
-	int rc = hs_options_read(ret, sizeof(*ret), first + i * o->arrays[0].size, reterr);
+	int rc = hs_options_read(ret, sizeof(*ret), hs_options_item(o->arrays, i), reterr);
 	if (rc == 0 && !ret->array)
 		rc = hs_error_set(reterr, HSFEED_EBADARG, "attached array %zu of the stream has no name", i);
 	return rc;
@@ -133,7 +129,7 @@ static void put_flag(hsfeed_params *p, const char *key, int on)
 }
 
 // Of a share 0 is off; whatever else it is, the daemon looks at it.
-static void put_masks(hsfeed_params *p, const struct hsfeed_stream_options *o)
+static int put_masks(hsfeed_params *p, const struct hsfeed_stream_options *o, struct hsfeed_error *reterr)
 {
 	if (o->mask_rows != 0)
 		hsfeed_params_f64(p, "mask_rows", o->mask_rows);
@@ -142,26 +138,28 @@ static void put_masks(hsfeed_params *p, const struct hsfeed_stream_options *o)
 	if (o->has_mask_seed)
 		hsfeed_params_uint(p, "mask_seed", o->mask_seed);
 	if (o->nmask_roles == 0)
-		return;
+		return 0;
+	if (!o->mask_roles)
+		return hs_error_set(reterr, HSFEED_EBADARG, "mask_roles is NULL, but nmask_roles is %zu",
+				    o->nmask_roles);
 	hsfeed_params_array(p, "mask_roles");
 	for (size_t i = 0; i < o->nmask_roles; i++)
 		hsfeed_params_str(p, NULL, o->mask_roles[i]);
 	hsfeed_params_end(p);
+	return 0;
 }
 
-// The items of the caller's array may be of an older, smaller size.
 static int put_weights(hsfeed_params *p, const struct hsfeed_stream_options *o, struct hsfeed_error *reterr)
 {
-	const char *first = (const char *)o->weights;
 	int rc = 0;
 	if (o->nweights == 0)
 		return 0;
-	if (!first)
+	if (!o->weights)
 		return hs_error_set(reterr, HSFEED_EBADARG, "weights is NULL, but nweights is %zu", o->nweights);
 	hsfeed_params_map(p, "weight");
 	for (size_t i = 0; i < o->nweights && rc == 0; i++) {
 		struct hsfeed_weight weight;
-		rc = hs_options_read(&weight, sizeof(weight), first + i * o->weights[0].size, reterr);
+		rc = hs_options_read(&weight, sizeof(weight), hs_options_item(o->weights, i), reterr);
 		if (rc == 0 && !weight.label)
 			rc = hs_error_set(reterr, HSFEED_EBADARG, "weight %zu of the stream has no label", i);
 		if (rc == 0)
@@ -174,12 +172,10 @@ static int put_weights(hsfeed_params *p, const struct hsfeed_stream_options *o, 
 int hs_params_epoch(hsfeed_params *p, const struct hsfeed_stream_options *o, bool pins, struct hsfeed_error *reterr)
 {
 	int rc = hs_params_name(p, o->name, reterr);
-	struct hsfeed_plan plan;
-	if (rc == 0 && o->plan)
-		rc = hs_plan_read(&plan, o->plan, reterr);
+	if (rc == 0)
+		rc = hs_params_plan(p, "plan", o->plan, reterr);
 	if (rc < 0)
 		return rc;
-	hs_params_plan(p, o->plan ? &plan : NULL);
 	if (o->has_fold)
 		hsfeed_params_uint(p, "fold", o->fold);
 	hsfeed_params_str(p, "order", o->order);
@@ -207,8 +203,9 @@ static int put_options(hsfeed_params *p, const struct hsfeed_stream_options *o, 
 		hsfeed_params_str(p, "dtype", hsfeed_dtype_name(o->dtype) ? hsfeed_dtype_name(o->dtype) : "?");
 	put_flag(p, "token_type_ids", o->token_type_ids);
 	put_uint(p, "slots", o->slots);
-	put_masks(p, o);
-	rc = put_weights(p, o, reterr);
+	rc = put_masks(p, o, reterr);
+	if (rc == 0)
+		rc = put_weights(p, o, reterr);
 	return rc < 0 ? rc : put_arrays(p, o, reterr);
 }
 

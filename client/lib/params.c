@@ -216,11 +216,6 @@ void hs_params_value(hsfeed_params *params, const char *key, const hsfeed_value 
 	}
 }
 
-int hs_plan_read(struct hsfeed_plan *ret_plan, const struct hsfeed_plan *given, struct hsfeed_error *reterr)
-{
-	return hs_options_read(ret_plan, sizeof(*ret_plan), given, reterr);
-}
-
 static void put_size(hsfeed_params *params, const char *key, double share, uint64_t rows)
 {
 	if (share != 0)
@@ -237,9 +232,8 @@ static void put_groups(hsfeed_params *params, const struct hsfeed_plan *plan)
 	hsfeed_params_str(params, "rule", plan->rule);
 }
 
-void hs_params_plan_as(hsfeed_params *params, const char *key, const struct hsfeed_plan *plan)
+static void put_plan(hsfeed_params *params, const struct hsfeed_plan *plan)
 {
-	hsfeed_params_map(params, key);
 	hsfeed_params_str(params, "name", plan->name);
 	hsfeed_params_str(params, "kind", plan->kind);
 	if (plan->folds)
@@ -259,11 +253,20 @@ void hs_params_plan_as(hsfeed_params *params, const char *key, const struct hsfe
 	put_size(params, "test_size", plan->test_share, plan->test_rows);
 	put_size(params, "train_size", plan->train_share, plan->train_rows);
 	hsfeed_params_str(params, "rows", plan->rows);
-	hsfeed_params_end(params);
 }
 
-void hs_params_plan(hsfeed_params *params, const struct hsfeed_plan *plan)
+int hs_params_plan(hsfeed_params *params, const char *key, const struct hsfeed_plan *given, struct hsfeed_error *reterr)
 {
-	if (plan)
-		hs_params_plan_as(params, "plan", plan);
+	struct hsfeed_plan plan;
+	if (!given)
+		return 0;
+	int rc = hs_options_read(&plan, sizeof(plan), given, reterr);
+	if (rc == 0 && plan.nby && !plan.by)
+		rc = hs_error_set(reterr, HSFEED_EBADARG, "a plan's `by` is NULL, but nby is %zu", plan.nby);
+	if (rc < 0)
+		return rc;
+	hsfeed_params_map(params, key);
+	put_plan(params, &plan);
+	hsfeed_params_end(params);
+	return 0;
 }

@@ -15,15 +15,12 @@ static int send_rows(hsfeed_client *client, const struct hsfeed_plan_save_option
 static int put_save(hsfeed_params *params, const char *name, const struct hsfeed_plan_save_options *o,
 		    struct hsfeed_error *reterr)
 {
-	struct hsfeed_plan plan;
 	int rc = hs_params_name(params, name, reterr);
 	if (rc == 0)
-		rc = hs_plan_read(&plan, o->options, reterr);
+		rc = hs_params_plan(params, "options", o->options, reterr);
 	if (rc < 0)
 		return rc;
 	hsfeed_params_str(params, "plan", o->plan);
-	if (o->options)
-		hs_params_plan_as(params, "options", &plan);
 	if (o->replace)
 		hsfeed_params_bool(params, "replace", 1);
 	return 0;
@@ -33,17 +30,21 @@ static int save(hsfeed_client *client, const char *name, const struct hsfeed_pla
 		hsfeed_value **ret_value, struct hsfeed_error *reterr)
 {
 	uint64_t handle = 0;
+	bool sent = false;
 	hsfeed_params *params = hsfeed_params_create();
 	if (!params)
 		return hs_error_nomem(reterr);
 	int rc = put_save(params, name, o, reterr);
 	if (rc == 0 && (o->rows_path || o->rows)) {
 		rc = send_rows(client, o, &handle, reterr);
+		sent = rc == 0;
 		hsfeed_params_uint(params, "rows", handle);
 	}
 	if (rc == 0)
 		rc = hs_call(client, &(struct hs_call){.method = "plan.save", .params = params, .fd = -1}, ret_value,
 			     reterr);
+	if (rc < 0 && sent)
+		hs_file_close(client, handle); // where the daemon did not take it
 	hsfeed_params_destroy(params);
 	return rc;
 }

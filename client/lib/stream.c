@@ -491,8 +491,9 @@ int hsfeed_stream_seek_ahead(hsfeed_stream *stream, const struct hsfeed_seek_opt
 	return 0;
 }
 
-static int call_seek(hsfeed_stream *stream, hsfeed_params *params, const struct hs_list *list, hsfeed_value **ret,
-		     struct hsfeed_error *reterr)
+// *ret_asked: the request went out, so that without an answer it is open where the stream stands.
+static int call_seek(hsfeed_stream *stream, hsfeed_params *params, const struct hs_list *list, bool *ret_asked,
+		     hsfeed_value **ret, struct hsfeed_error *reterr)
 {
 	struct hs_call call = {.method = "stream.seek", .params = params, .fd = -1};
 	uint64_t handle = 0;
@@ -501,13 +502,14 @@ static int call_seek(hsfeed_stream *stream, hsfeed_params *params, const struct 
 		return rc;
 	if (list->rows)
 		hsfeed_params_uint(params, "rows", handle);
+	*ret_asked = true;
 	rc = hs_call(stream->client, &call, ret, reterr);
 	if (rc < 0 && list->rows)
 		hs_file_close(stream->client, handle); // where the daemon did not take it
 	return rc;
 }
 
-static int seek_now(hsfeed_stream *stream, const struct hsfeed_seek_options *o, hsfeed_value **ret,
+static int seek_now(hsfeed_stream *stream, const struct hsfeed_seek_options *o, bool *ret_asked, hsfeed_value **ret,
 		    struct hsfeed_error *reterr)
 {
 	struct hs_list list;
@@ -516,7 +518,7 @@ static int seek_now(hsfeed_stream *stream, const struct hsfeed_seek_options *o, 
 		return rc;
 	forget_ahead(stream);
 	hsfeed_params *params = seek_params(stream, o);
-	rc = params ? call_seek(stream, params, &list, ret, reterr) : hs_error_nomem(reterr);
+	rc = params ? call_seek(stream, params, &list, ret_asked, ret, reterr) : hs_error_nomem(reterr);
 	hsfeed_params_destroy(params);
 	if (rc == 0)
 		arrive(stream, *ret);
@@ -548,11 +550,12 @@ int hsfeed_stream_seek(hsfeed_stream *stream, const struct hsfeed_seek_options *
 	hsfeed_value *answer = NULL;
 	struct hsfeed_error why = {0};
 	rc = settle_in_time(stream, &why);
+	bool asked = rc < 0; // a seek ahead is still out
 	if (rc == 0 && is_ahead(stream, &o))
 		answer = take_answer(&stream->ahead);
 	else if (rc == 0)
-		rc = seek_now(stream, &o, &answer, &why);
-	if (rc == HSFEED_ETIMEOUT || rc == -EINTR) // where the stream stands is not known any more
+		rc = seek_now(stream, &o, &asked, &answer, &why);
+	if (asked && (rc == HSFEED_ETIMEOUT || rc == -EINTR)) // where the stream stands is not known any more
 		stream->failed = why;
 	if (rc < 0)
 		return hs_error_copy(reterr, &why);

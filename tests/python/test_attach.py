@@ -363,3 +363,12 @@ def test_the_extension_takes_a_path_and_where_in_the_file_values_begin(ds, tmp_p
     with pytest.raises(TypeError, match="'fd' is not known"):
         client.attach({**asked, "fd": 0})
     client.close()
+
+
+def test_what_was_refused_before_it_was_taken_leaves_no_handle_behind(ds):
+    """The daemon holds so many handles for a connection and no more."""
+    wrong = {"name": ds.ref, "array": "a", "data": values(), "dtype": "int32", "rows": ROWS, "columns": 3}
+    for _ in range(40):
+        with pytest.raises(hsfeed.Error, match="dtype"):
+            ds.database._client.attach(wrong)
+    assert ds.attach("a", values())["state"] == "new"

@@ -227,6 +227,13 @@ static void an_empty_list_is_one_and_a_missing_one_is_refused(void **state)
 	hsfeed_stream *s = NULL;
 	o.rows = NULL;
 	assert_int_equal(hsfeed_stream_open(client, &o, &s, &error), HSFEED_EBADARG);
+	struct hsfeed_stream_options wrong = {.size = sizeof(wrong), .name = "x", .split = "all", .nmask_roles = 2};
+	assert_int_equal(hsfeed_stream_open(client, &wrong, &s, &error), HSFEED_EBADARG);
+	assert_string_equal(error.message, "mask_roles is NULL, but nmask_roles is 2");
+	const struct hsfeed_plan plan = {.size = sizeof(plan), .nby = 3};
+	wrong = (struct hsfeed_stream_options){.size = sizeof(wrong), .name = "x", .split = "all", .plan = &plan};
+	assert_int_equal(hsfeed_stream_open(client, &wrong, &s, &error), HSFEED_EBADARG);
+	assert_string_equal(error.message, "a plan's `by` is NULL, but nby is 3");
 	assert_string_equal(error.message, "a list of 3 rows, but no rows");
 	o.rows = first;
 	o.nrows = SIZE_MAX;
