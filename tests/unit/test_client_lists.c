@@ -227,13 +227,6 @@ static void an_empty_list_is_one_and_a_missing_one_is_refused(void **state)
 	hsfeed_stream *s = NULL;
 	o.rows = NULL;
 	assert_int_equal(hsfeed_stream_open(client, &o, &s, &error), HSFEED_EBADARG);
-	struct hsfeed_stream_options wrong = {.size = sizeof(wrong), .name = "x", .split = "all", .nmask_roles = 2};
-	assert_int_equal(hsfeed_stream_open(client, &wrong, &s, &error), HSFEED_EBADARG);
-	assert_string_equal(error.message, "mask_roles is NULL, but nmask_roles is 2");
-	const struct hsfeed_plan plan = {.size = sizeof(plan), .nby = 3};
-	wrong = (struct hsfeed_stream_options){.size = sizeof(wrong), .name = "x", .split = "all", .plan = &plan};
-	assert_int_equal(hsfeed_stream_open(client, &wrong, &s, &error), HSFEED_EBADARG);
-	assert_string_equal(error.message, "a plan's `by` is NULL, but nby is 3");
 	assert_string_equal(error.message, "a list of 3 rows, but no rows");
 	o.rows = first;
 	o.nrows = SIZE_MAX;
@@ -251,12 +244,40 @@ static void an_empty_list_is_one_and_a_missing_one_is_refused(void **state)
 	fake_stop(&f);
 }
 
+static void takes_nothing(struct fake *f)
+{
+	fake_hello(f, true);
+	while (fake_read(f))
+		fake_check(false);
+}
+
+static void what_is_counted_and_not_there_is_refused_before_anything_is_sent(void **state)
+{
+	(void)state;
+	struct fake f = {.rings = false};
+	struct hsfeed_error error;
+	hsfeed_stream *s = NULL;
+	fake_start(&f, takes_nothing);
+	hsfeed_client *client = fake_connect(&f, 10000);
+	struct hsfeed_stream_options wrong = {.size = sizeof(wrong), .name = "x", .split = "all", .nmask_roles = 2};
+	assert_int_equal(hsfeed_stream_open(client, &wrong, &s, &error), HSFEED_EBADARG);
+	assert_string_equal(error.message, "mask_roles is NULL, but nmask_roles is 2");
+	const struct hsfeed_plan plan = {.size = sizeof(plan), .nby = 3};
+	wrong = (struct hsfeed_stream_options){.size = sizeof(wrong), .name = "x", .split = "all", .plan = &plan};
+	assert_int_equal(hsfeed_stream_open(client, &wrong, &s, &error), HSFEED_EBADARG);
+	assert_string_equal(error.message, "a plan's `by` is NULL, but nby is 3");
+	assert_null(s);
+	hsfeed_close(client);
+	fake_stop(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_stream_keeps_its_list_until_a_seek_that_brings_another_is_answered),
 		cmocka_unit_test(where_descriptors_cannot_pass_a_list_comes_as_bytes),
 		cmocka_unit_test(where_there_is_no_ring_to_be_had_the_list_is_sent_again),
+		cmocka_unit_test(what_is_counted_and_not_there_is_refused_before_anything_is_sent),
 		cmocka_unit_test(an_empty_list_is_one_and_a_missing_one_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
