@@ -22,9 +22,10 @@ def texts(n):
     return [" ".join(rng.choices("abcde", k=rng.choice([1, 2, 2, 5, 9, 30]))) for _ in range(n)]
 
 
-def make(folder, socket, n=ROWS):
-    """Ingests n rows as "rows"."""
-    (folder / "rows.csv").write_text("comment,label\n" + "".join(f"{t},{i % 2}\n" for i, t in enumerate(texts(n))))
+def make(folder, socket, comments=None):
+    """Ingests these texts, or ROWS of our own, as "rows"."""
+    lines = [f"{t},{i % 2}\n" for i, t in enumerate(comments or texts(ROWS))]
+    (folder / "rows.csv").write_text("comment,label\n" + "".join(lines))
     (folder / "vocab.txt").write_text("".join(w + "\n" for w in WORDS))
     c = Client(socket)
     tokenizer = {"role": "text", "name": "tiny", "files": {"vocab.txt": c.attach(folder / "vocab.txt")}}
@@ -427,5 +428,42 @@ def test_a_client_that_leaves_while_its_list_is_read_costs_nothing_that_stays(tm
             assert refusal.code == "limit" and time.monotonic() < deadline
             c.close()
             c = Client(d.socket)
+    c.close()
+    assert d.stop() == 0
+
+
+def test_a_stream_that_waits_for_a_search_charges_its_list_once(tmp_path):
+    """Until a first search for duplicates has ended, stream.open is run again and again."""
+    config = tmp_path / "conf"
+    config.write_text("[limits]\nslot_bytes_per_user = 1M\n")
+    d = Daemon(tmp_path, "--config", str(config)).start()
+    rng = random.Random(5)
+    words = ["".join(rng.choices("abcde", k=5)) for _ in range(2000)]
+    make(tmp_path, d.socket, [" ".join(rng.choices(words, k=60)) for _ in range(20_000)])
+    c = Client(d.socket)
+    size = 8 * 100_000  # 400 kB here, all of row 0, which is in one of a fold's splits
+
+    def attempt(similarity, split):
+        try:
+            return c.call("stream.open", name="rows", split=split, fold=0, order="explicit",
+                          plan={"duplicates": similarity, "folds": 2}, rows=handle_of(c, size=size), batch_size=2,
+                          max_length=8, slots=1)
+        except Refused as e:
+            assert e.code == "bad_request" and "entry 0 of the list of rows is row 0" in e.message, e
+
+    for similarity, splits in [(0.8, ["train", "val"]), (0.75, ["val", "train"])]:  # a search for each similarity
+        opened = [attempt(similarity, split) for split in splits]
+        assert opened.count(None) == 1
+        for info in filter(None, opened):
+            c.call("stream.close", stream=info["stream"])
+    deadline = time.monotonic() + 30
+    while True:  # what was closed is let go of on threads
+        try:
+            c.call("stream.open", name="rows", split="all", order="explicit", rows=handle_of(c, size=8 * 240_000),
+                   batch_size=2, max_length=8, slots=1)  # 960 kB of the 1,048
+            break
+        except Refused as e:
+            assert e.code == "limit" and time.monotonic() < deadline
+            time.sleep(0.01)
     c.close()
     assert d.stop() == 0
