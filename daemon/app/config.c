@@ -51,7 +51,8 @@ static const struct key keys[] = {
 	{"limits", "streams", NUMBER, LIMIT(streams), 64, 1, 4096, "Open streams of one connection."},
 	{"limits", "slots", NUMBER, LIMIT(slots), 64, 1, 1024, "Slots of one stream."},
 	{"limits", "slot_bytes_per_user", BYTES, LIMIT(slot_bytes_per_user), 1024ull * MIB, 1, INT64_MAX,
-	 "Memory for slots of all streams of one user, with some KiB for each stream."},
+	 "Memory for slots of all streams of one user, with some KiB for each stream, and 4 bytes for each row of an\n"
+	 "explicit order."},
 	{"limits", "ingests", NUMBER, LIMIT(ingests), 2, 1, 1024, "Ingest processes at once; more wait."},
 	{"limits", "ingests_per_user", NUMBER, LIMIT(ingests_per_user), 1, 1, 1024,
 	 "Ingest processes at once of one user."},

@@ -358,8 +358,8 @@ static void begin(struct hs_pump *pump)
 	((struct own *)pump->own)->wanted = false;
 }
 
-// How many slots are announced together: one to a client that has none and may sleep, then more, since each
-// announcement costs as much as filling half a batch.
+// How many slots are announced together at most, since each announcement costs as much as filling half a batch. A
+// client that has none, and may sleep, hears of one first, then of twice as many each time.
 static unsigned several(const struct hs_pump *pump)
 {
 	return (pump->nslots + 3) / 4;
