@@ -12,12 +12,6 @@
 
 // ---- finding ----
 
-static struct hs_rbuf header_of(const struct hs_feed_source *source)
-{
-	struct hs_span header = hs_file_header(hs_feed_source_version(source)->file);
-	return (struct hs_rbuf){(const uint8_t *)header.ptr, (const uint8_t *)header.ptr + header.len};
-}
-
 static int no_column(const struct hs_feed_source *source, const char *name, const char *known, struct hs_err *reterr)
 {
 	hs_err_set(reterr, HSFEED_ENOTFOUND, "\"%.128s\" is not a further column of %s", name,
@@ -32,7 +26,8 @@ static int find_column(const struct hs_feed_source *source, const char *name, ui
 	struct hs_wire_value head, v;
 	char known[256] = "";
 	size_t used = 0;
-	if (!hs_r_find(header_of(source), "cells", &cells) || !hs_r_next(&cells, &head) || head.type != HS_WIRE_ARRAY)
+	if (!hs_r_find(hs_feed_header(source), "cells", &cells) || !hs_r_next(&cells, &head) ||
+	    head.type != HS_WIRE_ARRAY)
 		return no_column(source, name, known, reterr);
 	for (uint32_t i = 0; i < head.as.count && hs_r_next(&cells, &v) && v.type == HS_WIRE_STR; i++) {
 		if (hs_span_is((struct hs_span){(const char *)v.as.str.ptr, v.as.str.len}, name)) {
@@ -51,7 +46,7 @@ static enum hs_na na_of(const struct hs_feed_source *source)
 	struct hs_rbuf options;
 	const char *word;
 	size_t len;
-	if (!hs_r_find(header_of(source), "options", &options) || !hs_r_get_str(options, "na", &word, &len))
+	if (!hs_r_find(hs_feed_header(source), "options", &options) || !hs_r_get_str(options, "na", &word, &len))
 		return HS_NA_PANDAS;
 	struct hs_span na = {word, len};
 	return hs_span_is(na, "empty") ? HS_NA_EMPTY : hs_span_is(na, "pandas1") ? HS_NA_PANDAS1 : HS_NA_PANDAS;
@@ -71,11 +66,6 @@ static int open_column(const struct hs_feed_source *source, const char *name, st
 	return find_column(source, name, &ret->number, reterr);
 }
 
-static unsigned line_of(const struct hs_version *v, size_t row)
-{
-	return v->lines[row / HS_GROUP_ROWS][row % HS_GROUP_ROWS];
-}
-
 // A row's cell, which must hold a value.
 static int read_cell(const struct column *column, size_t row, struct hs_span *ret, struct hs_err *reterr)
 {
@@ -86,8 +76,8 @@ static int read_cell(const struct column *column, size_t row, struct hs_span *re
 				  hs_feed_source_entry(column->source)->name, row);
 	if (ret->ptr && !hs_na_is(column->na, *ret))
 		return 0;
-	hs_err_set(reterr, HSFEED_EBADPLAN, "line %u, column %.128s: there is no value (row %zu)", line_of(v, row),
-		   column->name, row);
+	hs_err_set(reterr, HSFEED_EBADPLAN, "line %u, column %.128s: there is no value (row %zu)",
+		   hs_version_line(v, row), column->name, row);
 	return hs_err_hint(reterr, "every row needs one");
 }
 
@@ -184,8 +174,8 @@ int hs_feed_fold_column(const struct hs_feed_source *source, const char *column,
 		struct hs_err why = {0};
 		rc = read_cell(&open, row, &cell, reterr);
 		if (rc == 0 && hs_fold_number(cell, &ret_numbers[row], &why) < 0)
-			rc = hs_err_set(reterr, HSFEED_EBADPLAN, "line %u, column %.128s: %s", line_of(v, row), column,
-					why.message);
+			rc = hs_err_set(reterr, HSFEED_EBADPLAN, "line %u, column %.128s: %s", hs_version_line(v, row),
+					column, why.message);
 	}
 	return rc;
 }

@@ -3,34 +3,20 @@
 #include <string.h>
 
 #include "feed/internal.h"
+#include "feed/labels.h"
 #include "feed/statistics.h"
-#include "wire/wire.h"
-
-// Number of values that a LABEL map of the header lists.
-static size_t count_values(struct hs_rbuf label)
-{
-	struct hs_rbuf values;
-	struct hs_wire_value head;
-	if (!hs_r_find(label, "values", &values) || !hs_r_next(&values, &head) || head.type != HS_WIRE_ARRAY)
-		return 0;
-	return head.as.count;
-}
 
 void hs_feed_label_layout(const struct hs_feed_source *source, struct hs_label_layout *ret)
 {
 	memset(ret, 0, sizeof(*ret));
-	const struct hs_version *v = hs_feed_source_version(source);
-	struct hs_span header = hs_file_header(v->file);
-	struct hs_rbuf map = {(const uint8_t *)header.ptr, (const uint8_t *)header.ptr + header.len}, labels;
-	struct hs_wire_value head;
-	if (!hs_r_find(map, "labels", &labels) || !hs_r_next(&labels, &head) || head.type != HS_WIRE_ARRAY)
-		return;
-	for (size_t i = 0; i < head.as.count && i < v->nlabels && i < HS_FEED_MAX_LABELS; i++) {
-		ret->nvalues[i] = count_values(labels);
-		ret->total += ret->nvalues[i];
+	struct hs_rbuf labels;
+	size_t n = hs_feed_labels(source, &labels), most = hs_feed_source_version(source)->nlabels;
+	for (size_t i = 0; i < n && i < most && i < HS_FEED_MAX_LABELS; i++) {
+		struct hs_label_column column;
+		hs_feed_label_next(&labels, &column);
+		ret->nvalues[i] = column.nvalues;
+		ret->total += column.nvalues;
 		ret->ncolumns = i + 1;
-		if (!hs_r_skip(&labels))
-			break;
 	}
 }
 

@@ -11,9 +11,9 @@
 static void add_role(const struct gather *g, size_t role, struct hs_estimate_role *sums)
 {
 	const struct hs_encoding *e = hs_feed_source_encoding(g->source, role);
-	size_t specials = e->nprefix + e->nsuffix, max_length = g->spec->max_length[role];
+	size_t max_length = g->spec->max_length[role];
 	for (size_t i = 0; i < g->n; i++) {
-		size_t length = hs_feed_row_tokens(e, g->rows[i]) + specials;
+		size_t length = hs_feed_row_length(e, g->rows[i]);
 		size_t lost = length > max_length ? length - max_length : 0;
 		sums->real_tokens += length - lost;
 		sums->truncated_rows += lost > 0;

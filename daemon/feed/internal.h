@@ -199,6 +199,7 @@ int hs_feed_weights_init(struct hs_weights *w, const struct hs_feed_source *sour
 void hs_feed_weights_fini(struct hs_weights *w); // safe on a zeroed one
 float hs_feed_weight(const struct hs_weights *w, const struct hs_version *v, uint32_t row);
 
+struct hs_rbuf hs_feed_header(const struct hs_feed_source *source); // of the version: a map, labels.h reads more
 // hs_feed_label_find gives the place of a label column by its name. HSFEED_ENOTFOUND names those there are.
 int hs_feed_label_find(const struct hs_feed_source *source, const char *name, uint16_t *ret, struct hs_err *reterr);
 
@@ -223,6 +224,11 @@ static inline size_t hs_feed_row_tokens(const struct hs_encoding *e, size_t row)
 {
 	const uint32_t *offsets = e->offsets[row / HS_GROUP_ROWS] + row % HS_GROUP_ROWS;
 	return offsets[1] - offsets[0];
+}
+// ... and with them, as long as a row that is neither truncated nor padded.
+static inline size_t hs_feed_row_length(const struct hs_encoding *e, size_t row)
+{
+	return hs_feed_row_tokens(e, row) + e->nprefix + e->nsuffix;
 }
 
 // ---- what streams and estimates share, so that an estimate is what a stream does ----

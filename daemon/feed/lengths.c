@@ -25,16 +25,11 @@ double hs_padding_share(const struct hs_token_sums *sums, uint32_t max_length)
 	return places == 0 ? 0 : (double)(places - kept) / (double)places;
 }
 
-static size_t length_of(const struct hs_encoding *e, size_t row)
-{
-	return hs_feed_row_tokens(e, row) + e->nprefix + e->nsuffix;
-}
-
 static void find_bounds(const struct hs_encoding *e, struct hs_lengths *ret)
 {
 	size_t min = SIZE_MAX, max = 0;
 	for (size_t row = 0; row < e->nrows; row++) {
-		size_t length = length_of(e, row);
+		size_t length = hs_feed_row_length(e, row);
 		min = length < min ? length : min;
 		max = length > max ? length : max;
 		ret->tokens += length;
@@ -52,7 +47,7 @@ int hs_lengths_init(const struct hs_encoding *e, struct hs_lengths *ret)
 	if (!lengths.counts)
 		return -ENOMEM;
 	for (size_t row = 0; row < e->nrows; row++)
-		lengths.counts[length_of(e, row)]++;
+		lengths.counts[hs_feed_row_length(e, row)]++;
 	*ret = lengths;
 	return 0;
 }

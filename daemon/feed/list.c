@@ -2,12 +2,11 @@
 // Lists of rows: the order that somebody else made, read from a client's file and believed in nothing. Its digest is
 // over the very bytes that were read.
 #include <endian.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "feed/internal.h"
+#include "store/disk.h"
 
 #define ITEM_BYTES  sizeof(int64_t)
 #define CHUNK_ITEMS 8192
@@ -39,20 +38,11 @@ int hs_list_file_check(const struct hs_list_file *file, struct hs_err *reterr)
 
 static int read_chunk(struct reading *r, size_t first, size_t n, struct hs_err *reterr)
 {
-	uint8_t *to = (uint8_t *)r->chunk;
-	for (size_t got = 0; got < n * ITEM_BYTES;) {
-		ssize_t rc = pread(r->file->fd, to + got, n * ITEM_BYTES - got, (off_t)(first * ITEM_BYTES + got));
-		if (rc < 0 && errno == EINTR)
-			continue;
-		if (rc < 0)
-			return hs_err_set(reterr, HSFEED_EBADFILE, "%s: cannot be read: %s", r->file->name,
-					  strerror(errno));
-		if (rc == 0)
-			return hs_err_set(reterr, HSFEED_EBADFILE, "%s: it became shorter while it was read",
-					  r->file->name);
-		got += (size_t)rc;
-	}
-	return 0;
+	int rc = hs_disk_read(r->file->fd, r->chunk, n * ITEM_BYTES, first * ITEM_BYTES);
+	if (rc == 0)
+		return 0;
+	return hs_err_set(reterr, HSFEED_EBADFILE, "%s: cannot be read, or became shorter: %s", r->file->name,
+			  strerror(-rc));
 }
 
 static int take_chunk(struct reading *r, size_t first, size_t n, struct hs_err *reterr)

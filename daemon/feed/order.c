@@ -10,8 +10,7 @@
 // How long a row is in a batch, padding apart: with its special tokens, truncated.
 static uint32_t length_of(const struct hs_encoding *e, uint32_t row, uint32_t max_length)
 {
-	const uint32_t *offsets = e->offsets[row / HS_GROUP_ROWS] + row % HS_GROUP_ROWS;
-	uint64_t length = (uint64_t)(offsets[1] - offsets[0]) + e->nprefix + e->nsuffix;
+	size_t length = hs_feed_row_length(e, row);
 	return length < max_length ? (uint32_t)length : max_length;
 }
 

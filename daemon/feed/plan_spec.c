@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "feed/internal.h"
+#include "feed/labels.h"
 
 #define USUAL_FOLDS 5
 #define USUAL_SEED  42
@@ -110,36 +111,22 @@ static int check_others(const struct hs_plan_request *r, struct hs_err *reterr)
 
 // ---- label columns ----
 
-static bool find_labels(const struct hs_feed_source *source, struct hs_rbuf *ret, uint32_t *ret_n)
-{
-	struct hs_span header = hs_file_header(hs_feed_source_version(source)->file);
-	struct hs_rbuf map = {(const uint8_t *)header.ptr, (const uint8_t *)header.ptr + header.len};
-	struct hs_wire_value head;
-	if (!hs_r_find(map, "labels", ret) || !hs_r_next(ret, &head) || head.type != HS_WIRE_ARRAY)
-		return false;
-	*ret_n = head.as.count;
-	return true;
-}
-
 int hs_feed_label_find(const struct hs_feed_source *source, const char *name, uint16_t *ret, struct hs_err *reterr)
 {
 	struct hs_rbuf labels;
-	uint32_t n = 0;
+	uint32_t n = hs_feed_labels(source, &labels);
 	char known[256] = "";
 	size_t used = 0;
-	bool any = find_labels(source, &labels, &n);
-	for (uint32_t i = 0; any && i < n; i++, hs_r_skip(&labels)) {
-		const char *label;
-		size_t len;
-		if (!hs_r_get_str(labels, "name", &label, &len))
-			continue;
-		if (hs_span_is((struct hs_span){label, len}, name)) {
+	for (uint32_t i = 0; i < n; i++) {
+		struct hs_label_column label;
+		hs_feed_label_next(&labels, &label);
+		if (hs_span_is((struct hs_span){label.name, label.name_len}, name)) {
 			*ret = (uint16_t)i;
 			return 0;
 		}
 		if (used < sizeof(known))
 			used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%.*s", used ? ", " : "",
-						 (int)len, label);
+						 (int)label.name_len, label.name);
 	}
 	hs_err_set(reterr, HSFEED_ENOTFOUND, "\"%.128s\" is not a label column of %s", name,
 		   hs_feed_source_entry(source)->name);

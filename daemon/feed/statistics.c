@@ -22,12 +22,12 @@
 void hs_feed_token_table(const struct hs_encoding *e, const struct hs_plan *plan, uint32_t max_length,
 			 struct hs_token_sums *ret)
 {
-	size_t nfolds = plan->spec.nfolds, specials = e->nprefix + e->nsuffix;
+	size_t nfolds = plan->spec.nfolds;
 	memset(ret, 0, (nfolds + 1) * sizeof(*ret));
 	for (size_t row = 0; row < plan->nrows; row++) {
 		if (plan->fold_of_row[row] == HS_FOLD_UNUSED)
 			continue;
-		size_t length = hs_feed_row_tokens(e, row) + specials;
+		size_t length = hs_feed_row_length(e, row);
 		struct hs_token_sums *sums = &ret[plan->fold_of_row[row] < nfolds ? plan->fold_of_row[row] : nfolds];
 		sums->rows++;
 		sums->tokens += length;

@@ -8,32 +8,17 @@
 #include <string.h>
 
 #include "feed/internal.h"
+#include "feed/labels.h"
 
-// The first label's values in the header: what class ids stand for.
-static bool find_values(const struct hs_feed_source *source, struct hs_rbuf *ret, uint32_t *ret_n)
-{
-	struct hs_span header = hs_file_header(hs_feed_source_version(source)->file);
-	struct hs_rbuf map = {(const uint8_t *)header.ptr, (const uint8_t *)header.ptr + header.len}, labels;
-	struct hs_wire_value head;
-	if (!hs_r_find(map, "labels", &labels) || !hs_r_next(&labels, &head) || head.type != HS_WIRE_ARRAY ||
-	    head.as.count == 0)
-		return false;
-	if (!hs_r_find(labels, "values", ret) || !hs_r_next(ret, &head) || head.type != HS_WIRE_ARRAY)
-		return false;
-	*ret_n = head.as.count;
-	return true;
-}
-
-// The id of a class by its value. HSFEED_ENOTFOUND names those there are.
+// The id of a class by its value in the header, which the first label has. HSFEED_ENOTFOUND names those there are.
 static int find_class(const struct hs_feed_source *source, const char *name, uint32_t *ret, struct hs_err *reterr)
 {
-	struct hs_rbuf values;
+	struct hs_label_column classes;
 	struct hs_wire_value v;
-	uint32_t n = 0;
 	char known[256] = "";
 	size_t used = 0;
-	bool any = find_values(source, &values, &n);
-	for (uint32_t i = 0; any && i < n && hs_r_next(&values, &v) && v.type == HS_WIRE_STR; i++) {
+	hs_feed_label_column(source, 0, &classes);
+	for (uint32_t i = 0; i < classes.nvalues && hs_r_next(&classes.values, &v) && v.type == HS_WIRE_STR; i++) {
 		if (hs_span_is((struct hs_span){(const char *)v.as.str.ptr, v.as.str.len}, name)) {
 			*ret = i;
 			return 0;

@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/sha256.h"
 #include "ingest/make.h"
 #include "ingest/slurp.h"
@@ -87,12 +87,6 @@ static int take(struct attaching *t, float *values, size_t n, uint64_t first, st
 	return rc;
 }
 
-static int shrunk(const struct attaching *t, struct hs_err *reterr)
-{
-	hs_err_set(reterr, HSFEED_EBADFILE, "%s changed while it was read", file_name(t));
-	return hs_err_hint(reterr, "try again when nothing writes to it, or from a copy");
-}
-
 static int read_chunk(struct attaching *t, uint64_t first, size_t n, float *values, struct hs_err *reterr)
 {
 	size_t bytes = n * hs_floats_bytes(t->a->dtype), got = 0;
@@ -102,7 +96,7 @@ static int read_chunk(struct attaching *t, uint64_t first, size_t n, float *valu
 		return hs_err_set(reterr, rc, "%s: reading at byte %llu: %s", file_name(t), (unsigned long long)at,
 				  strerror(-rc));
 	if (got < bytes)
-		return shrunk(t, reterr);
+		return hs_slurp_changed(file_name(t), reterr);
 	t->done += bytes;
 	hs_channel_progress(t->work->channel, HS_STAGE_READ, t->done, t->total);
 	return take(t, values, n, first, reterr);
@@ -125,13 +119,6 @@ static int write_group(struct attaching *t, uint32_t group, struct hs_err *reter
 
 // ---- the file ----
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static void fill_header(const struct attaching *t, struct hs_wbuf *w)
 {
 	const struct hs_job *job = t->work->job;
@@ -144,7 +131,7 @@ static void fill_header(const struct attaching *t, struct hs_wbuf *w)
 		       {"owner", job->owner},
 		       {"rows", a->rows},
 		       {"groups", (a->rows + HS_GROUP_ROWS - 1) / HS_GROUP_ROWS},
-		       {"created_ms", (uint64_t)now_ms()},
+		       {"created_ms", (uint64_t)hs_now_ms()},
 		       {"dims", a->dims},
 		       {"columns", a->columns},
 		       {"nan_rows", t->nan_rows}};

@@ -2,8 +2,8 @@
 #include "ingest/header.h"
 
 #include <errno.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "ingest/report.h"
 #include "ingest/words.h"
 
@@ -27,13 +27,6 @@ static int end(struct pairs *p)
 	return p->w->failed ? -ENOMEM : 0;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static uint64_t groups_of(size_t nrows)
 {
 	return (nrows + HS_GROUP_ROWS - 1) / HS_GROUP_ROWS;
@@ -49,7 +42,7 @@ static void put_common(struct pairs *p, const struct hs_job *job, enum hs_file_k
 	hs_w_cstr(key(p, "name"), job->name);
 	hs_w_uint(key(p, "rows"), nrows);
 	hs_w_uint(key(p, "groups"), groups_of(nrows));
-	hs_w_int(key(p, "created_ms"), now_ms());
+	hs_w_int(key(p, "created_ms"), hs_now_ms());
 }
 
 // ---- version ----

@@ -14,7 +14,7 @@ static bool same_time(struct timespec a, struct timespec b)
 	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
 }
 
-static int changed(const char *name, struct hs_err *reterr)
+int hs_slurp_changed(const char *name, struct hs_err *reterr)
 {
 	hs_err_set(reterr, HSFEED_EBADFILE, "%s changed while it was read", name);
 	return hs_err_hint(reterr, "try again when nothing writes to it, or from a copy");
@@ -45,7 +45,7 @@ static int read_chunks(int fd, const char *name, struct hs_channel *progress, st
 		if (rc < 0)
 			return hs_err_set(reterr, rc, "%s: reading at byte %zu: %s", name, done, strerror(-rc));
 		if (got < want)
-			return changed(name, reterr);
+			return hs_slurp_changed(name, reterr);
 		done += got;
 		if (progress)
 			hs_channel_progress(progress, HS_STAGE_READ, done, s->len);
@@ -64,7 +64,7 @@ int hs_slurp_check(int fd, const char *name, const struct stat *before, struct h
 		return hs_err_set(reterr, rc < 0 ? rc : -errno, "%s: it cannot be read any more", name);
 	if (more > 0 || after.st_size != before->st_size || !same_time(after.st_mtim, before->st_mtim) ||
 	    !same_time(after.st_ctim, before->st_ctim))
-		return changed(name, reterr);
+		return hs_slurp_changed(name, reterr);
 	return 0;
 }
 

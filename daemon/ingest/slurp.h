@@ -25,6 +25,8 @@ int hs_slurp_digest(struct hs_slurp *s, struct hs_err *reterr); // over the very
 int hs_slurp_at(int fd, char *data, size_t len, size_t offset, size_t *ret_len);
 // hs_slurp_check, after everything was read: HSFEED_EBADFILE when the file grew or changed since `before`.
 int hs_slurp_check(int fd, const char *name, const struct stat *before, struct hs_err *reterr);
+// hs_slurp_changed sets and returns HSFEED_EBADFILE: `name` changed while it was read.
+int hs_slurp_changed(const char *name, struct hs_err *reterr);
 void hs_slurp_fini(struct hs_slurp *s);
 
 #endif

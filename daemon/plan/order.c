@@ -21,7 +21,6 @@
 #include "plan/order.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "plan/mt19937_inline.h"
 
@@ -155,50 +154,21 @@ int hs_deal_check(const struct hs_deal *deal, struct hs_err *reterr)
 	return check_position(deal, reterr);
 }
 
-static const char *const order_names[] = {[HS_ORDER_SHUFFLE] = "shuffle",
-					  [HS_ORDER_SEQUENTIAL] = "sequential",
-					  [HS_ORDER_LENGTH] = "length",
-					  [HS_ORDER_EXPLICIT] = "explicit"};
-static const char *const shard_names[] = {[HS_SHARD_PAD] = "pad",
-					  [HS_SHARD_DROP] = "drop",
-					  [HS_SHARD_EXACT] = "exact",
-					  [HS_SHARD_EVEN] = "even",
-					  [HS_SHARD_BATCHES] = "batches"};
-
-static int find_name(const char *const *names, int count, const char *name)
-{
-	for (int i = 0; i < count; i++)
-		if (strcmp(names[i], name) == 0)
-			return i;
-	return -1;
-}
-
-int hs_order_parse(const char *name, enum hs_order *ret, struct hs_err *reterr)
-{
-	int found = find_name(order_names, sizeof(order_names) / sizeof(order_names[0]), name);
-	if (found < 0)
-		return hs_err_set(reterr, HSFEED_EBADREQUEST,
-				  "there is no order \"%.64s\": use shuffle, sequential, length or explicit", name);
-	*ret = (enum hs_order)found;
-	return 0;
-}
-
-int hs_shard_parse(const char *name, enum hs_shard *ret, struct hs_err *reterr)
-{
-	int found = find_name(shard_names, sizeof(shard_names) / sizeof(shard_names[0]), name);
-	if (found < 0)
-		return hs_err_set(reterr, HSFEED_EBADREQUEST,
-				  "there is no shard rule \"%.64s\": use pad, drop, exact, even or batches", name);
-	*ret = (enum hs_shard)found;
-	return 0;
-}
+const char *const hs_order_names[] = {[HS_ORDER_SHUFFLE] = "shuffle",
+				      [HS_ORDER_SEQUENTIAL] = "sequential",
+				      [HS_ORDER_LENGTH] = "length",
+				      [HS_ORDER_EXPLICIT] = "explicit",
+				      NULL};
+const char *const hs_shard_names[] = {
+	[HS_SHARD_PAD] = "pad",   [HS_SHARD_DROP] = "drop",       [HS_SHARD_EXACT] = "exact",
+	[HS_SHARD_EVEN] = "even", [HS_SHARD_BATCHES] = "batches", NULL};
 
 const char *hs_order_name(enum hs_order order)
 {
-	return order_names[order];
+	return hs_order_names[order];
 }
 
 const char *hs_shard_name(enum hs_shard shard)
 {
-	return shard_names[shard];
+	return hs_shard_names[shard];
 }

@@ -58,10 +58,9 @@ size_t hs_deal_index(const struct hs_deal *deal, size_t sample);
 // that passed it.
 int hs_deal_check(const struct hs_deal *deal, struct hs_err *reterr);
 
-// Names for options: "shuffle", "sequential", "length", "explicit"; "pad", "drop", "exact", "even", "batches". 0 or
-// HSFEED_EBADREQUEST naming what there is.
-int hs_order_parse(const char *name, enum hs_order *ret, struct hs_err *reterr);
-int hs_shard_parse(const char *name, enum hs_shard *ret, struct hs_err *reterr);
+// Their names, by number and up to a NULL: "shuffle", "sequential", "length", "explicit"; "pad", "drop", "exact",
+// "even", "batches".
+extern const char *const hs_order_names[], *const hs_shard_names[];
 const char *hs_order_name(enum hs_order order);
 const char *hs_shard_name(enum hs_shard shard);
 

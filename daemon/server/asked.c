@@ -49,24 +49,7 @@ void hs_asked_write(struct hs_wbuf *w, const struct hs_asked *asked)
 	hs_plan_write(w, asked->plan);
 }
 
-// ---- labels, from the header ----
-
-bool hs_label_column(const struct hs_feed_source *source, size_t column, struct hs_label_column *ret)
-{
-	struct hs_span header = hs_file_header(hs_feed_source_version(source)->file);
-	struct hs_rbuf map = {(const uint8_t *)header.ptr, (const uint8_t *)header.ptr + header.len}, labels;
-	struct hs_wire_value head;
-	if (!hs_r_find(map, "labels", &labels) || !hs_r_next(&labels, &head) || head.type != HS_WIRE_ARRAY ||
-	    column >= head.as.count)
-		return false;
-	for (size_t i = 0; i < column; i++)
-		hs_r_skip(&labels);
-	*ret = (struct hs_label_column){.name = ""};
-	hs_r_get_str(labels, "name", &ret->name, &ret->name_len);
-	if (hs_r_find(labels, "values", &ret->values) && hs_r_next(&ret->values, &head) && head.type == HS_WIRE_ARRAY)
-		ret->nvalues = head.as.count;
-	return true;
-}
+// ---- labels ----
 
 void hs_write_label_value(struct hs_wbuf *w, struct hs_rbuf *values)
 {

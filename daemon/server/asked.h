@@ -4,6 +4,7 @@
 #ifndef HS_SERVER_ASKED_H
 #define HS_SERVER_ASKED_H
 
+#include "feed/labels.h"
 #include "plans.h"
 #include "request.h"
 
@@ -23,15 +24,6 @@ void hs_asked_close(struct hs_request *req, const struct hs_asked *asked);
 #define HS_ASKED_PAIRS 4
 void hs_asked_write(struct hs_wbuf *w, const struct hs_asked *asked);
 
-// A label column as the version's header tells it: its name, and a reader of its values (str each).
-struct hs_label_column {
-	const char *name;
-	size_t name_len;
-	struct hs_rbuf values;
-	size_t nvalues;
-};
-// False: there is no such column.
-bool hs_label_column(const struct hs_feed_source *source, size_t column, struct hs_label_column *ret);
 // hs_write_label_value writes the next value of `values` (and moves on), "" where there is none.
 void hs_write_label_value(struct hs_wbuf *w, struct hs_rbuf *values);
 

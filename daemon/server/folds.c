@@ -120,7 +120,7 @@ static void write_deviation(const struct table *t, const struct part *val)
 	struct hs_deviation d;
 	hs_w_cstr(w, "deviation");
 	if (!hs_label_deviation(&t->layout, &of_val, &of_all, &d) ||
-	    !hs_label_column(t->asked.source, d.column, &label)) {
+	    !hs_feed_label_column(t->asked.source, d.column, &label)) {
 		hs_w_nil(w);
 		return;
 	}

@@ -77,20 +77,15 @@ static void write_duplicates(struct hs_wbuf *w, const struct hs_duplicate_sums *
 	put_uint(w, "uncompared", d->uncompared);
 }
 
-static uint32_t line_of(const struct hs_version *v, size_t row)
-{
-	return v->lines[row / HS_GROUP_ROWS][row % HS_GROUP_ROWS];
-}
-
 static void write_pair(struct hs_wbuf *w, const struct hs_version *v, const struct hs_leak *leak)
 {
 	static const char *const hows[] = {"exact", "same", "near"};
 	hs_w_map(w, 8);
 	put_uint(w, "fold", leak->fold);
 	put_uint(w, "row", leak->row);
-	put_uint(w, "line", line_of(v, leak->row));
+	put_uint(w, "line", hs_version_line(v, leak->row));
 	put_uint(w, "of_row", leak->of_row);
-	put_uint(w, "of_line", line_of(v, leak->of_row));
+	put_uint(w, "of_line", hs_version_line(v, leak->of_row));
 	hs_w_cstr(w, "how");
 	hs_w_cstr(w, hows[leak->how]);
 	hs_w_cstr(w, "similarity");
@@ -130,20 +125,21 @@ static void write_answer(const struct answer *a, const struct leaks_params *p)
 // A reply has so many values and no more.
 static int check_size(const struct answer *a, struct hs_err *reterr)
 {
-	if (15 * (uint64_t)a->leaks.nfolds + PAIR_ITEMS * PAGE_PAIRS + 5000 <= HS_WIRE_MAX_REPLY_ITEMS)
+	if (15 * (uint64_t)a->asked.plan->spec.nfolds + PAIR_ITEMS * PAGE_PAIRS + 5000 <= HS_WIRE_MAX_REPLY_ITEMS)
 		return 0;
-	hs_err_set(reterr, HSFEED_ELIMIT, "leaks: the table of %zu folds is too large", a->leaks.nfolds);
+	hs_err_set(reterr, HSFEED_ELIMIT, "leaks: the table of %zu folds is too large",
+		   (size_t)a->asked.plan->spec.nfolds);
 	return hs_err_hint(reterr, "take fewer folds");
 }
 
 static int answer(struct answer *a, const struct leaks_params *p)
 {
 	struct hs_err *reterr = &a->req->err;
-	int rc = hs_feed_near_get(a->req->server->feed, a->asked.source, a->similarity, &a->near, reterr);
+	int rc = check_size(a, reterr);
+	if (rc == 0)
+		rc = hs_feed_near_get(a->req->server->feed, a->asked.source, a->similarity, &a->near, reterr);
 	if (rc == 0)
 		rc = hs_leaks_find(a->asked.source, a->asked.plan, a->near, &a->leaks, reterr);
-	if (rc == 0)
-		rc = check_size(a, reterr);
 	if (rc == 0)
 		write_answer(a, p);
 	hs_leaks_fini(&a->leaks);

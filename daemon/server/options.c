@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-const char *const hs_option_orders[] = {"shuffle", "sequential", "length", "explicit", NULL};
-const char *const hs_option_shards[] = {"pad", "drop", "exact", "even", "batches", NULL};
 const char *const hs_option_paddings[] = {"max_length", "longest", NULL};
 
 int hs_source_add_role(struct hs_source_request *source, const char *method, const char *role, struct hs_err *reterr)

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "asked.h"
 #include "base/buf.h"
 #include "datasets.h"
 
@@ -156,12 +157,10 @@ static void write_page(struct hs_wbuf *w, const struct page *page, bool text)
 int hs_req_rows_run(struct hs_request *req)
 {
 	const struct rows_params *p = req->params;
-	struct hs_source_request request = {.uid = req->uid,
-					    .spec = p->name,
-					    .nroles = p->role != NULL,
-					    .roles = {p->role},
-					    .owner = p->owner == HS_UNSET ? req->uid : (uint32_t)p->owner};
+	struct hs_source_request request = hs_asked_source(req, p->name, p->owner);
 	struct hs_feed_source *source;
+	request.nroles = p->role != NULL;
+	request.roles[0] = p->role;
 	int rc = hs_feed_source_open(req->server->feed, &request, &source, &req->err);
 	if (rc < 0)
 		return rc;

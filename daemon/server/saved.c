@@ -4,16 +4,16 @@
 // A plan is saved as resolved, and only if it can be made of the version that is named: that is tried on a request
 // thread, since it may take long; then the store thread keeps it. Row numbers come as an upload: the bytes lie in a
 // file of ours, which no hostile file system can make hang.
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "asked.h"
 #include "describe.h"
 #include "file.h"
 #include "plan/rowlist.h"
 #include "plans.h"
+#include "store/disk.h"
 
 struct save_params {
 	const char *name, *plan;
@@ -115,16 +115,8 @@ int hs_req_plan_save_begin(struct hs_request *req)
 
 static int read_bytes(const struct hs_input *input, uint8_t *data, struct hs_err *reterr)
 {
-	for (uint64_t at = 0; at < input->stamp.bytes;) {
-		ssize_t n = pread(input->fd, data + at, input->stamp.bytes - at, (off_t)at);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return hs_err_set(reterr, n < 0 ? -errno : -EIO, "%s: cannot read the uploaded bytes",
-					  input->name);
-		at += (uint64_t)n;
-	}
-	return 0;
+	int rc = hs_disk_read(input->fd, data, (size_t)input->stamp.bytes, 0);
+	return rc < 0 ? hs_err_set(reterr, rc, "%s: cannot read the uploaded bytes", input->name) : 0;
 }
 
 static int parse_rows(struct saving *s, uint32_t *ret_nfolds, struct hs_err *reterr)
@@ -190,10 +182,10 @@ static int make_of_options(struct hs_request *req, struct saving *s, struct hs_f
 
 static int make(struct hs_request *req, struct saving *s)
 {
-	const struct hs_plan_ref ref = ref_of(req);
-	const struct hs_source_request request = {
-		.uid = ref.uid, .owner = ref.owner, .spec = ref.name, .no_encodings = true};
+	const struct save_params *p = req->params;
+	struct hs_source_request request = hs_asked_source(req, p->name, p->owner);
 	struct hs_feed_source *source;
+	request.no_encodings = true;
 	int rc = hs_feed_source_open(req->server->feed, &request, &source, &req->err);
 	if (rc < 0)
 		return rc;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "asked.h"
 #include "base/sha256.h"
 #include "describe.h"
 #include "file.h"
@@ -34,7 +35,7 @@ static const char *const transports[] = {"inline", "ring", NULL};
 
 #define AT(member) .offset = offsetof(struct open_params, member)
 static const struct hs_field open_fields[] = {
-	{.key = "name", .type = HS_T_STR, AT(name), .required = true, .min = 1, .max = 256},
+	{.key = "name", .type = HS_T_STR, AT(name), .required = true, .min = 1, .max = HS_NAME_MAX + 70},
 	{.key = "owner", .type = HS_T_UINT, AT(owner), .max = UINT32_MAX, .def = HS_UNSET},
 	HS_BATCH_FIELDS(struct open_params, batch),
 	{.key = "encodings", .type = HS_T_NAMED_STRS, AT(encodings), .max = HS_FEED_MAX_ROLES},
@@ -215,8 +216,7 @@ static int read_arrays(const struct open_params *p, struct hs_source_request *re
 static int read_source(const struct hs_request *req, struct hs_source_request *ret, struct hs_err *reterr)
 {
 	const struct open_params *p = req->params;
-	*ret = (struct hs_source_request){
-		.uid = req->uid, .spec = p->name, .owner = p->owner == HS_UNSET ? req->uid : (uint32_t)p->owner};
+	*ret = hs_asked_source(req, p->name, p->owner);
 	int rc = hs_batch_params_roles(&p->batch, "stream.open", ret, reterr);
 	for (size_t i = 0; i < p->encodings.n && rc == 0; i++) {
 		if (p->batch.roles.n == 0)

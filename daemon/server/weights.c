@@ -56,7 +56,7 @@ struct answer {
 static int refuse_labels(struct answer *a, size_t column, struct hs_err *reterr)
 {
 	struct hs_label_column label;
-	if (!hs_label_column(a->asked.source, column, &label))
+	if (!hs_feed_label_column(a->asked.source, column, &label))
 		return hs_err_set(reterr, HSFEED_EBADLABEL, "weights: the labels cannot be read");
 	hs_err_set(reterr, HSFEED_EBADLABEL, "weights are of labels of 0 and 1, or of classes; %.*s has other numbers",
 		   (int)label.name_len, label.name);
@@ -180,7 +180,7 @@ static void write_entry(const struct answer *a, size_t i, struct hs_rbuf *values
 	struct hs_label_column label = {.name = ""};
 	uint64_t of, positives = positives_of(a, i, &of);
 	if (!a->spec.pooled)
-		hs_label_column(a->asked.source, a->scheme == BALANCED ? 0 : i, &label);
+		hs_feed_label_column(a->asked.source, a->scheme == BALANCED ? 0 : i, &label);
 	hs_w_map(w, 5);
 	hs_w_cstr(w, "label");
 	hs_w_str(w, label.name, label.name_len);
@@ -201,7 +201,7 @@ static void write_entries(const struct answer *a)
 {
 	struct hs_wbuf *w = &a->req->result;
 	struct hs_label_column first = {.name = ""};
-	hs_label_column(a->asked.source, 0, &first);
+	hs_feed_label_column(a->asked.source, 0, &first);
 	hs_w_cstr(w, "weights");
 	hs_w_array(w, (uint32_t)a->n);
 	for (size_t i = 0; i < a->n; i++)
@@ -217,7 +217,7 @@ static struct hs_span name_of(const struct answer *a, size_t i, struct hs_rbuf *
 		return (struct hs_span){"any label", 9};
 	if (a->scheme == BALANCED && hs_r_next(values, &value) && value.type == HS_WIRE_STR)
 		return (struct hs_span){value.as.str.ptr, value.as.str.len};
-	if (a->scheme != BALANCED && hs_label_column(a->asked.source, i, &label))
+	if (a->scheme != BALANCED && hs_feed_label_column(a->asked.source, i, &label))
 		return (struct hs_span){label.name, label.name_len};
 	return (struct hs_span){"", 0};
 }
@@ -227,7 +227,7 @@ static size_t list_entries(const struct answer *a, bool none, struct hs_buf *ret
 {
 	size_t found = 0;
 	struct hs_label_column first = {.name = ""};
-	hs_label_column(a->asked.source, 0, &first);
+	hs_feed_label_column(a->asked.source, 0, &first);
 	for (size_t i = 0; i < a->n; i++) {
 		uint64_t of, positives = positives_of(a, i, &of);
 		struct hs_span name = name_of(a, i, &first.values);

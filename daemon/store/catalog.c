@@ -14,9 +14,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/crc32c.h"
 #include "store/disk.h"
 #include "store/pages.h"
@@ -506,13 +506,6 @@ static int judge_failure(struct commit *m, int mdb_rc, bool *ret_landed, struct 
 	return code;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 int hs_catalog_commit(struct hs_catalog *c, const struct hs_cat_ops *ops, bool *ret_landed, struct hs_err *reterr)
 {
 	struct commit m = {.catalog = c};
@@ -526,7 +519,7 @@ int hs_catalog_commit(struct hs_catalog *c, const struct hs_cat_ops *ops, bool *
 	if (ops->failed)
 		return hs_err_nomem(reterr, "changing the catalog");
 	if (c->created_ms == 0)
-		c->created_ms = now_ms();
+		c->created_ms = hs_now_ms();
 	int rc = try_commit(&m, ops);
 	for (int i = 0; rc == MDB_MAP_FULL && !m.committing && i < COMMIT_TRIES; i++) {
 		rc = grow_map(c);

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/sha256.h"
 #include "store/pages.h"
 #include "store/store_priv.h"
@@ -262,13 +262,6 @@ int hs_store_list_plans(struct hs_store *store, const struct hs_plan_ref *ref, s
 
 // ---- changing ----
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static int check_save(const struct hs_plan_save *what, struct hs_err *reterr)
 {
 	static const struct hs_wire_limits limits = {.max_depth = 4, .max_items = 8192};
@@ -297,7 +290,8 @@ static int check_number(const struct hs_catalog *c, const struct hs_cat_version 
 		bytes += c->plans[i] == old ? 0 : c->plans[i]->options.len;
 	if (n - (old != NULL) < HS_MAX_PLANS && bytes <= HS_MAX_PLAN_OPTIONS)
 		return 0;
-	hs_err_set(reterr, HSFEED_ELIMIT, "dataset \"%s\" has %zu plans, as many as it may", v->name, n);
+	hs_err_set(reterr, HSFEED_ELIMIT, "dataset \"%s\" has %zu plans; it may have %u, with %u KiB of options",
+		   v->name, n, HS_MAX_PLANS, HS_MAX_PLAN_OPTIONS >> 10);
 	return hs_err_hint(reterr, "remove some: hsfeed plans %s --rm PLAN", v->name);
 }
 
@@ -329,7 +323,7 @@ static int make_plan(const struct hs_cat_version *v, const struct hs_plan_save *
 	p->owner = v->owner;
 	memcpy(p->name, v->name, sizeof(p->name));
 	memcpy(p->plan, what->ref.plan, strlen(what->ref.plan) + 1);
-	p->created_ms = now_ms();
+	p->created_ms = hs_now_ms();
 	if (hs_buf_append(&p->options, what->options, what->options_len) < 0 ||
 	    (what->nrows && hs_cat_set_rows(p, &what->version, what->fold_of_row, what->nrows * 2))) {
 		hs_cat_plan_free(p);

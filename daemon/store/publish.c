@@ -15,9 +15,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "store/disk.h"
 #include "store/file_priv.h"
 #include "store/store_priv.h"
@@ -219,13 +219,6 @@ static int move_parts(struct publish *p, struct hs_err *reterr)
 
 // ---- 3. the entry and the transaction ----
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static void set_link(struct hs_cat_links *links, const struct hs_publish_file *want, struct hs_id *ret_previous)
 {
 	for (size_t k = 0; k < links->n; k++) {
@@ -280,7 +273,7 @@ static int make_node(struct publish *p, struct hs_err *reterr)
 	v->owner = what->owner;
 	memcpy(v->name, what->name, strlen(what->name) + 1);
 	v->id = what->version.id;
-	v->created_ms = p->old ? p->old->created_ms : now_ms();
+	v->created_ms = p->old ? p->old->created_ms : hs_now_ms();
 	v->seq = p->old ? p->old->seq : p->store->catalog.seq + 1;
 	for (size_t i = 0; i < what->nencodings; i++)
 		set_link(&v->links[HS_FILE_ENCODING], &what->encodings[i], &p->published.role_previous[i]);

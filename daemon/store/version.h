@@ -34,6 +34,12 @@ int hs_version_text(const struct hs_version *v, size_t row, struct hs_buf *scrat
 // no such column.
 int hs_version_cell(const struct hs_version *v, uint16_t column, size_t row, struct hs_span *ret);
 
+// The source's line that a row begins on.
+static inline uint32_t hs_version_line(const struct hs_version *v, size_t row)
+{
+	return v->lines[row / HS_GROUP_ROWS][row % HS_GROUP_ROWS];
+}
+
 struct hs_encoding { // an open encoding; pointers into its file
 	const struct hs_file *file;
 	size_t nrows, ngroups;

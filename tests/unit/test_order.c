@@ -292,25 +292,6 @@ static void wrong_ranks_and_batch_sizes_are_refused_in_torchs_words(void **state
 	assert_string_equal(err.message, "batch_size should be a positive integer value, but got batch_size=0");
 }
 
-static void names_are_parsed_and_others_are_refused_with_the_list(void **state)
-{
-	(void)state;
-	enum hs_order order = HS_ORDER_SHUFFLE;
-	enum hs_shard shard = HS_SHARD_PAD;
-	struct hs_err err = {0};
-	assert_int_equal(hs_order_parse("sequential", &order, &err), 0);
-	assert_string_equal(hs_order_name(order), "sequential");
-	assert_int_equal(hs_shard_parse("exact", &shard, &err), 0);
-	assert_string_equal(hs_shard_name(shard), "exact");
-	assert_int_equal(hs_order_parse("shuffled", &order, &err), HSFEED_EBADREQUEST);
-	assert_string_equal(err.message, "there is no order \"shuffled\": use shuffle, sequential, length or explicit");
-	assert_int_equal(hs_shard_parse("", &shard, &err), HSFEED_EBADREQUEST);
-	assert_string_equal(err.message, "there is no shard rule \"\": use pad, drop, exact, even or batches");
-	assert_true(order == HS_ORDER_SEQUENTIAL && shard == HS_SHARD_EXACT);
-	assert_int_equal(hs_order_parse("explicit", &order, &err) | hs_shard_parse("batches", &shard, &err), 0);
-	assert_true(order == HS_ORDER_EXPLICIT && shard == HS_SHARD_BATCHES);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -325,7 +306,6 @@ int main(void)
 		cmocka_unit_test(two_billion_rows_and_four_billion_ranks_do_not_overflow),
 		cmocka_unit_test(positions_beyond_the_epoch_are_refused_but_its_padded_end_is_not),
 		cmocka_unit_test(wrong_ranks_and_batch_sizes_are_refused_in_torchs_words),
-		cmocka_unit_test(names_are_parsed_and_others_are_refused_with_the_list),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
