@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "plan/deal_groups.h"
 #include "plan/groups.h"
 #include "plan/holdout.h"
 #include "plan/order.h"
@@ -104,16 +105,6 @@ struct hs_plan_request {
 	struct hs_id rows; // row numbers that were saved with a plan: hs_plan_rows_digest
 };
 
-// What groups a plan keeps together, and how even its folds became.
-struct hs_plan_groups {
-	uint64_t count, largest, together; // groups; rows of the largest; rows in groups of two and more
-	uint64_t size_gap;                 // rows of the largest fold less those of the smallest
-	bool labelled;                     // the next is known
-	uint64_t label_gap;                // the same of rows of a class, or of a label; the largest of all
-	bool bounded;                      // both gaps have bounds, by the algorithm (plan/deal_groups.h)
-	uint64_t size_bound, label_bound;
-};
-
 struct hs_plan { // resolved and computed, shared, counted
 	struct hs_plan_spec spec;
 	size_t nrows;
@@ -121,7 +112,7 @@ struct hs_plan { // resolved and computed, shared, counted
 	const uint32_t *train, *val; // hold-outs: rows in scikit-learn's order (val: its test rows); else NULL
 	size_t ntrain, nval;
 	bool grouped;
-	struct hs_plan_groups groups;
+	struct hs_deal_figures groups;
 	const uint8_t *map; // PLAN as resolved, a msgpack map that gives the same plan again
 	size_t map_len;
 	uint8_t digest[32]; // SHA-256 over it

@@ -112,7 +112,7 @@ struct dealt {
 	uint32_t nfolds;
 	uint16_t *fold_of_row; // [nrows], the caller's
 	struct hs_holdout holdout;
-	struct hs_plan_groups groups;
+	struct hs_deal_figures groups;
 	char warning[256];
 };
 // hs_feed_plan_deal gives each row its fold. The hold-out's lists are the caller's to free, also on failure.

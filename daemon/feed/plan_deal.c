@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "feed/internal.h"
-#include "plan/deal_groups.h"
 #include "plan/multilabel.h"
 #include "plan/predefined.h"
 #include "plan/ranks.h"
@@ -135,35 +134,27 @@ static int read_groups(const struct plan_make *make, uint32_t **ret, struct hs_e
 	return rc;
 }
 
-static int count_groups(const uint32_t *groups, size_t n, struct hs_plan_groups *ret, struct hs_err *reterr)
+static int count_groups(const uint32_t *groups, size_t n, struct hs_deal_figures *ret, struct hs_err *reterr)
 {
 	uint32_t *sizes = hs_array(n, sizeof(*sizes)); // there are no more groups than rows
 	if (!sizes)
 		return hs_err_nomem(reterr, "counting groups");
 	for (size_t row = 0; row < n; row++)
 		sizes[groups[row]]++;
-	for (size_t g = 0; g < n; g++) {
-		ret->count += sizes[g] > 0;
-		ret->largest = sizes[g] > ret->largest ? sizes[g] : ret->largest;
-		ret->together += sizes[g] > 1 ? sizes[g] : 0;
-	}
+	hs_deal_count_groups(sizes, n, ret);
 	free(sizes);
 	return 0;
 }
 
-static int measure_folds(const uint16_t *fold_of_row, size_t n, uint32_t nfolds, struct hs_plan_groups *ret,
-			 struct hs_err *reterr)
+static int count_folds(const uint16_t *fold_of_row, size_t n, uint32_t nfolds, struct hs_deal_figures *ret,
+		       struct hs_err *reterr)
 {
-	uint64_t *sizes = hs_array(nfolds, sizeof(*sizes)), smallest = UINT64_MAX, largest = 0;
+	uint64_t *sizes = hs_array(nfolds, sizeof(*sizes));
 	if (!sizes)
 		return hs_err_nomem(reterr, "counting folds");
 	for (size_t row = 0; row < n; row++)
 		sizes[fold_of_row[row]]++;
-	for (uint32_t f = 0; f < nfolds; f++) {
-		smallest = sizes[f] < smallest ? sizes[f] : smallest;
-		largest = sizes[f] > largest ? sizes[f] : largest;
-	}
-	ret->size_gap = largest - smallest;
+	hs_deal_count_folds(sizes, nfolds, ret);
 	free(sizes);
 	return 0;
 }
@@ -212,7 +203,6 @@ static int deal_stratified_groups(const struct plan_make *make, const uint32_t *
 static int deal_our_groups(const struct plan_make *make, const uint32_t *groups, struct dealt *ret,
 			   struct hs_err *reterr)
 {
-	struct hs_deal_figures figures;
 	uint32_t *classes = NULL;
 	float *values = NULL;
 	size_t n = hs_feed_source_version(make->source)->nrows;
@@ -221,22 +211,10 @@ static int deal_our_groups(const struct plan_make *make, const uint32_t *groups,
 	if (rc < 0)
 		return rc;
 	const struct hs_deal_rows rows = {n, groups, n, classes, values, make->ncolumns};
-	rc = hs_deal_groups(&rows, &make->request.spec, ret->fold_of_row, &figures, reterr);
+	rc = hs_deal_groups(&rows, &make->request.spec, ret->fold_of_row, &ret->groups, ret->warning, reterr);
 	free(classes);
 	free(values);
-	if (rc < 0)
-		return rc;
-	ret->groups = (struct hs_plan_groups){.count = figures.groups,
-					      .largest = figures.largest,
-					      .together = figures.together,
-					      .size_gap = figures.size_gap,
-					      .label_gap = figures.label_gap,
-					      .labelled = true,
-					      .bounded = figures.bounded,
-					      .size_bound = figures.size_bound,
-					      .label_bound = figures.label_bound};
-	memcpy(ret->warning, figures.warning, sizeof(ret->warning));
-	return 0;
+	return rc;
 }
 
 static int deal_library_groups(const struct plan_make *make, const uint32_t *groups, struct dealt *ret,
@@ -250,7 +228,7 @@ static int deal_library_groups(const struct plan_make *make, const uint32_t *gro
 	if (rc == 0)
 		rc = count_groups(groups, n, &ret->groups, reterr);
 	if (rc == 0)
-		rc = measure_folds(ret->fold_of_row, n, spec->nfolds, &ret->groups, reterr);
+		rc = count_folds(ret->fold_of_row, n, spec->nfolds, &ret->groups, reterr);
 	return rc;
 }
 

@@ -50,6 +50,7 @@ struct board {
 	uint64_t *fold_rows;
 	struct hs_load *loads; // weight: rows of the label << 32 | rows in all
 	struct hs_deal_figures figures;
+	char warning[256];
 };
 
 static void board_fini(struct board *b)
@@ -232,26 +233,31 @@ static void deal(struct board *b)
 
 // ---- figures and checks ----
 
-static void measure_groups(struct board *b)
+void hs_deal_count_groups(const uint32_t *sizes, size_t ngroups, struct hs_deal_figures *ret)
 {
-	struct hs_deal_figures *f = &b->figures;
-	for (size_t i = 0; i < b->cells.ngroups; i++) {
-		uint32_t size = b->cells.size[i];
-		f->groups += size > 0;
-		f->largest = size > f->largest ? size : f->largest;
-		f->together += size > 1 ? size : 0;
+	ret->groups = ret->largest = ret->together = 0;
+	for (size_t i = 0; i < ngroups; i++) {
+		ret->groups += sizes[i] > 0;
+		ret->largest = sizes[i] > ret->largest ? sizes[i] : ret->largest;
+		ret->together += sizes[i] > 1 ? sizes[i] : 0;
 	}
 }
 
-static void measure_folds(struct board *b, bool classes)
+void hs_deal_count_folds(const uint64_t *sizes, uint32_t nfolds, struct hs_deal_figures *ret)
+{
+	uint64_t least = UINT64_MAX, most = 0;
+	for (uint32_t fold = 0; fold < nfolds; fold++) {
+		least = sizes[fold] < least ? sizes[fold] : least;
+		most = sizes[fold] > most ? sizes[fold] : most;
+	}
+	ret->size_gap = most - least;
+}
+
+static void measure(struct board *b, bool classes)
 {
 	struct hs_deal_figures *f = &b->figures;
-	uint64_t least = UINT64_MAX, most = 0;
-	for (uint32_t fold = 0; fold < b->k; fold++) {
-		least = b->fold_rows[fold] < least ? b->fold_rows[fold] : least;
-		most = b->fold_rows[fold] > most ? b->fold_rows[fold] : most;
-	}
-	f->size_gap = most - least;
+	hs_deal_count_folds(b->fold_rows, b->k, f);
+	f->labelled = true;
 	f->bounded = classes;
 	if (f->largest == 1)
 		f->size_bound = 1;
@@ -266,7 +272,7 @@ static int check_classes(struct board *b, struct hs_err *reterr)
 		smallest = b->left[i] < smallest ? b->left[i] : smallest;
 		largest = b->left[i] > largest ? b->left[i] : largest;
 	}
-	return hs_check_class_sizes(smallest, largest, b->k, b->figures.warning, reterr);
+	return hs_check_class_sizes(smallest, largest, b->k, b->warning, reterr);
 }
 
 static int check(struct board *b, bool classes, struct hs_err *reterr)
@@ -283,7 +289,7 @@ static int check(struct board *b, bool classes, struct hs_err *reterr)
 }
 
 int hs_deal_groups(const struct hs_deal_rows *rows, const struct hs_plan_spec *spec, uint16_t *ret_fold_of_row,
-		   struct hs_deal_figures *ret, struct hs_err *reterr)
+		   struct hs_deal_figures *ret, char ret_warning[256], struct hs_err *reterr)
 {
 	struct board b = {.k = spec->nfolds};
 	int rc = hs_check_folds(rows->n, spec->nfolds, reterr);
@@ -297,16 +303,18 @@ int hs_deal_groups(const struct hs_deal_rows *rows, const struct hs_plan_spec *s
 		goto out;
 	}
 	if (rc == 0) {
-		measure_groups(&b);
+		hs_deal_count_groups(b.cells.size, b.cells.ngroups, &b.figures);
 		rc = check(&b, rows->classes != NULL, reterr);
 	}
 	if (rc < 0)
 		goto out;
 	deal(&b);
-	measure_folds(&b, rows->classes != NULL);
+	measure(&b, rows->classes != NULL);
 	for (size_t i = 0; i < rows->n; i++)
 		ret_fold_of_row[i] = b.fold_of_group[rows->groups[i]];
 	*ret = b.figures;
+	if (ret_warning)
+		memcpy(ret_warning, b.warning, sizeof(b.warning));
 out:
 	board_fini(&b);
 	return rc;

@@ -206,11 +206,11 @@ static void write_bound(struct hs_wbuf *w, const char *key, bool known, uint64_t
 		hs_w_nil(w);
 }
 
-static void write_groups(struct hs_wbuf *w, const struct hs_plan_groups *groups)
+static void write_groups(struct hs_wbuf *w, const struct hs_deal_figures *groups)
 {
 	hs_w_cstr(w, "groups");
 	hs_w_map(w, 7);
-	write_bound(w, "count", true, groups->count);
+	write_bound(w, "count", true, groups->groups);
 	write_bound(w, "largest", true, groups->largest);
 	write_bound(w, "rows_in_groups", true, groups->together);
 	write_bound(w, "size_gap", true, groups->size_gap);

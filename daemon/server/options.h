@@ -22,8 +22,8 @@ extern const char *const hs_option_paddings[];
 #define HS_BATCH_AT(s, m, field) .offset = offsetof(s, m.field)
 #define HS_BATCH_FIELDS(s, m)                                                                                          \
 	{.key = "roles", .type = HS_T_STRS, HS_BATCH_AT(s, m, roles), .max = HS_FEED_MAX_ROLES},                       \
-	{.key = "order", .type = HS_T_ENUM, HS_BATCH_AT(s, m, order), .names = hs_order_names, .def = HS_UNSET},     \
-	{.key = "shard", .type = HS_T_ENUM, HS_BATCH_AT(s, m, shard), .names = hs_shard_names, .def = HS_UNSET},     \
+	{.key = "order", .type = HS_T_ENUM, HS_BATCH_AT(s, m, order), .names = hs_order_names, .def = HS_UNSET},       \
+	{.key = "shard", .type = HS_T_ENUM, HS_BATCH_AT(s, m, shard), .names = hs_shard_names, .def = HS_UNSET},       \
 	{.key = "seed", .type = HS_T_UINT, HS_BATCH_AT(s, m, seed), .max = INT64_MAX, .def = 42},                      \
 	{.key = "epoch", .type = HS_T_UINT, HS_BATCH_AT(s, m, epoch), .max = INT64_MAX},                               \
 	{.key = "world", .type = HS_T_UINT, HS_BATCH_AT(s, m, world), .min = 1, .max = UINT32_MAX, .def = 1},          \

@@ -81,8 +81,7 @@ static void run_deal_groups(const struct request *q, const uint32_t *payload, st
 	struct hs_deal_figures f = {0};
 	rows.classes = nlabels == 0 ? payload + n : NULL;
 	rows.values = nlabels == 0 ? NULL : (const float *)(payload + n);
-	a->rc = hs_deal_groups(&rows, &spec, folds, &f, &a->err);
-	memcpy(a->warning, f.warning, sizeof(a->warning));
+	a->rc = hs_deal_groups(&rows, &spec, folds, &f, a->warning, &a->err);
 	make_room(a, a->rc == 0 ? n + 8 : 0);
 	const uint64_t figures[8] = {f.groups,    f.largest, f.together,   f.size_gap,
 				     f.label_gap, f.bounded, f.size_bound, f.label_bound};

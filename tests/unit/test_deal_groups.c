@@ -93,9 +93,10 @@ static void groups_are_never_split_and_gaps_stay_within_their_bounds(void **stat
 			.nfolds = 2 + below(&random, MAX_FOLDS - 1), .shuffle = true, .seed = (uint32_t)round};
 		struct hs_deal_rows in = {.n = r.n, .groups = r.groups, .ngroups = N, .classes = r.classes};
 		struct hs_deal_figures f;
+		char warning[256];
 		uint16_t folds[N];
 		struct hs_err err = {0};
-		if (hs_deal_groups(&in, &spec, folds, &f, &err) < 0) {
+		if (hs_deal_groups(&in, &spec, folds, &f, warning, &err) < 0) {
 			assert_int_equal(err.code, HSFEED_EBADPLAN);
 			continue;
 		}
@@ -118,14 +119,15 @@ static void groups_of_several_labels_are_never_split(void **state)
 		struct hs_deal_rows in = {
 			.n = r.n, .groups = r.groups, .ngroups = N, .values = r.values[0], .nlabels = 3};
 		struct hs_deal_figures f;
+		char warning[256];
 		uint16_t folds[N];
-		if (hs_deal_groups(&in, &spec, folds, &f, NULL) < 0)
+		if (hs_deal_groups(&in, &spec, folds, &f, warning, NULL) < 0)
 			continue;
 		dealt++;
 		check_together(&r, folds, spec.nfolds);
 		assert_false(f.bounded);
 		assert_true(f.size_bound == 0 && f.label_bound == 0);
-		assert_string_equal(f.warning, "");
+		assert_string_equal(warning, "");
 	}
 	assert_in_range(dealt, 1000, 2000);
 }
@@ -138,7 +140,8 @@ static void a_small_case_is_dealt_as_by_hand(void **state)
 	uint16_t folds[9], expected[9] = {1, 1, 1, 0, 0, 0, 0, 1, 0};
 	struct hs_deal_rows in = {.n = 9, .groups = groups, .ngroups = 6, .classes = classes};
 	struct hs_deal_figures f;
-	assert_int_equal(hs_deal_groups(&in, &(struct hs_plan_spec){.nfolds = 2}, folds, &f, NULL), 0);
+	char warning[256];
+	assert_int_equal(hs_deal_groups(&in, &(struct hs_plan_spec){.nfolds = 2}, folds, &f, warning, NULL), 0);
 	assert_memory_equal(folds, expected, sizeof(folds));
 	assert_true(f.groups == 6 && f.largest == 3 && f.together == 5);
 	assert_true(f.size_gap == 1 && f.label_gap == 1);
@@ -153,10 +156,12 @@ static void more_folds_than_groups_are_refused_and_nothing_is_written(void **sta
 	uint16_t folds[8];
 	struct hs_deal_rows in = {.n = 8, .groups = groups, .ngroups = 9, .classes = classes};
 	struct hs_deal_figures f;
+	char warning[256];
 	struct hs_err err = {0};
 	memset(folds, 0x55, sizeof(folds));
 	memset(&f, 0x55, sizeof(f));
-	assert_int_equal(hs_deal_groups(&in, &(struct hs_plan_spec){.nfolds = 3}, folds, &f, &err), HSFEED_EBADPLAN);
+	assert_int_equal(hs_deal_groups(&in, &(struct hs_plan_spec){.nfolds = 3}, folds, &f, warning, &err),
+			 HSFEED_EBADPLAN);
 	assert_string_equal(err.message,
 			    "Cannot have number of splits n_splits=3 greater than the number of groups: 2.");
 	assert_true(folds[0] == 0x5555 && f.groups == 0x5555555555555555);

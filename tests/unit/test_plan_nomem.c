@@ -120,13 +120,13 @@ static int make_stratified_groups(const struct input *in, struct output *out, st
 static int make_dealt_classes(const struct input *in, struct output *out, struct hs_err *reterr)
 {
 	struct hs_deal_rows rows = {.n = N, .groups = in->groups, .ngroups = N, .classes = in->classes};
-	return hs_deal_groups(&rows, &folds5, out->folds, &out->figures, reterr);
+	return hs_deal_groups(&rows, &folds5, out->folds, &out->figures, out->warning, reterr);
 }
 
 static int make_dealt_labels(const struct input *in, struct output *out, struct hs_err *reterr)
 {
 	struct hs_deal_rows rows = {.n = N, .groups = in->groups, .ngroups = N, .values = in->labels[0], .nlabels = 2};
-	return hs_deal_groups(&rows, &folds5, out->folds, &out->figures, reterr);
+	return hs_deal_groups(&rows, &folds5, out->folds, &out->figures, out->warning, reterr);
 }
 
 static int make_holdout(const struct input *in, struct output *out, struct hs_err *reterr)
