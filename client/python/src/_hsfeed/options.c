@@ -21,8 +21,7 @@ enum kind {
 	BYTES,    // of the options' own buffer; `second` is where their number goes
 	ROWS,     // int64 []; `second` is where their number goes
 	NOT_FLAG, // int, 1 for False
-	F64,
-	SIZE, // a share as double, or rows as uint64_t: `second` is where these go
+	SIZE,     // a share as double, or rows as uint64_t: `second` is where these go
 };
 
 struct field {
@@ -97,7 +96,7 @@ static const struct field plan_fields[] = {
 	{"shuffle", NOT_FLAG, AT(no_shuffle), 0, NULL},
 	{"by", TEXTS, AT(by), SECOND(nby), NULL},
 	{"group", TEXT, AT(group), 0, NULL},
-	{"duplicates", F64, AT(duplicates), 0, NULL},
+	{"duplicates", REAL, AT(duplicates), 0, NULL},
 	{"rule", TEXT, AT(rule), 0, NULL},
 	{"column", TEXT, AT(column), 0, NULL},
 	{"test_size", SIZE, AT(test_share), SECOND(test_rows), NULL},
@@ -341,18 +340,11 @@ static void fill_number(PyObject *value, const struct field *f, char *base)
 		*(int *)(void *)(base + f->second - 1) = 1;
 }
 
-static void fill_share(PyObject *value, const struct field *f, char *base)
-{
-	double share = PyFloat_AsDouble(value);
-	if (!PyErr_Occurred())
-		*(double *)(void *)(base + f->offset) = share;
-}
-
 // By the type, as train_test_split tells them apart.
 static void fill_size(PyObject *value, const struct field *f, char *base)
 {
 	if (PyFloat_Check(value))
-		fill_share(value, f, base);
+		*(double *)(void *)(base + f->offset) = real_of(value, f->key);
 	else
 		*(uint64_t *)(void *)(base + f->second - 1) = number_of(value, f->key, INT64_MAX);
 }
@@ -389,9 +381,6 @@ static int fill_field(PyObject *value, const struct field *f, char *base, struct
 	case NOT_FLAG:
 	case CHOICE:
 		fill_truth(value, f, base);
-		break;
-	case F64:
-		fill_share(value, f, base);
 		break;
 	case SIZE:
 		fill_size(value, f, base);

@@ -47,9 +47,12 @@ static int wait_for(struct hs_feed *feed, int timeout_ms, const struct hsfeed_ba
 	for (;;) {
 		int64_t left = deadline == INT64_MAX ? INT64_MAX : deadline - now_ms();
 		int slice = left > WAIT_SLICE_MS ? WAIT_SLICE_MS : left < 0 ? 0 : (int)left, rc;
-		Py_BEGIN_ALLOW_THREADS hs_core_drain(feed->core);
+		Py_BEGIN_ALLOW_THREADS
+		hs_core_drain(feed->core);
 		rc = hsfeed_stream_next(feed->stream, slice, ret, reterr);
-		Py_END_ALLOW_THREADS if (rc != HSFEED_ETIMEOUT) return rc;
+		Py_END_ALLOW_THREADS
+		if (rc != HSFEED_ETIMEOUT)
+			return rc;
 		if (PyErr_CheckSignals() < 0)
 			return -1;
 		if (left <= slice) {
@@ -151,9 +154,11 @@ static PyObject *seek(struct stream *self, const struct hsfeed_seek_options *opt
 	int rc;
 	if (lock_open(self) < 0)
 		return NULL;
-	Py_BEGIN_ALLOW_THREADS hs_core_drain(self->feed->core);
+	Py_BEGIN_ALLOW_THREADS
+	hs_core_drain(self->feed->core);
 	rc = hsfeed_stream_seek(self->feed->stream, options, &value, &error);
-	Py_END_ALLOW_THREADS hs_core_unlock(self->feed->core);
+	Py_END_ALLOW_THREADS
+	hs_core_unlock(self->feed->core);
 	if (rc == 0)
 		self->lost = false;
 	return hs_py_answer(rc, value, &error);
@@ -186,9 +191,11 @@ static PyObject *stream_seek_ahead(PyObject *object, PyObject *args, PyObject *k
 		return NULL;
 	struct hsfeed_error error;
 	int rc;
-	Py_BEGIN_ALLOW_THREADS hs_core_drain(self->feed->core);
+	Py_BEGIN_ALLOW_THREADS
+	hs_core_drain(self->feed->core);
 	rc = hsfeed_stream_seek_ahead(self->feed->stream, &options, &error);
-	Py_END_ALLOW_THREADS hs_core_unlock(self->feed->core);
+	Py_END_ALLOW_THREADS
+	hs_core_unlock(self->feed->core);
 	return hs_py_answer(rc, NULL, &error);
 }
 
