@@ -4,6 +4,7 @@ import array
 import os
 import socket
 import struct
+import time
 
 
 def pack(value):
@@ -214,3 +215,16 @@ class Client:
     def attach(self, path, name=None):
         with open(path, "rb") as file:
             return self.call("file.attach", [file.fileno()], name=name or str(path).rsplit("/", 1)[-1])["handle"]
+
+
+def still_serves(daemon):
+    c = Client(daemon.socket)
+    assert c.call("ping") == {}
+    c.close()
+
+
+def wait_for(condition, what):
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.005)

@@ -14,7 +14,7 @@ import time
 import pytest
 
 from conftest import HSFEED, HSFEEDD, Daemon, need_binaries
-from protoclient import Client, Refused
+from protoclient import Client, Refused, wait_for
 
 SIGNS = "abcdefghijklmnopqrstuvwxyz0123456789"
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "row", "is", "good", *SIGNS, *("##" + c for c in SIGNS)]
@@ -57,13 +57,6 @@ def restart(daemon, sig=signal.SIGKILL):
     daemon.stop(sig)
     daemon.socket.unlink(missing_ok=True)
     daemon.start()
-
-
-def wait_for(condition, what):
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.005)
 
 
 def children(daemon):

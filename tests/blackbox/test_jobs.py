@@ -8,7 +8,7 @@ import time
 import pytest
 
 from conftest import HSFEEDD, Daemon
-from protoclient import Client, Refused
+from protoclient import Client, Refused, wait_for
 
 ROWS = "comment,label\n" + "".join(f"row {i} is good,{i % 2}\n" for i in range(100_000))
 WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] row is good 0 1 2 ##0 ##1 ##2 ##3 ##4 ##5 ##6 ##7 ##8 ##9".split()
@@ -51,13 +51,6 @@ def children(daemon):
     for task in pathlib.Path(f"/proc/{daemon.process.pid}/task").iterdir():
         out += [int(c) for c in (task / "children").read_text().split()]
     return [pid for pid in out if is_ingest(pid)]
-
-
-def wait_for(condition, what):
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.005)
 
 
 def stopped_child(daemon):

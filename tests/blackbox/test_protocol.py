@@ -9,7 +9,8 @@ import time
 import pytest
 
 from conftest import HSFEEDD, Daemon
-from protoclient import Client, Refused, frame, pack
+from protoclient import Client, Refused, frame, pack, still_serves
+from ringclient import open_fds
 
 CSV = "id,comment,label\n" + "".join(f'{i},"row {i} is good, said\nsomeone",{i % 2}\n' for i in range(200))
 WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] row is good said someone , 0 1 2 ##0 ##1".split()
@@ -64,12 +65,6 @@ def refused(client, code, method, fds=(), /, **params):
         client.call(method, fds, **params)
     assert e.value.code == code, e.value
     return e.value
-
-
-def still_serves(daemon):
-    c = Client(daemon.socket)
-    assert c.call("ping") == {}
-    c.close()
 
 
 # ---- framing ----
@@ -208,10 +203,6 @@ def test_more_handles_than_max_are_refused(client, folder):
     refused(client, "limit", "file.begin", name="one more", bytes=1)
     client.call("file.close", handle=handles[0])
     client.attach(folder / "vocab.txt")
-
-
-def open_fds(daemon):
-    return len(os.listdir(f"/proc/{daemon.process.pid}/fd"))
 
 
 def settled_fds(daemon, want):

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from conftest import HSFEEDD, ROOT, Daemon
-from protoclient import Client, frame, unpack
+from protoclient import Client, frame, still_serves, unpack
 
 
 @pytest.fixture(scope="module")
@@ -29,12 +29,6 @@ def test_a_stopping_daemon_says_bye_and_ends_cleanly(tmp_path):
     assert d.stop() == 0
     assert c.end()["code"] == "shutting_down"
     assert not d.socket.exists()
-
-
-def still_serves(daemon):
-    c = Client(daemon.socket)
-    assert c.call("ping") == {}
-    c.close()
 
 
 def test_a_second_daemon_on_one_state_or_socket_is_refused(daemon, tmp_path):

@@ -1,32 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs tests/oracle/source_dump.c beside the real pandas."""
 import json
-import os
 import subprocess
 from io import BytesIO
-from pathlib import Path
 
-import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
-SHARED = Path(os.environ.get("HSFEED_SHARED", ROOT.parent / "shared"))
-
-
-def program(name):
-    build = os.environ.get("HSFEED_BUILD_DIR")
-    if not build:
-        pytest.skip("HSFEED_BUILD_DIR is not set")
-    for path in (Path(build) / "tests" / name, Path(build) / name):
-        if path.is_file():
-            return str(path)
-    pytest.skip(f"{name} is not built in {build}")
-
-
-def shared(*parts):
-    path = SHARED.joinpath(*parts)
-    if not path.exists():
-        pytest.skip(f"{path} is not here (HSFEED_SHARED names another place)")
-    return path
+from tok_common import program
 
 
 def escaped(text):

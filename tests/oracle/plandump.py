@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The plan layer, called from Python through tests/oracle/plan_dump.c."""
+import hashlib
 import json
 import os
 import pathlib
@@ -33,6 +34,13 @@ def shared(path):
     if not file.is_file():
         pytest.skip(f"{path} is not in {root}: set HSFEED_SHARED")
     return json.loads(file.read_text())
+
+
+def agrees(ours, golden):
+    """golden: n, SHA-256 over the decimal numbers, and the values or their head and tail."""
+    ours = [int(v) for v in ours]
+    assert len(ours) == golden["n"]
+    assert hashlib.sha256(",".join(map(str, ours)).encode()).hexdigest() == golden["sha256"]
 
 
 class Plan:

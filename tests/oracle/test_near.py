@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from pandas_common import program, shared
+from tok_common import program, shared
 
 THRESHOLD = 0.8
 CHARS = 5

@@ -9,7 +9,8 @@ from io import BytesIO
 import pytest
 
 from csv_generator import NUMBERS, one_file
-from pandas_common import ask, column_words, is_same, our_table, pandas_table, shared
+from pandas_common import ask, column_words, is_same, our_table, pandas_table
+from tok_common import shared
 
 pd = pytest.importorskip("pandas")
 pytestmark = pytest.mark.filterwarnings("ignore")

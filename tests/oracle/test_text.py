@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pandas_common import ask, is_same, our_table, shared
+from pandas_common import ask, is_same, our_table
+from tok_common import shared
 
 
 # ---- numbers and texts against Python itself ----

@@ -85,3 +85,28 @@ def restart(daemon):
         except hsfeed.NoDaemon:
             assert daemon.process.poll() is None and time.monotonic() < deadline
             time.sleep(0.01)
+
+
+@pytest.fixture(scope="module", params=["ring", "inline"])
+def transport(request):
+    """What the extension's streams are opened with in a module that uses it."""
+    import ext
+
+    ext.TRANSPORT = request.param
+    yield request.param
+    ext.TRANSPORT = None
+
+
+@pytest.fixture(scope="module")
+def client(shared_daemon, demo):
+    """The extension's own connection, with the demo dataset."""
+    import ext
+
+    connection = ext.connect(shared_daemon)
+    connection.ingest(ext.ingest_options(demo))
+    yield connection
+    connection.close()
+
+
+def epochs_of(loader, passes):
+    return [{batch.epoch for batch in loader}.pop() for _ in range(passes)]

@@ -4,7 +4,6 @@
 import contextlib
 import os
 import signal
-import time
 
 import numpy as np
 import pytest
@@ -87,13 +86,6 @@ def refused(code):
     with pytest.raises(Exception) as caught:
         yield caught
     assert getattr(caught.value, "code", None) == code, repr(caught.value)
-
-
-def wait_until(true, seconds=10):
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.005)
 
 
 def in_child(work):

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 import hsfeed
-from conftest import ingest_demo, restart
+from conftest import epochs_of, ingest_demo, restart
 from reference import Reference, arrays_of, assert_all_same
 
 torch = pytest.importorskip("torch")
@@ -32,10 +32,6 @@ def expected(ds, reference, epoch, rank=0, world=1):
 
 def deal(batches):
     return [arrays_of(batch) for batch in batches]
-
-
-def epochs_of(loader, passes):
-    return [{batch.epoch for batch in loader}.pop() for _ in range(passes)]
 
 
 @pytest.mark.parametrize("transport", ["ring", "inline"])

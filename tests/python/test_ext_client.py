@@ -15,14 +15,6 @@ from ext import connect, ingest_options, refused, stopped
 from hsfeed import _hsfeed
 
 
-@pytest.fixture(scope="module")
-def client(shared_daemon, demo):
-    c = connect(shared_daemon)
-    c.ingest(ingest_options(demo))
-    yield c
-    c.close()
-
-
 def test_the_greeting_and_who_listens(client, shared_daemon):
     assert client.hello["protocol"] == 1 and client.hello["daemon"].startswith("hsfeedd ")
     assert client.peer == (str(shared_daemon.socket), shared_daemon.process.pid, os.getuid())

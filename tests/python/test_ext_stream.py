@@ -17,19 +17,7 @@ import hsfeed
 from ext import Batch, as_numpy, batches, connect, copy_of, open_stream, refused, same, stopped
 
 
-@pytest.fixture(scope="module", params=["ring", "inline"], autouse=True)
-def transport(request):
-    ext.TRANSPORT = request.param
-    yield request.param
-    ext.TRANSPORT = None
-
-
-@pytest.fixture(scope="module")
-def client(shared_daemon, demo):
-    c = connect(shared_daemon)
-    c.ingest(ext.ingest_options(demo))
-    yield c
-    c.close()
+pytestmark = pytest.mark.usefixtures("transport")
 
 
 @pytest.fixture(scope="module")

@@ -12,22 +12,10 @@ import numpy as np
 import pytest
 
 import ext
-from ext import Batch, as_numpy, batches, connect, copy_of, open_stream, same
+from ext import Batch, batches, connect, copy_of, open_stream, same
 
 
-@pytest.fixture(scope="module", params=["ring", "inline"], autouse=True)
-def transport(request):
-    ext.TRANSPORT = request.param
-    yield request.param
-    ext.TRANSPORT = None
-
-
-@pytest.fixture(scope="module")
-def client(shared_daemon, demo):
-    c = connect(shared_daemon)
-    c.ingest(ext.ingest_options(demo))
-    yield c
-    c.close()
+pytestmark = pytest.mark.usefixtures("transport")
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hsfeed
+from conftest import epochs_of
 from reference import Reference, arrays_of, assert_all_same, assert_same
 
 torch = pytest.importorskip("torch")
@@ -305,10 +306,6 @@ def test_ranks_are_distributed_samplers(world_of_rows):
 
 
 # ---- passes
-
-
-def epochs_of(loader, passes):
-    return [{batch.epoch for batch in loader}.pop() for _ in range(passes)]
 
 
 def test_each_pass_is_the_next_epoch_and_set_epoch_says_else(world_of_rows):
