@@ -229,7 +229,51 @@ def test_row_numbers_that_cannot_be_are_refused(ds):
     assert ds.attach("logits", bad, index=[4, 9], nan="allow")["nan_rows"] == ROWS - 1
 
 
+class Lossy:
+    """A client whose connection ends when the answer to a removal comes."""
+
+    def __init__(self, client):
+        self.client = client
+
+    def call(self, method, *rest):
+        answer = self.client.call(method, *rest)
+        if method in ("detach", "plan.rm", "rm"):
+            raise hsfeed.errors.ConnectionLost("the connection ended")
+        return answer
+
+
+def test_a_removal_whose_answer_is_lost_is_not_asked_twice(ds, shared_db, monkeypatch):
+    """The second answer would say that nothing was there."""
+    ds.attach("lost", values(seed=12))
+    ds.save_plan("lost", k=3)
+    monkeypatch.setattr(shared_db, "_client", Lossy(shared_db._client))
+    for remove in (ds.detach, ds.remove_plan):
+        with pytest.raises(hsfeed.errors.ConnectionLost):
+            remove("lost")
+    monkeypatch.undo()
+    assert not ds.detach("lost") and not ds.remove_plan("lost")
+
+
 # ---- states
+
+
+def test_a_state_that_is_refused_late_leaves_the_loaders_own_values(ds, shared_db, demo):
+    options = {**OPTIONS, "arrays": ["logits"], "order": "dataloader"}
+    for one in (ds, few(shared_db, demo, "another")):  # which keeps them in the store
+        one.attach("logits", values(seed=13))
+    loader = ds.loader("train", 0, generator=torch.Generator().manual_seed(1), **options)
+    next(iter(loader))
+    state = loader.state_dict()
+    state["drawn"] = {**state["drawn"], "generator": "AAAA"}
+    ds.attach("logits", values(seed=14), replace=True)
+    late = ds.loader("train", 0, generator=torch.Generator().manual_seed(1), **options)
+    own = late.state_dict()["options"]["attached"]
+    assert own != state["options"]["attached"]
+    with pytest.raises(hsfeed.StateMismatch, match="generator"):
+        late.load_state_dict(state)
+    assert late.state_dict()["options"]["attached"] == own
+    batch = next(iter(late))
+    np.testing.assert_array_equal(batch["logits"].numpy(), values(seed=14)[batch.index.numpy()])
 
 
 def test_a_state_keeps_its_arrays(ds, caplog):

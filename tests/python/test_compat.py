@@ -21,6 +21,7 @@ for library in ("pandas", "sklearn", "iterstrat", "tokenizers"):
 
 import plain_data as plain  # noqa: E402
 from tokenizers import BertWordPieceTokenizer, Tokenizer  # noqa: E402
+from tokenizers.models import BPE  # noqa: E402
 
 import hsfeed  # noqa: E402
 from hsfeed import compat  # noqa: E402
@@ -294,6 +295,16 @@ def test_a_file_that_changed_meanwhile_is_another_version(tmp_path):
     for comments, labels in (before, after, before):
         data = compat.get_or_create_tokenized_dataset(comments, labels, ours, 16)
         same_tensors(data, plain.get_tokenized_dataset(comments, labels, plains, 16))
+
+
+def test_a_tokenizer_of_another_kind_is_refused_as_one(tmp_path, database):
+    comments, labels = compat.load_and_preprocess_data(write_csv(tmp_path / "a.csv", generated_rows(30, seed=3)))
+    stored, other = len(database.datasets()), Tokenizer(BPE({"a": 0, "b": 1}, []))
+    with pytest.raises(hsfeed.Unsupported, match="model type"):
+        compat.get_or_create_tokenized_dataset(comments, labels, other)
+    assert len(database.datasets()) == stored  # nothing was tried in another place
+    with pytest.raises(hsfeed.Unsupported, match="model type"):
+        compat.get_or_create_tokenized_dataset(comments.tolist(), labels, other)
 
 
 # ---- folds and weights

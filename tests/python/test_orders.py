@@ -557,7 +557,9 @@ def test_options_that_do_not_go_together_are_refused_at_once(ds, options, words)
 def test_what_torch_refuses_is_refused_with_its_sentence(ds, rows):
     with quiet(ds, order="weighted", weights=weights(rows)[:-1]) as loader:
         with pytest.raises(hsfeed.BadArgument, match="65 weights for the 66 rows"):
-            iter(loader).__next__()
+            next(iter(loader))
+    with pytest.raises(hsfeed.BadArgument, match="weight={'LABEL': 5.0}"):
+        quiet(ds, weights={"threat": 5.0})
     with quiet(ds, order="weighted", weights=[-1.0] * len(rows)) as loader:
         with pytest.raises(hsfeed.BadArgument, match="torch's sampler refuses"):
             next(iter(loader))
@@ -574,10 +576,10 @@ def test_val_draws_beside_a_train_that_draws(ds, rows):
     train, val = ds.loaders(0, order="dataloader", quiet=True, max_length=4, rank=0, world_size=1)
     assert [indices(loader) for loader in (train, val, train, val)] == wanted
     for options, order in [({"rows": rows[:3]}, "sequential"), ({"order": "replacement", "seed": 1}, "sequential"),
+                           ({"weights": [1.0] * len(rows), "seed": 1}, "sequential"),
                            ({"order": "length"}, "length"), ({"order": "shuffle"}, "shuffle")]:  # fmt: skip
         train, val = ds.loaders(0, quiet=True, rank=0, world_size=1, **options)
-        assert val.describe()["order"] == order
-        assert val._draws is None
+        assert val.describe()["order"] == order and val._draws is None
 
 
 def test_what_was_chosen_is_told(ds, rows, capsys):

@@ -39,7 +39,10 @@ def test_a_plan_becomes_the_options_that_say_the_same():
     assert options_of({"duplicates": 0.7}) == ["--group", "duplicates"]
     assert options_of({"test_size": 0.2, "train_size": 50}) == ["--test-size", "0.2", "--train-size", "50"]
     assert options_of("cv5") == options_of({"name": "cv5"}) == ["--plan", "cv5"]
-    assert _page.similarity_of({"duplicates": 0.7}, None) == 0.7
+    assert _page.similarity_of({"duplicates": 0.7}, None) == _page.similarity_of({"duplicates": 0.7}, 0.7) == 0.7
+    assert [_page.similarity_of({}, given) for given in (None, 0.6, 0)] == [0.8, 0.6, 0]
+    with pytest.raises(hsfeed.errors.BadArgument, match="similarity is a number"):
+        _page.similarity_of({}, "much")
     for plan, words in (({"colour": 1}, "colour"), ({"by": ["a,b"]}, "comma"), ({"rows": "00"}, "its name")):
         with pytest.raises(hsfeed.errors.BadArgument, match=words):
             options_of(plan)
@@ -55,7 +58,15 @@ def test_a_saved_plan_is_named_by_the_page(demo_set, tmp_path):
     demo_set.save_plan("cv4", k=4, group="duplicates", similarity=0.9)
     page = demo_set.write_report(tmp_path / "report.html", plan="cv4").read_text(encoding="utf-8")
     assert "--plan cv4 --fold 0" in page and "plan=&quot;cv4&quot;" in page and "saved as cv4" in page
+    assert "at least 90.0 % are in both" in page
     demo_set.write_report(tmp_path / "report.html", plan=demo_set.plan("cv4"))
+    with pytest.raises(hsfeed.BadArgument, match="differ"):
+        demo_set.write_report(tmp_path / "other.html", plan="cv4", similarity=0.8)
+    with pytest.raises(hsfeed.NotFound, match="it has cv4"):
+        demo_set.write_report(tmp_path / "other.html", plan="cv5")
+    with pytest.raises(hsfeed.BadArgument, match="similarity"):
+        demo_set.write_report(tmp_path / "other.html", similarity=0)
+    assert not (tmp_path / "other.html").exists()
 
 
 def test_a_command_that_cannot_be_run_is_an_error_that_says_so(demo_set, tmp_path, monkeypatch):

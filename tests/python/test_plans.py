@@ -68,6 +68,9 @@ def test_folds_takes_every_option_of_a_plan(ds):
         ({"train_size": "all"}, "train_size of a plan is a number"),
         ({"group": "duplicates", "similarity": "very"}, "duplicates of a plan is a number"),
         ({"k": True}, "folds of a plan is a number"),
+        ({"k": np.bool_(True)}, "folds of a plan is a number"),
+        ({"test_size": float("nan")}, "test_size of a plan is a number"),
+        ({"group": "duplicates", "similarity": float("inf")}, "duplicates of a plan is a number"),
         ({"plan": "cv", "k": 3}, "plan= has all the options, and k="),
         ({"plan": {"folds": 3}, "seed": 1}, "plan= has all the options, and seed="),
         ({"plan": 5}, "plan is a dict or the name of a saved plan, not an int"),
@@ -206,8 +209,8 @@ def test_row_numbers_that_are_none_are_refused(clean, tmp_path):
     path = tmp_path / "rows.txt"
     path.write_text(f"3\n{ROWS}\n")
     for rows, error, sentence in (
-        ([1.5], hsfeed.BadArgument, "rows are row numbers"),
-        ("nowhere.txt", FileNotFoundError, "nowhere"),
+        ([1.5], hsfeed.BadArgument, "rows is a list of whole numbers, not float64"),
+        ("nowhere.txt", hsfeed.errors.MissingFile, "nowhere"),
         (tmp_path, hsfeed.BadFile, "not a regular file"),
         (np.ones(5, dtype=bool), hsfeed.BadArgument, "for each of the 84 rows, not 5"),
         ([], hsfeed.BadPlan, "rows: it lists no rows"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ._check import marked, within
 from ._progress import Progress, finish, meter
 from .errors import BadArgument, BadArray
 
@@ -98,7 +99,7 @@ class Arrays:
 
     def detach(self, name: str) -> bool:
         """Removes an attached array; whether it was there. Loaders that have it open keep it."""
-        return bool(self.database.call("detach", {"name": self.ref, "array": name})["detached"])
+        return bool(self.database.call_once("detach", {"name": self.ref, "array": name})["detached"])
 
     def arrays(self) -> list[dict[str, Any]]:
         """The attached arrays: [{array, id, dtype, rows, dims, columns, nan_rows, from, created_ms, bytes, path}], the
@@ -127,20 +128,7 @@ def _as_numbers(name: str, values: Any) -> npt.NDArray[Any]:
 
 
 def _row_numbers(name: str, index: Any, rows: int) -> npt.NDArray[np.int64]:
-    if hasattr(index, "detach"):
-        index = index.detach().cpu().numpy()
-    numbers = np.asarray(index)
-    if numbers.dtype == bool and numbers.shape == (rows,):
-        return np.flatnonzero(numbers).astype(np.int64)
-    if numbers.ndim != 1 or not (np.issubdtype(numbers.dtype, np.integer) or numbers.size == 0):
-        raise BadArgument(
-            f"array {name}: index is row numbers [n] or a mask [{rows}], not {numbers.dtype} {list(numbers.shape)}",
-            "ds.split_rows('val', 0) are such",
-        )
-    numbers = numbers.astype(np.int64)
-    outside = numbers[(numbers < 0) | (numbers >= rows)]
-    if outside.size:
-        raise BadArgument(f"array {name}: index names row {outside[0]}; the dataset has rows 0 to {rows - 1}")
+    numbers = within(f"array {name}: index", marked(f"array {name}: index", index, rows), rows)
     found, counts = np.unique(numbers, return_counts=True)
     if (counts > 1).any():
         raise BadArgument(f"array {name}: index names row {found[counts > 1][0]} twice")

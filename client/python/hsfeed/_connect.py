@@ -9,7 +9,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from . import _hsfeed, _report
+from . import _report
 from .database import Database
 from .errors import NoDaemon
 
@@ -100,7 +100,3 @@ def _packaged(name: str) -> str | None:
         return None
     path = find(name)
     return os.fspath(path) if path else None
-
-
-def library_version() -> str:
-    return _hsfeed.version()

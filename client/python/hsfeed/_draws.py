@@ -20,15 +20,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from . import _torch
+from ._check import Rows, integers
 from .errors import BadArgument, StateMismatch
 
 if TYPE_CHECKING:
     import torch
 
-Rows = npt.NDArray[np.int64]
 Indices = Callable[[], Rows]  # the split's row numbers
 
 
@@ -402,16 +401,6 @@ def _exhaust(make: Callable[[], Iterable[int]]) -> Rows:
         return np.fromiter(make(), dtype=np.int64)
     except (ValueError, RuntimeError) as error:
         raise BadArgument(f"torch's sampler refuses: {error}") from None
-
-
-def integers(name: str, values: Any) -> Rows:
-    """A list of whole numbers as an array, or BadArgument."""
-    array = np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
-    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
-        raise BadArgument(f"{name} is a list of whole numbers, not {array.dtype} of shape {list(array.shape)}")
-    if array.dtype.kind == "u" and array.size and array.max() > np.iinfo(np.int64).max:
-        raise BadArgument(f"{name}: {array.max()} is no row number")
-    return np.ascontiguousarray(array, dtype=np.int64)
 
 
 def _pick(rows: Rows, positions: Rows, name: str) -> Rows:

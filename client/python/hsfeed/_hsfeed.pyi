@@ -91,7 +91,7 @@ class Client:
 
         plan: dict, PLAN of PROTOCOL.md. roles: list of dicts (role, max_length, encoding).
         arrays: list of dicts (array, id). dtype: "int64" or "int32". padding: str or int. transport: "ring", "inline".
-        rows: int64, contiguous.
+        rows: int64, contiguous. mask_roles: list of str. weights: list of dicts (label, weight).
         """
 
     def reopen(self, stream: Stream[_BatchT], /) -> Stream[_BatchT]:

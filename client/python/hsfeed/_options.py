@@ -5,13 +5,13 @@ loaded.
 
 from __future__ import annotations
 
-import math
 import operator
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from . import _torch
+from ._check import check_number, real
 from ._plans import folds_of
 from .errors import BadArgument, StateMismatch, UnknownOption, did_you_mean
 
@@ -81,7 +81,6 @@ HINTS = {
     "tokenizers": "tokenizers are given to ingest or add; here roles=['NAME'] chooses among them",
     "mlm_probability": "mask_prob=0.15 masks that share of the tokens, mask_rows=0.1 one token of such rows",
     "mask": "mask_rows=0.1 masks one token of that share of the rows, mask_prob=0.1 that share of the tokens",
-    "weights": "weight={'LABEL': 5.0}",
     "sample_weight": "weight={'LABEL': 5.0}",
     "class_weight": "weight={'LABEL': 5.0}, or dataset.pos_weight(fold) for the loss",
     "role": "roles='NAME', or roles=['teacher', 'student']",
@@ -164,17 +163,6 @@ def _choice(name: str, value: Any, choices: Sequence[str]) -> None:
         raise BadArgument(f"{name} is one of {', '.join(choices)}, not {value!r}")
 
 
-def check_number(name: str, value: Any, least: int) -> int:
-    """A whole number from `least` on, or BadArgument naming the option."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise BadArgument(f"{name} is a number, not {value!r}") from None
-    if isinstance(value, bool) or number < least:
-        raise BadArgument(f"{name} is a number from {least} on, not {value!r}")
-    return number
-
-
 def check_fold(value: Any, plan: Mapping[str, Any] | None) -> int:
     """A fold's number, or BadArgument where the plan is known to have no such fold."""
     fold, folds = check_number("fold", value, 0), folds_of(plan)
@@ -185,17 +173,6 @@ def check_fold(value: Any, plan: Mapping[str, Any] | None) -> int:
             "plan={'folds': k} makes k folds",
         )
     return fold
-
-
-def real(name: str, value: Any) -> float:
-    """A finite number, or BadArgument."""
-    try:
-        number = float(value) if not isinstance(value, (str, bytes, bool)) else math.nan
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise BadArgument(f"{name} is a number, not {value!r}")
-    return number
 
 
 def _share(name: str, value: Any) -> float | None:

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _torch
-from ._draws import Draws, FromSampler, Replaced, Rows, Shuffled, Walked, Weighted, integers
+from ._check import Rows, check_number, integers
+from ._draws import Draws, FromSampler, Replaced, Shuffled, Walked, Weighted
 from .errors import BadArgument
 
 if TYPE_CHECKING:
@@ -69,18 +69,18 @@ def choose(split: str, order: str | None, seed: int | None, given: Mapping[str, 
     if order in ("replacement", "weighted"):
         draws = _random(order, seed, found)
         return Choice("explicit", 42 if draws.seed is None else draws.seed, draws=draws)
-    return Choice(order, 42 if seed is None else _natural("seed", seed, 0))
+    return Choice(order, 42 if seed is None else check_number("seed", seed, 0))
 
 
 def for_validation(options: Mapping[str, Any]) -> dict[str, Any]:
     """A training loader's options for the validation loader beside it: in row order; where the one draws as a
     DataLoader does, the other draws its base seed too.
     """
-    order, seed = options["order"], options["seed"]
     mine = {name: options[name] for name in _TAKEN_BY if options[name] is not None}
-    drawn = (order in DRAWN or "sampler" in mine) and seed is None
-    if not drawn and order not in (*DRAWN, "explicit") and "rows" not in mine:
+    order = options["order"] or _implied(mine)
+    if order not in (*DRAWN, "explicit"):
         return dict(options)
+    drawn = (order in DRAWN or "sampler" in mine) and options["seed"] is None
     kept = {**options, **dict.fromkeys(_TAKEN_BY), "persistent_workers": False}
     if drawn:
         kept.update(persistent_workers=options["persistent_workers"])
@@ -91,16 +91,6 @@ def _implied(found: Mapping[str, Any]) -> str | None:
     if "sampler" in found or "rows" in found:
         return "explicit"
     return "weighted" if "weights" in found else None
-
-
-def _natural(name: str, value: Any, least: int) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise BadArgument(f"{name} is a number, not {value!r}") from None
-    if isinstance(value, bool) or number < least:
-        raise BadArgument(f"{name} is a number from {least} on, not {value!r}")
-    return number
 
 
 def _no_seed(order: str, seed: int | None, hint: str) -> None:
@@ -161,10 +151,10 @@ def _dataloader(shuffle: bool, found: Mapping[str, Any]) -> Draws:
 
 def _random(order: str, seed: int | None, found: Mapping[str, Any]) -> Draws:
     if seed is not None:
-        seed = _natural("seed", seed, 0)
+        seed = check_number("seed", seed, 0)
         if "generator" in found or "persistent_workers" in found:
             raise BadArgument(f'the order "{order}" takes a seed or a generator, not both')
-    num_samples = _natural("num_samples", found["num_samples"], 1) if "num_samples" in found else None
+    num_samples = check_number("num_samples", found["num_samples"], 1) if "num_samples" in found else None
     if order == "weighted":
         if "weights" not in found:
             raise BadArgument('the order "weighted" needs weights, one for each row of the split')
@@ -177,6 +167,8 @@ def _random(order: str, seed: int | None, found: Mapping[str, Any]) -> Draws:
 
 def _weights(values: Any) -> torch.Tensor:
     module = _torch.require("a loader")
+    if isinstance(values, Mapping):
+        raise BadArgument("weights are numbers, one for each row of the split, not a dict", "weight={'LABEL': 5.0}")
     try:
         weights: torch.Tensor = module.as_tensor(values, dtype=module.double).detach().cpu()
     except (TypeError, ValueError, RuntimeError) as error:

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ._plans import SIMILARITY, Plan, check_plan
+from ._check import real
+from ._plans import SIMILARITY
 from .errors import BadArgument, Error, NoDaemon
 
 # A plan's keys, each the option of the command that says the same.
@@ -36,13 +37,15 @@ def plan_options(plan: Mapping[str, Any]) -> list[str]:
 
 
 def similarity_of(plan: Mapping[str, Any], similarity: float | None) -> float:
-    """The command has one similarity, for the plan's groups and for the leaks."""
+    """The command has one similarity, for the plan's groups and for the leaks. plan: with its options, not by name."""
+    similarity = None if similarity is None else real("similarity", similarity)
     grouped = plan.get("duplicates")
     if grouped is not None and similarity not in (None, grouped):
         raise BadArgument(
             f"similarity={similarity!r} and the plan's duplicates={grouped!r} differ, and a report has one"
         )
-    return float(grouped or similarity or SIMILARITY)
+    chosen = similarity if grouped is None else grouped
+    return SIMILARITY if chosen is None else float(chosen)
 
 
 def write(
@@ -50,19 +53,18 @@ def write(
     socket: str,
     path: str | os.PathLike[str],
     *,
-    plan: Plan | None,
+    plan: Mapping[str, Any],
     role: str | None,
     max_length: int,
-    similarity: float | None,
+    similarity: float,
     force: bool,
 ) -> Path:
-    """Runs `hsfeed report` about one version. Errors as Dataset.write_report."""
+    """Runs `hsfeed report` about one version. plan: as check_plan gives it. Errors as Dataset.write_report."""
     from ._connect import find_program
 
-    options = check_plan(plan)
     target = Path(path)
-    command = [_program(find_program), "report", ref, "--socket", socket, *plan_options(options)]
-    command += ["--similarity", repr(similarity_of(options, similarity)), "--max-length", str(max_length)]
+    command = [_program(find_program), "report", ref, "--socket", socket, *plan_options(plan)]
+    command += ["--similarity", repr(similarity), "--max-length", str(max_length)]
     command += ["--role", role] if role is not None else []
     command += ["--force"] if force else []
     command.append(f"--output={target.absolute()}")

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import operator
 import os
 import stat
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,8 @@ from typing import Any, Union
 
 import numpy as np
 
-from .errors import BadArgument, BadFile, a, did_you_mean
+from ._check import check_number, marked, real
+from .errors import BadArgument, BadFile, a, did_you_mean, error_from
 
 Plan = Union[str, Mapping[str, Any]]  # the name of a saved one, or its options
 
@@ -26,13 +26,7 @@ HOLDOUTS = ("holdout", "stratified-holdout")
 
 
 def _count(key: str, value: Any) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = -1
-    if isinstance(value, (bool, np.bool_)) or number < 0:
-        raise BadArgument(f"{key} of a plan is a number from 0 on, not {value!r}")
-    return number
+    return check_number(f"{key} of a plan", value, 0)
 
 
 def _text(key: str, value: Any) -> str:
@@ -51,12 +45,7 @@ def _truth(key: str, value: Any) -> bool:
 
 
 def _share(key: str, value: Any) -> float:
-    if isinstance(value, (bool, str)):
-        raise BadArgument(f"{key} of a plan is a number, not {value!r}")
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise BadArgument(f"{key} of a plan is a number, not {value!r}") from None
+    return real(f"{key} of a plan", value)
 
 
 def _size(key: str, value: Any) -> int | float:
@@ -149,27 +138,20 @@ def rows_as_file(rows: Any, count: int) -> tuple[str, bytes]:
 
 
 def _read(path: str) -> tuple[str, bytes]:
-    if not stat.S_ISREG(os.stat(path).st_mode):  # a FIFO would make us wait
-        raise BadFile(f"{path}: not a regular file")
-    with open(path, "rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        if size > MAX_ROWS_BYTES:
-            raise BadFile(f"{path}: it has {size:,} bytes, and at most {MAX_ROWS_BYTES:,} are taken")
-        return os.path.basename(path), file.read(MAX_ROWS_BYTES)
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # a FIFO would make us wait
+            raise BadFile(f"{path}: not a regular file")
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > MAX_ROWS_BYTES:
+                raise BadFile(f"{path}: it has {size:,} bytes, and at most {MAX_ROWS_BYTES:,} are taken")
+            return os.path.basename(path), file.read(MAX_ROWS_BYTES)
+    except OSError as error:
+        raise error_from(-(error.errno or 0), "io_error", f"{path}: {error.strerror}", "") from None
 
 
 def _numbers(rows: Any, count: int) -> list[str]:
-    array = np.asarray(rows)
-    if array.ndim != 1 or (array.size and array.dtype.kind not in "iub"):
-        raise BadArgument(
-            "rows are row numbers, [n] integers, or a list of such, one for each fold; not "
-            f"{array.dtype} of shape {list(array.shape)}"
-        )
-    if array.dtype.kind == "b":
-        if len(array) != count:
-            raise BadArgument(f"a mask of rows has a truth for each of the {count:,} rows, not {len(array):,}")
-        array = np.flatnonzero(array)
-    return [str(number) for number in array.tolist()]
+    return [str(number) for number in marked("rows", rows, count).tolist()]
 
 
 # ---- what is told of one

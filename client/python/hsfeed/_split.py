@@ -34,7 +34,7 @@ class Split:
 
     @property
     def indices(self) -> npt.NDArray[np.int64]:
-        """The ascending row numbers, int64."""
+        """The row numbers, int64: ascending, those of a hold-out in train_test_split's order."""
         if self._indices is None:
             self._indices = self.dataset.split_rows(self.split, self.fold, self._plan)
         return self._indices

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _options, _report, _torch
+from ._check import check_number
 from ._plans import Plan, check_plan
 from .errors import BadLabel
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from .database import Database
 
 _ESTIMATE_HINTS = {
-    **_options.HINTS,
+    **{name: _options.HINTS[name] for name in ("role", "k", "n_splits")},
     "epoch": "epoch=0",
     "rank": "all ranks are counted: world_size=",
     "world": "world_size=",
@@ -58,7 +59,7 @@ class Statistics:
         the special tokens. NotFound: there is no such role.
         """
         given: Any = [max_length] if np.ndim(max_length) == 0 else max_length
-        cuts = [_options.check_number("max_length", n, 1) for n in given]
+        cuts = [check_number("max_length", n, 1) for n in given]
         asked = {"name": self.ref, "role": role or self.default_role, "max_lengths": cuts}
         return self.database.call("lengths", asked)
 
@@ -131,7 +132,7 @@ class Statistics:
         rows and counts alone, and a warning says so. BadPlan: scikit-learn refuses too.
         """
         asked: dict[str, Any] = {"name": self.ref, "plan": check_plan(plan)}
-        asked["max_length"] = _options.check_number("max_length", max_length, 1)
+        asked["max_length"] = check_number("max_length", max_length, 1)
         if role or self.roles:
             asked["role"] = role or self.default_role
         return self.database.call("folds", asked)
@@ -177,9 +178,9 @@ class Statistics:
         asked = {
             "name": self.ref, "plan": plan, "fold": o.fold, "order": o.order, "seed": o.seed,
             "length_batch": o.length_batch,
-            "epoch": _options.check_number("epoch", epoch, 0), "batch_size": o.batch_size,
+            "epoch": check_number("epoch", epoch, 0), "batch_size": o.batch_size,
             "drop_last": bool(o.drop_last), "padding": o.padding, "max_length": o.max_length,
             "roles": list(o.roles or ((self.default_role,) if self.roles else ())), "shard": o.shard,
-            "world": _options.check_number("world_size", world_size, 1),
+            "world": check_number("world_size", world_size, 1),
         }  # fmt: skip
         return self.database.call("estimate", asked)

@@ -33,6 +33,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _report, _torch
+from ._check import integers, within
 from ._connect import connect
 from ._options import find_ranks
 from ._split import Split
@@ -243,8 +244,12 @@ def _stored(comments: Any, labels: Any) -> tuple[Dataset, npt.NDArray[np.float32
     origin = getattr(comments, "_origin", None)
     if origin is not None and origin.holds(comments, values):
         return origin.dataset, values
-    texts = comments.tolist() if hasattr(comments, "tolist") else list(comments)
-    return _ingest_texts(texts, values, {}), values
+    return _ingest_texts(_as_list(comments), values, {}), values
+
+
+def _as_list(comments: Any) -> list[str]:
+    texts: list[str] = comments.tolist() if hasattr(comments, "tolist") else list(comments)
+    return texts
 
 
 def _ingest_texts(texts: list[str], labels: npt.NDArray[np.float32], tokenizers: Mapping[str, Any]) -> Dataset:
@@ -330,7 +335,7 @@ def get_or_create_tokenized_dataset(
     cache_dir           not used: the daemon keeps ids, and what it keeps is never stale
     student_tokenizer   another one, whose arrays are named student_...
 
-    BadTokenizer: it is of a kind that hsfeed does not tokenize itself.
+    Unsupported: it is of a kind that hsfeed does not tokenize itself. BadTokenizer: its files are damaged.
     """
     _tell_once("cache_dir", f"cache_dir ({cache_dir}) is not used: the daemon keeps the ids, and no file gets stale")
     dataset, values = _stored(comments, labels)
@@ -339,8 +344,11 @@ def get_or_create_tokenized_dataset(
     given = {roles[prefix]: one for prefix, one in named.items()}
     try:
         encoded = dataset.database.add(dataset, given)
-    except Unsupported:  # the file has another version by now, and only that takes more tokenizers
-        encoded = _ingest_texts(comments.tolist(), values, given)
+    except Unsupported:
+        if dataset.database.dataset(dataset.name).version == dataset.version:
+            raise  # the tokenizer is of another kind
+        # The file has another version by now, and only that takes more tokenizers.
+        encoded = _ingest_texts(_as_list(comments), values, given)
     return TokenizedData(encoded, values, roles, max_length)
 
 
@@ -422,13 +430,7 @@ class IndexedDataset(torch.utils.data.Dataset[dict[str, torch.Tensor]]):
 
 
 def _indices(indices: Any, rows: int) -> npt.NDArray[np.int64]:
-    array = indices.detach().cpu().numpy() if hasattr(indices, "detach") else np.asarray(indices)
-    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
-        raise BadArgument(f"indices are row numbers in one dimension, not {array.dtype} {list(array.shape)}")
-    wrong = array[(array < 0) | (array >= rows)]
-    if wrong.size:
-        raise BadArgument(f"there is no row {wrong[0]}: the data has {rows:,} rows, which count from 0")
-    return array.astype(np.int64)
+    return within("indices", integers("indices", indices), rows)
 
 
 def create_data_loaders(

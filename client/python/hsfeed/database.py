@@ -115,6 +115,11 @@ class Database:
         """
         return self._again(lambda client: client.call(method, dict(params or {}), -1 if wait else 0))
 
+    def call_once(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """As call, but never asked twice, for what would find its own work done. ConnectionLost: it may be."""
+        self.call("ping")  # a connection that was lost before is found so
+        return self._client.call(method, dict(params))
+
     # ---- what is stored
 
     def datasets(self) -> list[dict[str, Any]]:
@@ -145,8 +150,7 @@ class Database:
         {removed: [version], pending: files in use, bytes}.
         Files that a loader has open go when it closes. NotFound, Denied.
         """
-        self.call("ping")  # a connection that was lost is found so, since rm is never asked twice
-        return self._client.call("rm", {"name": name.ref if isinstance(name, Dataset) else name})
+        return self.call_once("rm", {"name": name.ref if isinstance(name, Dataset) else name})
 
     def verify(self, name: str | None = None, *, progress: Progress = None) -> dict[str, Any]:
         """Reads stored files and compares their checksums: {files: [{file, ok, problem, ...}], ok}.
@@ -211,8 +215,9 @@ class Database:
                         may return True to cancel (Cancelled)
         quiet           say nothing on stderr about what was done with the rows and chosen by default
 
-        Raises BadSource's subclasses (what is wrong, with file, line and column), NotFound and BadTokenizer
-        for tokenizers, MissingFile, BadArgument, Cancelled. In every case nothing was stored.
+        Raises BadSource's subclasses (what is wrong, with file, line and column); for tokenizers NotFound,
+        BadTokenizer (damaged) and Unsupported (of another kind); MissingFile, BadArgument, Cancelled. In every
+        case nothing was stored.
         """
         refuse_unknown("ingest", unknown, Database.ingest.__annotations__, SOURCE_HINTS)
         options = {
@@ -243,8 +248,8 @@ class Database:
         """More encodings of a stored dataset, from its stored texts. A role given another tokenizer moves and
         says so.
 
-        Arguments as `ingest`. NotFound, BadTokenizer, Corrupt (the stored texts do not match their
-        checksums).
+        Arguments as `ingest`. NotFound, BadTokenizer, Unsupported (a tokenizer of another kind, or a version
+        that is not the current one), Corrupt (the stored texts do not match their checksums).
         """
         options = {"name": name.ref if isinstance(name, Dataset) else name}
         answer = self._with_tokenizers("add", options, tokenizers, normalize, progress)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,10 +16,9 @@ import numpy.typing as npt
 from . import _leaks, _orders, _page, _plans
 from ._arrays import Arrays
 from ._options import FOLD_HINTS, refuse_unknown
-from ._plans import Plan
-from ._plans import check_plan as check_plan
+from ._plans import Plan, check_plan
 from ._statistics import Statistics
-from .errors import BadArgument, NotFound
+from .errors import BadArgument, Error, NotFound
 
 if TYPE_CHECKING:
     import torch
@@ -204,7 +204,8 @@ class Dataset(Statistics, Arrays):
         plan: Plan | None = None,
         **unknown: Any,
     ) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-        """The folds as scikit-learn deals them: a list of (train, val), ascending row numbers, int64.
+        """The folds as scikit-learn deals them: a list of (train, val), row numbers, int64, ascending but for
+        hold-outs.
 
         k       how many; default 5
         kind    "plain", "stratified", "multiclass", "multilabel", "group", "stratified-group", "holdout",
@@ -225,7 +226,8 @@ class Dataset(Statistics, Arrays):
         """
         own = _named(locals())
         refuse_unknown("folds", unknown, (*_plans.OPTIONS, "plan"), FOLD_HINTS)
-        table = self.fold_table(_plans.from_options(own, plan))
+        asked = {"name": self.ref, "plan": check_plan(_plans.from_options(own, plan))}
+        table = self.database.call("folds", asked)
         return [self._fold(table["plan"], fold) for fold in table["folds"]]
 
     def _fold(
@@ -241,8 +243,8 @@ class Dataset(Statistics, Arrays):
     def split_rows(
         self, split: str, fold: int | None = None, plan: Plan | None = None
     ) -> npt.NDArray[np.int64]:
-        """The ascending row numbers of one split, int64: "train" or "val" of a fold, or "all". Those of a hold-out are
-        in train_test_split's order.
+        """The row numbers of one split, int64: "train" or "val" of a fold, or "all". They ascend; those of a hold-out
+        are in train_test_split's order.
         """
         if split == "all":
             return np.arange(self.rows, dtype=np.int64)
@@ -310,9 +312,14 @@ class Dataset(Statistics, Arrays):
 
     def _upload(self, name: str, data: bytes) -> int:
         begun = self.database.call("file.begin", {"name": name, "bytes": len(data)})
-        for at in range(0, len(data), _plans.CHUNK_BYTES):
-            chunk = data[at : at + _plans.CHUNK_BYTES]
-            self.database.call("file.chunk", {"handle": begun["handle"], "data": chunk})
+        try:
+            for at in range(0, len(data), _plans.CHUNK_BYTES):
+                chunk = data[at : at + _plans.CHUNK_BYTES]
+                self.database.call("file.chunk", {"handle": begun["handle"], "data": chunk})
+        except BaseException:
+            with contextlib.suppress(Error):  # with its connection it is gone already
+                self.database.call("file.close", {"handle": begun["handle"]})
+            raise
         return int(begun["handle"])
 
     def plans(self) -> list[dict[str, Any]]:
@@ -336,7 +343,7 @@ class Dataset(Statistics, Arrays):
         """Removes a saved plan; whether it was there. Loaders and states keep its options; those of row
         numbers need some saved plan that has them.
         """
-        return bool(self.database.call("plan.rm", {"name": self.ref, "plan": name})["removed"])
+        return bool(self.database.call_once("plan.rm", {"name": self.ref, "plan": name})["removed"])
 
     def leaks(
         self,
@@ -384,17 +391,20 @@ class Dataset(Statistics, Arrays):
         0.5 to 1; None: the plan's `duplicates`, else 0.8. A file at path is overwritten only where it is an
         earlier report, or with force.
 
-        BadArgument: options that do not go together. Error: the daemon refuses, the file is something else or
-        cannot be written, or there is no `hsfeed` command ($HSFEED_HSFEED, the package's, or one in PATH).
+        BadArgument: options that do not go together. NotFound: there is no such plan. Error: the daemon refuses,
+        the file is something else or cannot be written, or there is no `hsfeed` command ($HSFEED_HSFEED, the
+        package's, or one in PATH).
         """
+        options = check_plan(plan)
+        meant = self.plan(options["name"]) if "name" in options else options
         return _page.write(
             self.ref,
             self.socket,
             path,
-            plan=plan,
+            plan=options,
             role=role,
             max_length=max_length,
-            similarity=similarity,
+            similarity=_page.similarity_of(meant, similarity),
             force=force,
         )
 

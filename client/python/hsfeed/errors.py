@@ -129,7 +129,7 @@ class LimitExceeded(Error):
 
 
 class NotFound(Error, LookupError):
-    """There is no such dataset, version, role or tokenizer; the sentence names what there is."""
+    """There is no such dataset, version, role, tokenizer, plan or array; the sentence names what there is."""
 
     default_code = "not_found"
 
@@ -141,7 +141,9 @@ class Denied(Error, PermissionError):
 
 
 class Unsupported(Error):
-    """A known kind of thing that hsfeed does not support yet."""
+    """A known kind of thing that hsfeed does not support yet: a tokenizer of another model, more encodings of a version
+    that is not its dataset's current one.
+    """
 
     default_code = "unsupported"
 
@@ -232,7 +234,7 @@ class BadArray(Error, ValueError):
 
 
 class BadTokenizer(Error, ValueError):
-    """A tokenizer's files are damaged, or of a kind that is not supported."""
+    """A tokenizer's files are damaged. One of a kind that is not supported yet is Unsupported."""
 
     default_code = "bad_tokenizer"
 

@@ -282,9 +282,7 @@ class Loader(DealsItself):
         if not cuda.is_available():
             self._warn_once("pin", "pin_memory=True, but CUDA is not available: batches are not pinned")
         elif stream.memory is None:
-            self._warn_once(
-                "pin", "pin_memory=True, but batches come through the socket: they are not pinned"
-            )
+            self._warn_once("pin", "pin_memory=True, but batches come through the socket: they are not pinned")
         else:
             self._link.pin = Pinned(stream, cuda)
             self._link.pin.device = self._cuda_device()
@@ -538,12 +536,8 @@ class Loader(DealsItself):
         options = self._identity(self._opened())
         epoch, at = self._position()
         state = {
-            "format": _options.FORMAT,
-            "name": self._data.name,
-            "epoch": epoch,
-            "at": at,
-            "options": options,
-        }
+            "format": _options.FORMAT, "name": self._data.name, "epoch": epoch, "at": at, "options": options,
+        }  # fmt: skip
         if self._draws is not None:
             state["drawn"] = self._draws.state(another=not self._is_here() and self._moves_on())
         return state
@@ -560,26 +554,29 @@ class Loader(DealsItself):
         saved, present = dict(state["options"]), self._identity(self._opened())
         served = _options.with_pins_of(saved, present)
         _options.refuse_other(saved, served, self._data.name)
-        if served != present:
-            self._serve(_options.Pins.of(served))
-        if self._draws is not None:
-            self._draws.load(state.get("drawn"), state["at"])
+        before = self._pins, self._info
+        try:
+            if served != present:
+                self._serve(_options.Pins.of(served))
+            if self._draws is not None:
+                self._draws.load(state.get("drawn"), state["at"])
+        except Error:
+            if self._pins is not before[0]:
+                self._link.drop()
+            self._pins, self._info = before
+            raise
         self._pass = None
         self._epoch, self._at, self._begun, self._next_epoch = state["epoch"], state["at"], False, None
 
     def _serve(self, pins: _options.Pins) -> None:
-        """These encodings and arrays of the same names from now on, or an error and those from before."""
-        before = self._pins, self._info
+        """These encodings and arrays of the same names from now on."""
+        before = self._pins
         self._pins, self._info = self._pins.with_those_of(pins), None
         self._link.drop()
-        try:
-            self._opened()
-        except Error:
-            self._pins, self._info = before
-            raise
-        if self._pins.encodings != before[0].encodings:
+        self._opened()
+        if self._pins.encodings != before.encodings:
             _report.warn(f"{self._data.name}: the state's encodings are served; its roles have others now")
-        if self._pins.attached != before[0].attached:
+        if self._pins.attached != before.attached:
             _report.warn(f"{self._data.name}: the state's attached arrays are served; others have their names now")
 
 
