@@ -28,8 +28,8 @@
 //    getting batches after `slots` of them (hsfeed_stream_next then returns HSFEED_ETIMEOUT, or waits for ever if told
 //    to).
 //  - Not across fork. In a child process every call returns HSFEED_EFORKED, and closing only lets go of the memory. The
-//    child connects for itself. Batches it inherited stay readable until it releases them; those in a ring only until
-//    the parent releases them, since the memory is the same.
+//    child connects for itself. Batches it inherited stay readable until it releases them; those in a ring that is
+//    not packed only until the parent releases them, since the memory is the same.
 //  - Callbacks must not call the library, except for the accessors of hsfeed_value.
 //  - A call that returns HSFEED_ETIMEOUT has been given up, not undone: the daemon may still do what was asked.
 //    Ingests, adds, whys, attaches and verifies are asked to stop.
@@ -670,9 +670,9 @@ struct hsfeed_stream_options {
 	uint64_t at;          // samples already dealt, to all ranks: a batch's `at`
 	uint32_t rank, world; // world 0: 1
 	const char *shard;    // "pad", "drop", "exact", as DistributedSampler deals samples; "even", "batches", as
-			      // accelerate deals whole batches, with even_batches and without; NULL: pad for train,
-			      // exact else
-	uint32_t batch_size;  // 0: 32
+			   // accelerate deals whole batches, with even_batches and without; NULL: pad for train,
+			   // exact else
+	uint32_t batch_size; // 0: 32
 	int drop_last;
 	uint32_t max_length;     // special tokens counted; 0: 128
 	const char *padding;     // "max_length", "longest", or a number: longest, rounded up to its multiple; NULL:
@@ -682,9 +682,10 @@ struct hsfeed_stream_options {
 	uint32_t slots;          // batches that may be ahead or held, at most 64; 0: the daemon's choice
 	const struct hsfeed_stream_role *roles; // the first one's arrays have no prefix; none: the default role
 	size_t nroles;
-	const char *transport; // "ring": shared memory; "inline": copied through the socket; NULL: a ring where the
-			       // daemon has one to give and descriptors can pass (HSFEED_NO_FDPASS=1 says they
-			       // cannot), else inline; hsfeed_stream_info tells which
+	const char *transport; // "ring": shared memory, packed where the daemon can (HSFEED_NO_PACKED=1: not);
+			       // "inline": copied through the socket; NULL: a ring where the daemon has one to give
+			       // and descriptors can pass (HSFEED_NO_FDPASS=1 says they cannot), else inline;
+			       // hsfeed_stream_info tells which
 	double mask_rows;      // share of rows of which one real token is masked; 0: none
 	double mask_prob;      // share of real tokens that are masked; 0: none. Not both
 	int has_mask_seed;     // non-zero: mask_seed counts
@@ -750,8 +751,9 @@ HSFEED_API int hsfeed_stream_reopen(hsfeed_client *client, const hsfeed_stream *
 // made ahead is answered: ask for it again before each wait. -1 after the connection was closed.
 HSFEED_API int hsfeed_stream_fd(const hsfeed_stream *stream);
 
-// hsfeed_stream_ring tells of a stream's shared memory: 1 with its address and size, which hold until the stream is
-// closed and its last batch released (for registering it with a GPU's driver); 0 with the inline transport.
+// hsfeed_stream_ring tells of the memory in which all batches of a stream with a ring lie: 1 with its address and size,
+// which hold until the stream is closed and its last batch released (for registering it with a GPU's driver); 0 with
+// the inline transport.
 HSFEED_API int hsfeed_stream_ring(const hsfeed_stream *stream, void **ret_memory, size_t *ret_bytes);
 
 // hsfeed_stream_info gives the daemon's answer to the opening: every option as resolved, version and encoding ids,

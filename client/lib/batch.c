@@ -7,7 +7,7 @@
 
 #define ALIGN 64u
 
-static const char no_memory[] = "out of memory";
+const char hs_no_memory[] = "out of memory";
 
 const char *hsfeed_dtype_name(enum hsfeed_dtype dtype)
 {
@@ -59,7 +59,7 @@ static const char *read_array(const hsfeed_value *v, size_t nroles, struct hs_ar
 	ret->offset = (size_t)hsfeed_value_uint(hsfeed_value_get(v, "offset"), 0);
 	ret->bytes = (size_t)hsfeed_value_uint(hsfeed_value_get(v, "bytes"), 0);
 	ret->name = strdup(hsfeed_value_str(hsfeed_value_get(v, "name"), NULL, "?"));
-	return ret->name ? NULL : no_memory;
+	return ret->name ? NULL : hs_no_memory;
 }
 
 // Where arrays lie in a slot counts with a ring only: each must hold a full batch at its widest.
@@ -105,18 +105,24 @@ static const char *read_layout(const hsfeed_value *info, struct hs_layout *ret)
 	return hs_stream_is_ring(info) ? check_places(ret) : NULL;
 }
 
+int hs_layout_fault(const char *wrong, struct hsfeed_error *reterr)
+{
+	if (!wrong)
+		return 0;
+	if (wrong == hs_no_memory)
+		return hs_error_nomem(reterr);
+	return hs_error_set(reterr, HSFEED_EBADFRAME, "the daemon opened a stream that cannot be: %s", wrong);
+}
+
 int hs_layout_read(const hsfeed_value *info, struct hs_layout *ret, struct hsfeed_error *reterr)
 {
 	struct hs_layout layout = {0};
 	const char *wrong = read_layout(info, &layout);
-	if (!wrong) {
+	if (!wrong)
 		*ret = layout;
-		return 0;
-	}
-	hs_layout_fini(&layout);
-	if (wrong == no_memory)
-		return hs_error_nomem(reterr);
-	return hs_error_set(reterr, HSFEED_EBADFRAME, "the daemon opened a stream that cannot be: %s", wrong);
+	else
+		hs_layout_fini(&layout);
+	return hs_layout_fault(wrong, reterr);
 }
 
 void hs_layout_fini(struct hs_layout *layout)
@@ -208,7 +214,7 @@ const char *hs_batch_fill(const hsfeed_stream *stream, const struct hs_arrival *
 		if (!a->data || bytes != a->len)
 			return "its data has another size than its arrays";
 		if (!room_for(slot, a->len))
-			return no_memory;
+			return hs_no_memory;
 		if (a->len > 0)
 			memcpy(slot->data, a->data, a->len);
 		base = slot->data;

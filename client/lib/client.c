@@ -25,6 +25,12 @@ static bool has_feature(const hsfeed_value *hello, const char *feature)
 	return false;
 }
 
+static bool is_set(const char *variable)
+{
+	const char *value = secure_getenv(variable);
+	return value && *value && strcmp(value, "0") != 0;
+}
+
 static int take_hello(hsfeed_client *client, struct hsfeed_error *reterr)
 {
 	const hsfeed_value *hello = client->hello;
@@ -35,9 +41,9 @@ static int take_hello(hsfeed_client *client, struct hsfeed_error *reterr)
 				    (unsigned long long)protocol, HS_WIRE_PROTOCOL);
 	client->max_request = limit_of(hello, "max_request", HS_WIRE_MAX_REQUEST, HS_LIB_MAX_FRAME);
 	client->max_reply = limit_of(hello, "max_reply", HS_WIRE_MAX_REPLY, HS_LIB_MAX_FRAME);
-	const char *off = secure_getenv("HSFEED_NO_FDPASS");
-	client->fdpass = has_feature(hello, "fdpass") && !(off && *off && strcmp(off, "0") != 0);
+	client->fdpass = has_feature(hello, "fdpass") && !is_set("HSFEED_NO_FDPASS");
 	client->rings = client->fdpass && has_feature(hello, "ring");
+	client->packs = client->rings && has_feature(hello, "packed") && !is_set("HSFEED_NO_PACKED");
 	return 0;
 }
 

@@ -112,7 +112,7 @@ struct hsfeed_client {
 
 	hsfeed_value *hello;
 	uint32_t max_request, max_reply;
-	bool fdpass, rings;
+	bool fdpass, rings, packs; // packs: rings can be packed
 
 	uint32_t next_seq;
 	struct hs_wait wait;
@@ -233,8 +233,9 @@ struct hsfeed_stream {
 	uint32_t id, generation, nslots;
 	uint64_t epoch, at; // at: the position after the last batch that was taken
 	uint64_t seed;
-	uint8_t *ring; // NULL: inline
+	uint8_t *ring; // where batches lie: the mapped ring, or our own memory where it is packed; NULL: inline
 	size_t ring_bytes;
+	struct hs_packed *packed;   // NULL: it is not
 	struct hs_channel *channel; // with a ring
 	unsigned nheld;
 	bool closed; // by hsfeed_stream_close; lives on while batches are held that lie in its ring
@@ -253,6 +254,8 @@ struct hsfeed_stream {
 };
 
 int hs_layout_read(const hsfeed_value *info, struct hs_layout *ret, struct hsfeed_error *reterr);
+// hs_layout_fault makes an error of what is wrong with an opening (NULL: 0).
+int hs_layout_fault(const char *wrong, struct hsfeed_error *reterr);
 void hs_layout_fini(struct hs_layout *layout);
 // What conn hands to streams; a fault of the daemon's breaks the connection.
 int hs_stream_on_batch(hsfeed_client *client, struct hs_rbuf params);
@@ -276,6 +279,23 @@ void hs_slot_free(struct hs_slot *slot);
 // ring. NULL, or what is wrong.
 const char *hs_batch_fill(const hsfeed_stream *stream, const struct hs_arrival *arrival, struct hs_slot *slot);
 struct hs_slot *hs_slot_create(hsfeed_stream *stream, uint32_t index);
+
+// ---- packed.c ----
+
+extern const char hs_no_memory[]; // what functions that say what is wrong say then: compared by address
+
+// hs_packed_create reads how an opening's slots are packed; *ret stays as it is where they are not. NULL, or what is
+// wrong.
+const char *hs_packed_create(const hsfeed_value *info, const struct hs_layout *layout, unsigned nslots,
+			     struct hs_packed **ret);
+void hs_packed_free(struct hs_packed *packed); // unmaps the ring too; NULL does nothing
+uint64_t hs_packed_ring_bytes(const struct hs_packed *packed, unsigned nslots);    // how large the ring must be
+int hs_packed_map(struct hs_packed *packed, void *ring, size_t bytes);             // takes the mapping; 0 or -ENOMEM
+void hs_packed_arrive(struct hs_packed *packed, const struct hs_arrival *arrival); // keeps a batch's numbers
+bool hs_packed_has_room(const struct hs_packed *packed); // or as many batches are held as can be; NULL has
+// hs_packed_take writes a slot's batch out; *ret is a slot of our own. NULL, or what is wrong.
+const char *hs_packed_take(hsfeed_stream *stream, uint32_t slot, struct hs_slot **ret);
+void hs_packed_release(struct hs_packed *packed, struct hs_slot *out);
 
 // ---- ring.c ----
 

@@ -254,6 +254,8 @@ static int open_as(hsfeed_client *client, const struct asked *asked, const char 
 		return hs_error_nomem(reterr);
 	int rc = asked->put(params, asked->what, reterr);
 	hsfeed_params_str(params, "transport", transport);
+	if (client->packs && transport && strcmp(transport, "ring") == 0)
+		hsfeed_params_bool(params, "packed", 1);
 	if (rc == 0 && asked->list->rows)
 		rc = open_with_list(client, params, asked->list, ret, reterr);
 	else if (rc == 0)

@@ -46,10 +46,26 @@ static const char *check_file(int fd, uint64_t bytes)
 	return NULL;
 }
 
+// Of a packed ring the batches lie in memory of our own.
+static int map_own(hsfeed_stream *s, size_t bytes, struct hsfeed_error *reterr)
+{
+	int rc = hs_packed_map(s->packed, s->ring, s->ring_bytes);
+	s->ring = NULL;
+	if (rc < 0)
+		return hs_error_nomem(reterr);
+	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (memory == MAP_FAILED)
+		return hs_error_set(reterr, -errno, "no memory for a stream's batches: %s", hsfeed_strerror(-errno));
+	s->ring = memory;
+	s->ring_bytes = bytes;
+	return 0;
+}
+
 static int map(hsfeed_stream *s, int fd, struct hsfeed_error *reterr)
 {
-	uint64_t bytes = s->nslots * (uint64_t)s->layout.slot_bytes; // <= 64 * 2^28
-	const char *wrong = bytes == 0 ? "it has no bytes" : check_file(fd, bytes);
+	uint64_t own = s->nslots * (uint64_t)s->layout.slot_bytes; // <= 64 * 2^28
+	uint64_t bytes = s->packed ? hs_packed_ring_bytes(s->packed, s->nslots) : own;
+	const char *wrong = bytes == 0 || own == 0 ? "it has no bytes" : check_file(fd, bytes);
 	if (wrong)
 		return hs_error_set(reterr, HSFEED_EBADFRAME, "the daemon opened a ring that cannot be used: %s",
 				    wrong);
@@ -58,7 +74,7 @@ static int map(hsfeed_stream *s, int fd, struct hsfeed_error *reterr)
 		return hs_error_set(reterr, -errno, "the ring cannot be mapped: %s", hsfeed_strerror(-errno));
 	s->ring = memory;
 	s->ring_bytes = (size_t)bytes;
-	return 0;
+	return s->packed ? map_own(s, (size_t)own, reterr) : 0;
 }
 
 static int no_descriptors(struct hsfeed_error *reterr)
@@ -104,7 +120,9 @@ void hs_ring_close(hsfeed_stream *s)
 {
 	if (!s->channel)
 		return;
-	munmap(s->ring, s->ring_bytes);
+	if (s->ring)
+		munmap(s->ring, s->ring_bytes);
+	hs_packed_free(s->packed);
 	close(s->channel->fd);
 	hs_w_fini(&s->channel->out);
 	free(s->channel);

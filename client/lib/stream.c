@@ -5,7 +5,8 @@
 //                                 \------------------- seek, another generation -----------------------/
 //
 // A slot is the memory of one batch. With the inline transport it is ours and filled by a copy; with a ring it is a
-// part of the mapped ring: nothing outside batch.c and ring.c knows.
+// part of the mapped ring: nothing outside batch.c and ring.c knows. A packed slot is FREE again as soon as its batch
+// is taken: what is HELD is one of packed.c's own.
 //
 // A seek that is made ahead is answered while somebody waits for something else, or by the next who wants a batch:
 //
@@ -110,7 +111,10 @@ void hsfeed_batch_release(const struct hsfeed_batch *batch)
 		end(stream);
 		return;
 	}
-	give_back(stream, slot);
+	if (stream->packed)
+		hs_packed_release(stream->packed, slot);
+	else
+		give_back(stream, slot);
 	if (stream->nheld == 0 && stream->client && stream->client->closed)
 		let_go(stream);
 }
@@ -144,6 +148,8 @@ int hs_stream_accept(hsfeed_stream *s, const struct hs_arrival *a)
 	const char *wrong = hs_batch_fill(s, a, slot);
 	if (wrong)
 		return hs_stream_bad_batch(client, wrong);
+	if (s->packed)
+		hs_packed_arrive(s->packed, a);
 	slot->state = HS_SLOT_WAITING;
 	s->queue[(s->queue_head + s->queue_len++) % HS_LIB_MAX_SLOTS] = (uint8_t)a->slot;
 	return 0;
@@ -218,6 +224,8 @@ static int read_opening(hsfeed_stream *s, const hsfeed_value *info, struct hsfee
 	if (rc == 0 && (nslots == 0 || nslots > HS_LIB_MAX_SLOTS || id > UINT32_MAX || generation > UINT32_MAX))
 		rc = hs_error_set(reterr, HSFEED_EBADFRAME, "the daemon opened a stream with %llu slots",
 				  (unsigned long long)nslots);
+	if (rc == 0 && hs_stream_is_ring(info))
+		rc = hs_layout_fault(hs_packed_create(info, &s->layout, (unsigned)nslots, &s->packed), reterr);
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; i < s->layout.narrays; i++)
@@ -241,8 +249,10 @@ int hs_stream_create(hsfeed_client *client, hsfeed_value *info, hsfeed_stream **
 		rc = hs_ring_open(s, client, reterr);
 	if (rc < 0) {
 		hsfeed_value_free(info);
-		if (s)
+		if (s) {
+			hs_packed_free(s->packed);
 			hs_layout_fini(&s->layout);
+		}
 		free(s);
 		return rc;
 	}
@@ -293,22 +303,38 @@ static int enter(hsfeed_stream *stream, struct hsfeed_error *reterr)
 	return rc;
 }
 
-static struct hs_slot *take(hsfeed_stream *s)
+// A packed slot is written out and goes back at once.
+static int hand_out(hsfeed_stream *s, struct hs_slot *slot, struct hs_slot **ret)
 {
-	while (s->queue_len > 0) {
+	*ret = slot;
+	if (s->packed) {
+		const char *wrong = hs_packed_take(s, slot->slot, ret);
+		if (wrong)
+			return hs_stream_bad_batch(s->client, wrong);
+		give_back(s, slot);
+	}
+	struct hs_slot *taken = *ret;
+	taken->state = HS_SLOT_HELD;
+	taken->batch.epoch = s->epoch;
+	s->nheld++;
+	s->at = taken->batch.at;
+	return 0;
+}
+
+// 1: *ret is the caller's; 0: nothing waits, or nothing can be taken before a batch is released.
+static int take(hsfeed_stream *s, struct hs_slot **ret)
+{
+	while (s->queue_len > 0 && hs_packed_has_room(s->packed)) {
 		struct hs_slot *slot = s->slots[s->queue[s->queue_head]];
 		s->queue_head = (s->queue_head + 1) % HS_LIB_MAX_SLOTS;
 		s->queue_len--;
 		if (slot->generation == s->generation) {
-			slot->state = HS_SLOT_HELD;
-			slot->batch.epoch = s->epoch;
-			s->nheld++;
-			s->at = slot->batch.at;
-			return slot;
+			int rc = hand_out(s, slot, ret);
+			return rc < 0 ? rc : 1;
 		}
 		give_back(s, slot);
 	}
-	return NULL;
+	return 0;
 }
 
 static int timed_out(hsfeed_stream *s, int timeout_ms, struct hsfeed_error *reterr)
@@ -352,13 +378,16 @@ int hsfeed_stream_next(hsfeed_stream *stream, int timeout_ms, const struct hsfee
 			rc = hs_error_copy(reterr, &stream->ahead.refusal);
 	}
 	while (rc == 0) {
-		struct hs_slot *slot = take(stream);
-		if (slot) {
+		struct hs_slot *slot;
+		rc = take(stream, &slot);
+		if (rc < 0)
+			return hs_error_copy(reterr, &stream->client->broken);
+		if (rc > 0) {
 			forget_ahead(stream);
 			*ret_batch = &slot->batch;
 			return 1;
 		}
-		if (stream->end.set && stream->end.generation == stream->generation)
+		if (stream->queue_len == 0 && stream->end.set && stream->end.generation == stream->generation)
 			return stream->end.error.code ? hs_error_copy(reterr, &stream->end.error) : 0;
 		hs_stream_flush(stream);
 		rc = stream->ring ? hs_channel_step(stream, deadline, reterr)

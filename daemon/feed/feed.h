@@ -15,6 +15,7 @@
 #include "plan/groups.h"
 #include "plan/holdout.h"
 #include "plan/order.h"
+#include "rows/rows.h"
 #include "store/attached.h"
 #include "store/store.h"
 #include "store/version.h"
@@ -215,6 +216,7 @@ struct hs_stream_spec {
 			   // max_length)
 	bool int32;        // input_ids, attention_mask, token_type_ids as int32
 	bool token_type_ids;
+	bool packed; // the client writes the rows out (proto/RING.md)
 	struct hs_mask_spec mask;
 	size_t nweights;                      // 0: no array `weight`
 	const struct hs_weight_rule *weights; // borrowed until the stream is created
@@ -266,9 +268,14 @@ int hs_stream_seek(struct hs_stream *stream, const struct hs_stream_place *place
 void hs_stream_prepare(const struct hs_stream *stream, uint64_t epoch, uint64_t seed);
 
 const struct hs_stream_spec *hs_stream_get_spec(
-	const struct hs_stream *stream); // with epoch, at, seed of the last seek
-const struct hs_layout *hs_stream_get_layout(const struct hs_stream *stream);
-const struct hs_plan *hs_stream_get_plan(const struct hs_stream *stream); // NULL for split all
+	const struct hs_stream *stream);                                      // with epoch, at, seed of the last seek
+const struct hs_layout *hs_stream_get_layout(const struct hs_stream *stream); // of a batch that is written out
+// hs_stream_get_slots gives the layout of what hs_stream_fill writes: the same, or a packed stream's: an array for each
+// role, then those that are no role's, in the same order.
+const struct hs_layout *hs_stream_get_slots(const struct hs_stream *stream);
+const struct hs_rows *hs_stream_get_rows(const struct hs_stream *stream, size_t role); // how its rows are written out
+size_t hs_stream_table_codes(const struct hs_stream *stream, size_t role); // codes in the table of such; 0: it has none
+const struct hs_plan *hs_stream_get_plan(const struct hs_stream *stream);  // NULL for split all
 struct hs_feed_source *hs_stream_get_source(const struct hs_stream *stream);
 const uint8_t *hs_stream_order_digest(
 	const struct hs_stream *stream);                  // SHA-256 over the list, as it came; NULL: no EXPLICIT order
@@ -277,9 +284,9 @@ size_t hs_stream_samples(const struct hs_stream *stream); // this rank's, from a
 size_t hs_stream_batches(const struct hs_stream *stream);
 size_t hs_stream_scratch_bytes(const struct hs_stream *stream); // memory of its own, slots and shared things apart
 
-// hs_stream_fill writes the next batch into a slot (layout.slot_bytes, 64-byte aligned), every byte of every array that
-// the batch uses. 1: a batch; 0: the epoch's end (stays so until a seek). It cannot fail: everything was checked at
-// open.
+// hs_stream_fill writes the next batch into a slot (slot_bytes of hs_stream_get_slots, 64-byte aligned), every byte of
+// every array that the batch uses. 1: a batch; 0: the epoch's end (stays so until a seek). It cannot fail: everything
+// was checked at open.
 int hs_stream_fill(struct hs_stream *stream, void *slot, struct hs_fill *ret);
 
 // hs_fill_array_bytes: how many bytes of an array a fill uses (its rows times its width in this batch).

@@ -146,17 +146,11 @@ struct order_request {
 int hs_feed_layout_init(const struct hs_feed_source *source, const struct hs_stream_spec *spec, struct hs_layout *ret,
 			struct hs_err *reterr);
 
-// What the gather copies (gather.c), per role.
-struct hs_patterns {
-	size_t width;  // the widest row
-	size_t bytes;  // of what follows
-	bool left;     // padding
-	uint8_t *mask; // [2 * width]; NULL: rows are too wide to be worth it
-	uint8_t *pads; // [width], in the same memory
-};
-int hs_feed_patterns_init(struct hs_patterns *p, const struct hs_encoding *e, size_t width, bool narrow); // or -ENOMEM
-void hs_feed_patterns_fini(struct hs_patterns *p);   // safe on a zeroed one
-int64_t hs_feed_pad_id(const struct hs_encoding *e); // what stands for a pad where the tokenizer has none: 0
+// hs_feed_packed_init places a packed batch of the same stream: an array for each role (u32 counts of all rows, then
+// the codes of the rows one behind the other), then those that are no role's, as in `layout`.
+void hs_feed_packed_init(const struct hs_feed_source *source, const struct hs_stream_spec *spec,
+			 const struct hs_layout *layout, struct hs_layout *ret);
+#define HS_FEED_PACKED_COUNTS(batch_size) (((batch_size) * sizeof(uint32_t) + 63) / 64 * 64) // bytes of the counts
 
 // Masking (mask.c): what it takes of a stream's options and its encoding.
 struct hs_mask {
@@ -207,15 +201,18 @@ int hs_feed_label_find(const struct hs_feed_source *source, const char *name, ui
 struct gather {
 	const struct hs_feed_source *source;
 	const struct hs_stream_spec *spec;
-	const struct hs_layout *layout;
-	const struct hs_patterns *patterns; // per role
+	const struct hs_layout *layout; // of packed batches, to pack
+	const struct hs_rows *put;      // per role; not used to pack
 	const uint32_t *rows;
 	size_t n;
 	const struct hs_mask *mask;       // NULL or of kind NONE: nothing is masked
 	const struct hs_weights *weights; // where the layout has the array
 };
+// hs_feed_rows_of says how rows of an encoding are written out; hs_rows_init makes the rest.
+struct hs_rows hs_feed_rows_of(const struct hs_encoding *e, bool int32);
 void hs_feed_gather_attached(const struct gather *g, size_t i, const struct hs_array *array, void *slot); // attached.c
 void hs_feed_gather(const struct gather *g, void *slot, struct hs_fill *fill);
+void hs_feed_pack(const struct gather *g, void *slot, struct hs_fill *fill);
 // hs_feed_batch_length gives the width of a batch for one role: needs source, spec, rows and n only.
 uint32_t hs_feed_batch_length(const struct gather *g, size_t role);
 

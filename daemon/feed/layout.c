@@ -100,6 +100,32 @@ int hs_feed_layout_init(const struct hs_feed_source *source, const struct hs_str
 	return rc;
 }
 
+// A role's tokens at their most: every row as long as the longest, or as max_length lets it be.
+static size_t packed_codes(const struct hs_feed_source *source, const struct hs_stream_spec *spec, size_t role)
+{
+	const struct hs_encoding *e = hs_feed_source_encoding(source, role);
+	size_t budget = spec->max_length[role] - e->nprefix - e->nsuffix;
+	return spec->batch_size * (budget < e->max_tokens ? budget : e->max_tokens);
+}
+
+void hs_feed_packed_init(const struct hs_feed_source *source, const struct hs_stream_spec *spec,
+			 const struct hs_layout *layout, struct hs_layout *ret)
+{
+	*ret = (struct hs_layout){0};
+	for (size_t role = 0; role < hs_feed_source_nroles(source); role++) {
+		const struct hs_encoding *e = hs_feed_source_encoding(source, role);
+		bool ids = spec->mask.kind != HS_MASK_NONE && spec->mask.roles[role];
+		struct hs_array *a = &ret->arrays[ret->narrays++];
+		*a = (struct hs_array){.dtype = HS_I32, .dims = 1, .role = (int)role, .offset = ret->slot_bytes};
+		a->bytes = HS_FEED_PACKED_COUNTS(spec->batch_size) +
+			   packed_codes(source, spec, role) * (ids ? 4 : e->width / 8);
+		ret->slot_bytes += (a->bytes + 63) / 64 * 64;
+	}
+	for (size_t i = 0; i < layout->narrays; i++)
+		if (layout->arrays[i].role < 0)
+			add_array(ret, &layout->arrays[i], spec->batch_size);
+}
+
 size_t hs_fill_array_bytes(const struct hs_array *array, const struct hs_fill *fill)
 {
 	size_t width = array->role >= 0 ? fill->lengths[array->role] : array->columns;

@@ -11,7 +11,7 @@ struct hs_stream {
 	struct hs_feed *feed;
 	struct hs_feed_source *source;
 	struct hs_stream_spec spec;
-	struct hs_layout layout;
+	struct hs_layout layout, packed;
 	const struct hs_plan *plan;    // NULL for split all
 	struct hs_cache_entry *cached; // the order's; NULL: it is the list's
 	struct hs_order_list *list;    // NULL unless EXPLICIT
@@ -19,7 +19,7 @@ struct hs_stream {
 	struct hs_deal deal;
 	size_t next;    // batch of this window
 	uint32_t *rows; // [batch_size] scratch: row numbers of the batch being filled
-	struct hs_patterns patterns[HS_FEED_MAX_ROLES];
+	struct hs_rows put[HS_FEED_MAX_ROLES];
 	struct hs_mask mask;
 	struct hs_weights weights;
 };
@@ -208,13 +208,20 @@ void hs_stream_prepare(const struct hs_stream *stream, uint64_t epoch, uint64_t 
 
 // ---- life ----
 
-static int make_patterns(struct hs_stream *s, const struct hs_stream_spec *spec)
+// Of a packed stream it is the client that makes rows; a role that is masked goes as ids.
+static int make_rows(struct hs_stream *s, const struct hs_stream_spec *spec)
 {
 	int rc = 0;
 	for (size_t i = 0; i < hs_feed_source_nroles(s->source) && rc == 0; i++) {
 		uint32_t multiple = spec->padding == HS_PAD_MULTIPLE ? spec->multiple : 0;
-		rc = hs_feed_patterns_init(&s->patterns[i], hs_feed_source_encoding(s->source, i),
-					   hs_feed_round_up(spec->max_length[i], multiple), spec->int32);
+		struct hs_rows *rows = &s->put[i];
+		*rows = hs_feed_rows_of(hs_feed_source_encoding(s->source, i), spec->int32);
+		if (!spec->packed)
+			rc = hs_rows_init(rows, hs_feed_round_up(spec->max_length[i], multiple));
+		else if (s->mask.kind != HS_MASK_NONE && s->mask.roles[i])
+			rows->width = 32;
+		if (rows->width == 32)
+			rows->table = NULL;
 	}
 	return rc;
 }
@@ -226,6 +233,8 @@ static int stream_init(struct hs_stream *s, const struct hs_stream_spec *spec, s
 		rc = check_list(spec, reterr);
 	if (rc == 0)
 		rc = hs_feed_layout_init(s->source, spec, &s->layout, reterr);
+	if (rc == 0 && spec->packed)
+		hs_feed_packed_init(s->source, spec, &s->layout, &s->packed);
 	if (rc == 0)
 		rc = hs_feed_mask_init(&s->mask, s->source, spec, reterr);
 	if (rc == 0)
@@ -239,7 +248,7 @@ static int stream_init(struct hs_stream *s, const struct hs_stream_spec *spec, s
 	if (rc < 0)
 		return rc;
 	s->rows = hs_array(spec->batch_size, sizeof(*s->rows));
-	if (!s->rows || make_patterns(s, spec) < 0)
+	if (!s->rows || make_rows(s, spec) < 0)
 		return hs_err_nomem(reterr, "opening a stream");
 	return move_window(s, spec, reterr);
 }
@@ -276,7 +285,7 @@ void hs_stream_destroy(struct hs_stream *stream)
 	hs_feed_plan_put(stream->feed, stream->plan);
 	hs_feed_source_close(stream->source);
 	for (size_t i = 0; i < HS_FEED_MAX_ROLES; i++)
-		hs_feed_patterns_fini(&stream->patterns[i]);
+		hs_rows_fini(&stream->put[i]);
 	hs_feed_weights_fini(&stream->weights);
 	free(stream->rows);
 	free(stream);
@@ -290,6 +299,21 @@ const struct hs_stream_spec *hs_stream_get_spec(const struct hs_stream *stream)
 const struct hs_layout *hs_stream_get_layout(const struct hs_stream *stream)
 {
 	return &stream->layout;
+}
+
+const struct hs_layout *hs_stream_get_slots(const struct hs_stream *stream)
+{
+	return stream->spec.packed ? &stream->packed : &stream->layout;
+}
+
+const struct hs_rows *hs_stream_get_rows(const struct hs_stream *stream, size_t role)
+{
+	return &stream->put[role];
+}
+
+size_t hs_stream_table_codes(const struct hs_stream *stream, size_t role)
+{
+	return stream->put[role].table ? hs_feed_source_encoding(stream->source, role)->table_len : 0;
 }
 
 const struct hs_plan *hs_stream_get_plan(const struct hs_stream *stream)
@@ -327,7 +351,7 @@ size_t hs_stream_scratch_bytes(const struct hs_stream *stream)
 	size_t bytes =
 		stream->spec.batch_size * sizeof(*stream->rows) + stream->weights.n * sizeof(*stream->weights.rules);
 	for (size_t i = 0; i < hs_feed_source_nroles(stream->source); i++)
-		bytes += stream->patterns[i].bytes;
+		bytes += stream->put[i].bytes;
 	return bytes;
 }
 
@@ -339,13 +363,16 @@ int hs_stream_fill(struct hs_stream *stream, void *slot, struct hs_fill *ret)
 	size_t n = hs_feed_deal_rows(stream->order, deal, stream->next, stream->rows);
 	struct gather g = {.source = stream->source,
 			   .spec = &stream->spec,
-			   .layout = &stream->layout,
-			   .patterns = stream->patterns,
+			   .layout = hs_stream_get_slots(stream),
+			   .put = stream->put,
 			   .rows = stream->rows,
 			   .n = n,
 			   .mask = &stream->mask,
 			   .weights = &stream->weights};
-	hs_feed_gather(&g, slot, ret);
+	if (stream->spec.packed)
+		hs_feed_pack(&g, slot, ret);
+	else
+		hs_feed_gather(&g, slot, ret);
 	uint64_t step = (uint64_t)deal->batch_size * deal->world, end = hs_deal_end(deal);
 	stream->next++;
 	uint64_t at = deal->at + stream->next * step;

@@ -71,7 +71,8 @@ static void write_limits(struct hs_wbuf *w, const struct hs_limits *limits)
 
 static void write_hello(struct hs_request *req)
 {
-	static const char *const features[] = {"inline", "fdpass", "ring", "plans", "statistics", "orders", "arrays"};
+	static const char *const features[] = {"inline", "fdpass",     "ring",   "packed",
+					       "plans",  "statistics", "orders", "arrays"};
 	struct hs_wbuf *w = &req->result;
 	const struct number numbers[] = {
 		{"protocol", HS_WIRE_PROTOCOL},

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "packed.h"
 
 // What a stream takes beside its slots and its transport's own (measured: 11 KiB, and for each slot). Charged, or
 // streams of tiny slots would cost nothing.
@@ -69,11 +70,12 @@ int hs_pump_create(struct hs_server *server, struct hs_stream *stream, const str
 		hs_stream_destroy(stream);
 		return hs_err_nomem(reterr, "making a stream's slots");
 	}
-	size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes = options->nslots * hs_stream_get_layout(stream)->slot_bytes;
+	size_t page = (size_t)sysconf(_SC_PAGESIZE),
+	       bytes = options->nslots * hs_stream_get_slots(stream)->slot_bytes + hs_packed_table_bytes(stream);
 	*pump = (struct hs_pump){.server = server,
 				 .transport = options->transport,
 				 .stream = stream,
-				 .layout = hs_stream_get_layout(stream),
+				 .layout = hs_stream_get_slots(stream),
 				 .id = options->id,
 				 .generation = 1,
 				 .end_at = hs_stream_get_spec(stream)->at,

@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "packed.h"
 #include "pump.h"
 
 #ifndef MFD_NOEXEC_SEAL
@@ -90,6 +91,7 @@ static int make_memory(struct hs_pump *pump)
 	if (memory == MAP_FAILED)
 		return -errno;
 	pump->memory = memory;
+	hs_packed_tables_put(pump->stream, pump->memory + pump->nslots * pump->layout->slot_bytes);
 	return 0;
 }
 

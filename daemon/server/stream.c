@@ -12,6 +12,7 @@
 #include "file.h"
 #include "masks.h"
 #include "options.h"
+#include "packed.h"
 #include "plans.h"
 #include "pump.h"
 
@@ -25,7 +26,7 @@ struct open_params {
 	struct hs_plan_params plan;
 	uint64_t fold, at, rank, slots, rows;
 	int split, dtype, transport;
-	bool token_type_ids;
+	bool token_type_ids, packed;
 	struct hs_mask_params mask;
 };
 
@@ -55,6 +56,7 @@ static const struct hs_field open_fields[] = {
 	{.key = "mask_roles", .type = HS_T_STRS, AT(mask.roles), .max = HS_FEED_MAX_ROLES},
 	{.key = "weight", .type = HS_T_NAMED_F64S, AT(mask.weight), .max = HS_WIRE_MAX_KEYS},
 	{.key = "transport", .type = HS_T_ENUM, AT(transport), .names = transports},
+	{.key = "packed", .type = HS_T_BOOL, AT(packed)},
 	{.key = "slots", .type = HS_T_UINT, AT(slots), .max = 1024, .def = 0},
 };
 #undef AT
@@ -90,7 +92,7 @@ struct opening {
 #define INLINE_SLOTS 8
 // A ring's client wakes nobody for each slot, so more of them pay: measured, up to what a cache holds.
 #define RING_SLOTS_MIN 16
-#define RING_SLOTS_MAX 32
+#define RING_SLOTS_MAX 64
 #define RING_BYTES     (2u << 20)
 
 static unsigned usual_slots(const struct open_params *p, size_t slot_bytes)
@@ -112,6 +114,9 @@ static int check_room(struct hs_request *req)
 {
 	const struct open_params *p = req->params;
 	const struct hs_limits *limits = &req->server->options->limits;
+	if (p->packed && !p->transport)
+		return hs_err_set(&req->err, HSFEED_EBADREQUEST,
+				  "stream.open: packed slots are a ring's; transport is \"inline\"");
 	if (req->conn->npumps >= limits->streams) {
 		hs_err_set(&req->err, HSFEED_ELIMIT, "the connection has %llu streams, as many as it may",
 			   (unsigned long long)limits->streams);
@@ -241,6 +246,7 @@ static int read_spec(struct hs_request *req, const struct hs_feed_source *source
 	ret->rank = (uint32_t)p->rank;
 	ret->int32 = p->dtype == 1;
 	ret->token_type_ids = p->token_type_ids;
+	ret->packed = p->packed;
 	if (rc == 0)
 		rc = hs_plan_params_read(req, &p->plan, source, &ret->plan);
 	if (rc == 0)
@@ -412,7 +418,9 @@ static void write_opened(struct hs_wbuf *w, const struct hs_stream *stream, cons
 	hs_w_array(w, (uint32_t)layout->narrays);
 	for (size_t i = 0; i < layout->narrays; i++)
 		write_array(w, &layout->arrays[i]);
-	hs_w_map_end(w, mark, 15 + 7 + 8 + extra); // numbers, words, and what follows them
+	if (p->packed)
+		hs_packed_write(w, stream, o->slots);
+	hs_w_map_end(w, mark, 15 + 7 + 8 + p->packed + extra); // numbers, words, and what follows them
 }
 
 // The stream, and its list, whose bytes are on the account where a stream came of it: otherwise the request may be run
@@ -457,7 +465,7 @@ int hs_req_stream_open_run(struct hs_request *req)
 	int rc = open_stream(req, &stream);
 	if (rc < 0)
 		return rc;
-	o->slots = slots_of(p, &req->server->options->limits, hs_stream_get_layout(stream)->slot_bytes);
+	o->slots = slots_of(p, &req->server->options->limits, hs_stream_get_slots(stream)->slot_bytes);
 	write_opened(&req->result, stream, o, p);
 	const struct hs_pump_options options = {.transport = p->transport ? &hs_ring : &hs_inline,
 						.id = o->id,

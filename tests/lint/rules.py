@@ -8,15 +8,16 @@ LAYERS = {
     "daemon/plan": ["base"],
     "daemon/tok": ["base", "text", "plan"],
     "daemon/store": ["base", "text", "plan", "wire"],  # stored reports and plans are wire maps
-    "daemon/feed": ["base", "text", "plan", "tok", "store", "wire"],
+    "daemon/feed": ["base", "text", "plan", "tok", "store", "wire", "rows"],
     "daemon/ingest": ["base", "text", "plan", "tok", "store", "wire"],  # the child and the daemon speak frames
-    "daemon/server": ["base", "text", "plan", "tok", "store", "feed", "ingest", "wire", "decode"],
+    "daemon/server": ["base", "text", "plan", "tok", "store", "feed", "ingest", "wire", "rows", "decode"],
     "daemon/app": ["base", "text", "plan", "tok", "store", "feed", "ingest", "server", "wire", "decode"],
     "daemon": ["base", "ingest", "server", "app"],  # main.c
     "proto/wire": [],
+    "proto/rows": [],
     "proto/decode": ["wire"],
     "include": [],
-    "client/lib": ["wire"],
+    "client/lib": ["wire", "rows"],
     "client/cli": ["lib", "wire"],
     "client/python": [],  # the extension module: libhsfeed's public interface alone
 }
@@ -35,12 +36,12 @@ LIBRARIES = {
 }
 
 # Bytes in, values out: no files, no sockets, no clock.
-PURE = ("daemon/text", "daemon/tok", "daemon/plan", "proto/wire", "proto/decode")
+PURE = ("daemon/text", "daemon/tok", "daemon/plan", "proto/wire", "proto/rows", "proto/decode")
 IO_HEADERS = r"(unistd|fcntl|time|poll|spawn|signal|syslog|sys/(socket|stat|mman|time|epoll|wait|file))\.h$"
 
 # Only ingest, server, app and the command line may print or end the process.
 SILENT = ("daemon/base", "daemon/text", "daemon/plan", "daemon/tok", "daemon/store", "daemon/feed",
-          "proto/wire", "proto/decode", "client/lib", "client/python")
+          "proto/wire", "proto/rows", "proto/decode", "client/lib", "client/python")
 PRINTING = r"\b(printf|vprintf|fprintf|vfprintf|puts|fputs|putchar|perror|syslog|exit|_exit|abort)\s*\("
 
 # The C library and the kernel: what every layer may use.

@@ -94,6 +94,9 @@ static void make_encoding(struct made *m, unsigned width, bool table, bool left)
 		.truncate_left = left,
 		.pad_left = left,
 	};
+	for (uint32_t i = 0; i < NROWS; i++)
+		if (m->offsets[i + 1] - m->offsets[i] > m->encoding.max_tokens)
+			m->encoding.max_tokens = m->offsets[i + 1] - m->offsets[i];
 	m->open.encoding = &m->encoding;
 }
 
@@ -339,6 +342,50 @@ static void draw_mask(struct hs_stream_spec *spec, bool alike)
 		spec->mask.roles[draw(2)] = true;
 }
 
+// A packed batch, written out as proto/RING.md says, has the bytes of one that was written out at once.
+static void check_packed(const struct gather *g, const uint8_t *slot, const struct hs_fill *fill)
+{
+	struct hs_layout packed;
+	struct hs_fill info = {0};
+	hs_feed_packed_init(g->source, g->spec, g->layout, &packed);
+	struct gather pack = *g;
+	pack.layout = &packed;
+	pack.put = NULL;
+	uint8_t *from = aligned_alloc(64, packed.slot_bytes);
+	memset(from, 0xEE, packed.slot_bytes);
+	hs_feed_pack(&pack, from, &info);
+	assert_int_equal(info.rows, fill->rows);
+	size_t nroles = hs_feed_source_nroles(g->source), each = g->spec->token_type_ids ? 3 : 2;
+	for (size_t role = 0; role < nroles; role++) {
+		const struct hs_array *written = &g->layout->arrays[role * each];
+		size_t bytes = g->n * fill->lengths[role] * (g->spec->int32 ? 4 : 8);
+		const uint32_t *counts = (const uint32_t *)(const void *)(from + packed.arrays[role].offset);
+		const uint8_t *codes = (const uint8_t *)counts + HS_FEED_PACKED_COUNTS(g->spec->batch_size);
+		struct hs_rows put = g->put[role];
+		void *arrays[3] = {malloc(bytes), malloc(bytes), malloc(bytes)};
+		if (g->mask->kind != HS_MASK_NONE && g->mask->roles[role])
+			put.width = 32;
+		assert_int_equal(info.lengths[role], fill->lengths[role]);
+		for (size_t i = 0; i < g->n; i++) {
+			const struct hs_row row = {i, fill->lengths[role], codes, counts[i]};
+			hs_rows_put(&put, &row, arrays[0], arrays[1], each == 3 ? arrays[2] : NULL);
+			codes += counts[i] * put.width / 8;
+		}
+		assert_true(codes <= from + packed.arrays[role].offset + packed.arrays[role].bytes);
+		for (size_t i = 0; i < each; i++)
+			assert_memory_equal(arrays[i], slot + written[i].offset, bytes);
+		for (size_t i = 0; i < 3; i++)
+			free(arrays[i]);
+	}
+	for (size_t i = nroles; i < packed.narrays; i++) {
+		const struct hs_array *written = &g->layout->arrays[nroles * each + i - nroles];
+		assert_string_equal(packed.arrays[i].name, written->name);
+		assert_memory_equal(from + packed.arrays[i].offset, slot + written->offset,
+				    hs_fill_array_bytes(written, fill));
+	}
+	free(from);
+}
+
 static void one_random_batch(void)
 {
 	struct made made[2], *of[2] = {&made[0], &made[1]};
@@ -366,18 +413,18 @@ static void one_random_batch(void)
 	struct hs_layout layout;
 	assert_int_equal(hs_feed_layout_init(&w.source, &spec, &layout, NULL), 0);
 	uint32_t rows[64];
-	struct hs_patterns patterns[2] = {{0}, {0}};
+	struct hs_rows put[2] = {{0}, {0}};
 	bool wide = draw(4) == 0; // as if rows were too wide for patterns
-	for (size_t i = 0; i < nroles; i++)
-		assert_int_equal(hs_feed_patterns_init(&patterns[i], &of[i]->encoding,
-						       wide ? 1u << 20
-							    : layout.arrays[i * (spec.token_type_ids ? 3 : 2)].columns,
-						       spec.int32),
+	for (size_t i = 0; i < nroles; i++) {
+		put[i] = hs_feed_rows_of(&of[i]->encoding, spec.int32);
+		assert_int_equal(hs_rows_init(&put[i], wide ? 1u << 20
+							    : layout.arrays[i * (spec.token_type_ids ? 3 : 2)].columns),
 				 0);
+	}
 	struct gather g = {.source = &w.source,
 			   .spec = &spec,
 			   .layout = &layout,
-			   .patterns = patterns,
+			   .put = put,
 			   .rows = rows,
 			   .n = 1 + draw(spec.batch_size),
 			   .mask = &mask,
@@ -389,11 +436,12 @@ static void one_random_batch(void)
 	struct hs_fill fill = {0};
 	hs_feed_gather(&g, slot, &fill);
 	assert_int_equal(fill.rows, g.n);
+	check_packed(&g, slot, &fill);
 	per_role = spec.token_type_ids ? 3 : 2;
 	for (size_t role = 0; role < nroles; role++) {
 		assert_int_equal(fill.lengths[role], expect_length(&g, of[role], role));
 		check_role(&g, of[role], &layout.arrays[role * per_role], slot, fill.lengths[role]);
-		hs_feed_patterns_fini(&patterns[role]);
+		hs_rows_fini(&put[role]);
 	}
 	free_encoding(&made[0]);
 	free_encoding(&made[1]);

@@ -1,0 +1,1 @@
+hs_layer(rows proto/rows SOURCES rows.c)
