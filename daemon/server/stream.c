@@ -91,16 +91,17 @@ struct opening {
 
 #define INLINE_SLOTS 8
 // A ring's client wakes nobody for each slot, so more of them pay: measured, up to what a cache holds.
-#define RING_SLOTS_MIN 16
-#define RING_SLOTS_MAX 64
-#define RING_BYTES     (2u << 20)
+#define RING_SLOTS_MIN   16
+#define RING_SLOTS_MAX   32
+#define PACKED_SLOTS_MAX 64
+#define RING_BYTES       (2u << 20)
 
 static unsigned usual_slots(const struct open_params *p, size_t slot_bytes)
 {
 	if (!p->transport)
 		return INLINE_SLOTS;
-	size_t n = RING_BYTES / slot_bytes;
-	return n < RING_SLOTS_MIN ? RING_SLOTS_MIN : n > RING_SLOTS_MAX ? RING_SLOTS_MAX : (unsigned)n;
+	size_t n = RING_BYTES / slot_bytes, most = p->packed ? PACKED_SLOTS_MAX : RING_SLOTS_MAX;
+	return n < RING_SLOTS_MIN ? RING_SLOTS_MIN : (unsigned)(n > most ? most : n);
 }
 
 // As many as asked for; left out, as many as pay and may be.

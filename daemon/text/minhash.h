@@ -14,11 +14,12 @@
 #define HS_MINHASH_RECALL           0.999 // of pairs right at the threshold; above it, more
 #define HS_MINHASH_MAX_BANDS        32
 #define HS_MINHASH_MAX_ROWS         16
+#define HS_MINHASH_MAX_FUNCTIONS    (HS_MINHASH_MAX_BANDS * HS_MINHASH_MAX_ROWS)
 
 struct hs_minhash {
 	unsigned bands, rows;
-	uint64_t factor[HS_MINHASH_MAX_BANDS * HS_MINHASH_MAX_ROWS]; // odd
-	uint64_t offset[HS_MINHASH_MAX_BANDS * HS_MINHASH_MAX_ROWS];
+	uint32_t factor[HS_MINHASH_MAX_FUNCTIONS]; // odd
+	uint32_t offset[HS_MINHASH_MAX_FUNCTIONS];
 };
 
 // hs_minhash_init chooses for a threshold t from HS_MINHASH_LEAST_SIMILARITY to 1: the most rows with t^rows >= 0.22,
@@ -27,7 +28,7 @@ struct hs_minhash {
 void hs_minhash_init(struct hs_minhash *m, double similarity);
 
 // hs_minhash_keys gives the key of each band, [bands], for a set of n > 0 numbers. The same set has the same keys, in
-// every run; two sets without a common least value share a key with a chance of 2^-32.
+// every run, on every processor; two sets without a common least value share a key with a chance of 2^-32.
 void hs_minhash_keys(const struct hs_minhash *m, const uint64_t *set, size_t n, uint32_t *ret_keys);
 
 #endif
