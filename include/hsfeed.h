@@ -28,8 +28,8 @@
 //    getting batches after `slots` of them (hsfeed_stream_next then returns HSFEED_ETIMEOUT, or waits for ever if told
 //    to).
 //  - Not across fork. In a child process every call returns HSFEED_EFORKED, and closing only lets go of the memory. The
-//    child connects for itself. Batches it inherited stay readable until it releases them; those in a ring that is
-//    not packed only until the parent releases them, since the memory is the same.
+//    child connects for itself. Batches it inherited stay readable until it releases them; those in a ring only until
+//    the parent releases them, since the memory is the same.
 //  - Callbacks must not call the library, except for the accessors of hsfeed_value.
 //  - A call that returns HSFEED_ETIMEOUT has been given up, not undone: the daemon may still do what was asked.
 //    Ingests, adds, whys, attaches and verifies are asked to stop.

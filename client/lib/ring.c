@@ -46,14 +46,15 @@ static const char *check_file(int fd, uint64_t bytes)
 	return NULL;
 }
 
-// Of a packed ring the batches lie in memory of our own.
+// Of a packed ring the batches lie in memory of our own. It is shared with children too: after a fork a page of private
+// memory could become another one, while a GPU still reads the one that was registered with it.
 static int map_own(hsfeed_stream *s, size_t bytes, struct hsfeed_error *reterr)
 {
 	int rc = hs_packed_map(s->packed, s->ring, s->ring_bytes);
 	s->ring = NULL;
 	if (rc < 0)
 		return hs_error_nomem(reterr);
-	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory == MAP_FAILED)
 		return hs_error_set(reterr, -errno, "no memory for a stream's batches: %s", hsfeed_strerror(-errno));
 	s->ring = memory;
