@@ -670,9 +670,9 @@ struct hsfeed_stream_options {
 	uint64_t at;          // samples already dealt, to all ranks: a batch's `at`
 	uint32_t rank, world; // world 0: 1
 	const char *shard;    // "pad", "drop", "exact", as DistributedSampler deals samples; "even", "batches", as
-			   // accelerate deals whole batches, with even_batches and without; NULL: pad for train,
-			   // exact else
-	uint32_t batch_size; // 0: 32
+			      // accelerate deals whole batches, with even_batches and without; NULL: pad for train,
+			      // exact else
+	uint32_t batch_size;  // 0: 32
 	int drop_last;
 	uint32_t max_length;     // special tokens counted; 0: 128
 	const char *padding;     // "max_length", "longest", or a number: longest, rounded up to its multiple; NULL:
