@@ -110,8 +110,8 @@ static void every_option_of_a_plan_is_asked_for(void **state)
 
 static void take_upload(struct fake *f, const char *name, const char *want)
 {
-	const void *data;
-	size_t len;
+	const void *data = NULL;
+	size_t len = 0;
 	fake_expect(f, "file.begin");
 	fake_check(str_is(f->params, "name", name) && fake_param(f, "bytes") == strlen(want));
 	struct hs_wbuf w = fake_begin_reply(f->seq);

@@ -46,7 +46,7 @@ static void every_float16_becomes_the_same_number_as_float32(void **state)
 static void float64_is_rounded_to_the_nearest_and_too_large_is_noticed(void **state)
 {
 	(void)state;
-	static const struct {
+	const struct {
 		double in;
 		float out;
 	} cases[] = {{0.1, 0.1f},
