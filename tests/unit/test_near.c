@@ -325,7 +325,7 @@ static void a_crowd_of_near_copies_is_one_group_and_tells_what_is_not_listed(voi
 	assert_int_equal(near.ngroups, 1);
 	assert_int_equal(near.uncompared, 0);
 	assert_true(near.unlisted > 0);
-	assert_true(near.npairs < 60 * texts.n); // of 4,000 for each
+	assert_true(near.npairs < 100 * texts.n); // of 4,000 for each; which ones, the functions decide
 	assert_true(again.npairs <= 5000 && again.unlisted > near.unlisted);
 	hs_near_fini(&near);
 	hs_near_fini(&again);
