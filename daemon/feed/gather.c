@@ -99,13 +99,21 @@ static void gather_role(const struct gather *g, size_t role, const struct hs_arr
 // Where the tokens of a batch's rows lie, in items of `ids`.
 struct places {
 	void *ids;
-	bool narrow;        // int32
-	uint32_t length;    // of a written row
-	const uint32_t *ns; // NULL, or packed: the rows' tokens, one row behind the other
+	bool narrow;     // int32
+	uint32_t length; // of a written row
+	bool packed;     // the rows' tokens lie one row behind the other
 };
 
+static size_t tokens_of(const struct hs_encoding *e, const uint32_t *rows, size_t n, size_t budget)
+{
+	size_t sum = 0;
+	for (size_t i = 0; i < n; i++)
+		sum += take_piece(e, rows[i], budget).n;
+	return sum;
+}
+
 // Masks tokens of the rows from `begin` to `end` of a batch, just written; the first of them begin at `*at` of packed
-// ones.
+// ones. Where they lie is not read back from the slot: the client may write there too.
 static void mask_rows(const struct gather *g, size_t role, const struct places *p, size_t begin, size_t end, size_t *at)
 {
 	const struct hs_encoding *e = hs_feed_source_encoding(g->source, role);
@@ -116,10 +124,9 @@ static void mask_rows(const struct gather *g, size_t role, const struct places *
 	for (size_t i = 0; i < n; i++) {
 		size_t row = begin + chosen[i], first;
 		struct piece piece = take_piece(e, g->rows[row], budget);
-		if (p->ns) {
-			for (; next < row; next++)
-				*at += p->ns[next];
-			first = *at;
+		if (p->packed) {
+			first = *at += tokens_of(e, g->rows + next, row - next, budget);
+			next = row;
 		} else {
 			first = row * p->length + e->nprefix + (e->pad_left ? p->length - piece.n - specials : 0);
 		}
@@ -127,8 +134,8 @@ static void mask_rows(const struct gather *g, size_t role, const struct places *
 						 piece.first, piece.n};
 		hs_feed_mask_row(g->mask, state, g->rows[row], &tokens);
 	}
-	for (; p->ns && next < end; next++)
-		*at += p->ns[next];
+	if (p->packed)
+		*at += tokens_of(e, g->rows + next, end - next, budget);
 }
 
 static void mask_role(const struct gather *g, size_t role, const struct places *places)
@@ -177,7 +184,7 @@ static void pack_role(const struct gather *g, size_t role, const struct hs_array
 		to += piece.n * item;
 	}
 	if (ids)
-		mask_role(g, role, &(struct places){codes, true, 0, ns});
+		mask_role(g, role, &(struct places){codes, true, 0, true});
 }
 
 // ---- what is no role's ----
@@ -227,7 +234,7 @@ void hs_feed_gather(const struct gather *g, void *slot, struct hs_fill *fill)
 		if (masked(g, role))
 			mask_role(g, role,
 				  &(struct places){(uint8_t *)slot + array->offset, g->spec->int32, fill->lengths[role],
-						   NULL});
+						   false});
 		array += g->spec->token_type_ids ? 3 : 2;
 	}
 	gather_rest(g, array, slot);
