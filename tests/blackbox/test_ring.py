@@ -16,7 +16,7 @@ import pytest
 
 from conftest import HSFEED, need_binaries
 from protoclient import Client, Refused
-from ringclient import ITEM, ROWS, Ring, finish, inline, start
+from ringclient import ITEM, ROWS, Ring, finish, inline, random_request, start
 
 SMALL = {"name": "rows", "split": "all", "max_length": 16, "batch_size": 10}
 
@@ -54,28 +54,6 @@ def goes_quiet(ring, seconds=0.3):
 
 
 # ---- batches ----
-
-def random_request(rng):
-    request = {"name": "rows", "batch_size": rng.choice([1, 7, 32, 100, 2000]), "slots": rng.choice([1, 2, 3, 5, 16]),
-               "max_length": rng.choice([2, 5, 16, 64]), "padding": rng.choice(["max_length", "longest", 8, 3]),
-               "dtype": rng.choice(["int64", "int32"]), "token_type_ids": rng.random() < 0.5,
-               "drop_last": rng.random() < 0.3, "roles": rng.choice([["text"], ["second", "text"]]),
-               "epoch": rng.randrange(5), "order": rng.choice(["shuffle", "sequential"])}
-    if len(request["roles"]) == 2:
-        request["max_length"] = {"text": rng.choice([4, 33]), "second": rng.choice([2, 16])}
-    if rng.random() < 0.5:
-        request["split"] = "all"
-    else:
-        request.update(split=rng.choice(["train", "val"]), fold=rng.randrange(5), plan={"kind": "plain"})
-    request["world"] = rng.choice([1, 1, 2, 3])
-    request["rank"] = rng.randrange(request["world"])
-    per_batch = request["batch_size"] * request["world"]
-    if request["batch_size"] == 1:  # a whole epoch of single rows would be long: its tail
-        request["at"] = 150 // per_batch * per_batch
-    elif rng.random() < 0.5:
-        request["at"] = rng.randrange(0, 200) // per_batch * per_batch
-    return request
-
 
 @pytest.mark.parametrize("seed", range(12))
 def test_batches_of_a_ring_are_those_of_the_socket_to_the_byte(client, ring, seed):
