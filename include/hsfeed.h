@@ -679,7 +679,8 @@ struct hsfeed_stream_options {
 				 // "max_length"
 	enum hsfeed_dtype dtype; // of ids and masks: HSFEED_INT64 or HSFEED_INT32; 0: HSFEED_INT64
 	int token_type_ids;      // non-zero: that array too
-	uint32_t slots;          // batches that may be ahead or held, at most 64; 0: the daemon's choice
+	uint32_t slots; // batches that may be ahead or held (packed: ahead, and as many held), at most 64; 0: the
+			// daemon's choice
 	const struct hsfeed_stream_role *roles; // the first one's arrays have no prefix; none: the default role
 	size_t nroles;
 	const char *transport; // "ring": shared memory, packed where the daemon can (HSFEED_NO_PACKED=1: not);
@@ -746,9 +747,10 @@ HSFEED_API int hsfeed_stream_reopen(hsfeed_client *client, const hsfeed_stream *
 
 // hsfeed_stream_fd gives the descriptor to wait on for a stream's batches with poll or epoll, for reading. It is the
 // library's: never read, write or close it. Something may have come when it is readable, so call
-// hsfeed_stream_next(stream, 0, ...) until HSFEED_ETIMEOUT; and do so before the first wait too, since batches may be
-// in memory already. Streams without a ring share the connection's, and so does one with a ring until a seek that was
-// made ahead is answered: ask for it again before each wait. -1 after the connection was closed.
+// hsfeed_stream_next(stream, 0, ...) until HSFEED_ETIMEOUT; and do so before the first wait too, and when a batch was
+// released while all slots were held, since batches may be in memory already. Streams without a ring share the
+// connection's, and so does one with a ring until a seek that was made ahead is answered: ask for it again before each
+// wait. -1 after the connection was closed.
 HSFEED_API int hsfeed_stream_fd(const hsfeed_stream *stream);
 
 // hsfeed_stream_ring tells of the memory in which all batches of a stream with a ring lie: 1 with its address and size,

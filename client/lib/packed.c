@@ -89,10 +89,12 @@ static bool read_role(const hsfeed_value *v, const struct hs_packed *p, struct r
 	    !read_uint(v, "bytes", p->slot_bytes - ret->offset, &ret->bytes) || ret->bytes < p->counts_bytes ||
 	    !read_uint(v, "width", 32, &width) || (width != 16 && width != 32))
 		return false;
+	const hsfeed_value *pad_left = hsfeed_value_get(v, "pad_left");
 	put->width = (unsigned)width;
-	put->text_type = hsfeed_value_int(hsfeed_value_get(v, "text_type"), 0);
-	put->pad_left = hsfeed_value_bool(hsfeed_value_get(v, "pad_left"), 0);
-	return read_table(hsfeed_value_get(v, "table"), ret) &&
+	put->text_type = hsfeed_value_int(hsfeed_value_get(v, "text_type"), INT64_MIN);
+	put->pad_left = hsfeed_value_bool(pad_left, 0);
+	return put->text_type != INT64_MIN && hsfeed_value_type(pad_left) == HSFEED_BOOL &&
+	       read_table(hsfeed_value_get(v, "table"), ret) &&
 	       read_specials(hsfeed_value_get(v, "prefix"), put->prefix, &put->nprefix) &&
 	       read_specials(hsfeed_value_get(v, "suffix"), put->suffix, &put->nsuffix) &&
 	       read_special(hsfeed_value_get(v, "pad"), &put->pad);
@@ -119,7 +121,7 @@ static bool find_arrays(const struct hs_layout *layout, size_t r, struct role *r
 
 static const char *read_roles(const hsfeed_value *roles, const struct hs_layout *layout, struct hs_packed *p)
 {
-	if (hsfeed_value_len(roles) != layout->nroles)
+	if (hsfeed_value_type(roles) != HSFEED_ARRAY || hsfeed_value_len(roles) != layout->nroles)
 		return wrong_packing;
 	for (; p->nroles < layout->nroles; p->nroles++) {
 		struct role *role = &p->roles[p->nroles];
@@ -143,7 +145,7 @@ static const char *read_offsets(const hsfeed_value *offsets, const struct hs_lay
 			return wrong_packing;
 		p->offsets[i] = (size_t)offset;
 	}
-	return n == hsfeed_value_len(offsets) ? NULL : wrong_packing;
+	return hsfeed_value_type(offsets) == HSFEED_ARRAY && n == hsfeed_value_len(offsets) ? NULL : wrong_packing;
 }
 
 static const char *read_packed(const hsfeed_value *v, const struct hs_layout *layout, struct hs_packed *p)
@@ -159,7 +161,7 @@ const char *hs_packed_create(const hsfeed_value *info, const struct hs_layout *l
 			     struct hs_packed **ret)
 {
 	const hsfeed_value *v = hsfeed_value_get(info, "packed");
-	if (hsfeed_value_type(v) != HSFEED_MAP)
+	if (hsfeed_value_type(v) == HSFEED_NIL)
 		return NULL;
 	struct hs_packed *p = calloc(1, sizeof(*p));
 	const char *wrong = p ? read_packed(v, layout, p) : hs_no_memory;

@@ -129,7 +129,7 @@ class Stream(Generic[_BatchT]):
 
     @property
     def memory(self) -> tuple[int, int] | None:
-        """(address, bytes) of the mapped ring; None without one."""
+        """(address, bytes) of the memory in which all batches of a ring lie; None without one."""
 
     def configure(
         self,

@@ -324,7 +324,7 @@ class Loader(DealsItself):
     def describe(self) -> dict[str, Any]:
         """Every option as it was resolved: what stream.open of the protocol answers, and the loader's own."""
         info = self._as_asked(self._opened())
-        for key in ("stream", "generation", "epoch", "at", "arrays", "slot_bytes", "warnings", "samples"):
+        for key in ("stream", "generation", "epoch", "at", "arrays", "slot_bytes", "packed", "warnings", "samples"):
             info.pop(key, None)
         own = {
             "pin_memory": self._pin_memory,

@@ -548,7 +548,7 @@ static PyGetSetDef getters[] = {
 	{"transport", stream_transport, NULL, "\"ring\" or \"inline\"", NULL},
 	{"slots", stream_slots, NULL, "how many batches may be ahead or held", NULL},
 	{"held", stream_held, NULL, "slots that tensors are over now", NULL},
-	{"memory", stream_memory, NULL, "(address, bytes) of the mapped ring, or None", NULL},
+	{"memory", stream_memory, NULL, "(address, bytes) of the memory of a ring's batches, or None", NULL},
 	{0},
 };
 
