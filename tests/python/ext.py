@@ -44,6 +44,10 @@ def ingest_options(demo, name="demo"):
     }  # fmt: skip
 
 
+EACH_TRANSPORT = [
+    pytest.mark.usefixtures("transport"),
+    pytest.mark.parametrize("transport", ["ring", "unpacked", "inline"], indirect=True, scope="module"),
+]
 TRANSPORT = None  # what streams are opened with; None: libhsfeed's choice
 
 

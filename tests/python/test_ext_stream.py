@@ -17,7 +17,7 @@ import hsfeed
 from ext import Batch, as_numpy, batches, connect, copy_of, open_stream, refused, same, stopped
 
 
-pytestmark = pytest.mark.usefixtures("transport")
+pytestmark = ext.EACH_TRANSPORT
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +120,7 @@ def test_a_stream_says_what_it_is(client):
     if ext.TRANSPORT == "inline":
         assert stream.memory is None and stream.fileno() == client.fileno()
     else:
+        assert ("packed" in stream.info) == (os.environ.get("HSFEED_NO_PACKED") != "1")
         address, size = stream.memory
         assert size % stream.info["slot_bytes"] == 0 and stream.fileno() not in (-1, client.fileno())
         pointer = stream.next()["input_ids"].__array_interface__["data"][0]

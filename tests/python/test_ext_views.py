@@ -15,7 +15,7 @@ import ext
 from ext import Batch, batches, connect, copy_of, open_stream, same
 
 
-pytestmark = pytest.mark.usefixtures("transport")
+pytestmark = ext.EACH_TRANSPORT
 
 
 @pytest.fixture(scope="module")

@@ -256,12 +256,14 @@ void fake_hello(struct fake *f, bool fdpass)
 	hs_w_cstr(&w, "daemon");
 	hs_w_cstr(&w, "fake");
 	hs_w_cstr(&w, "features");
-	hs_w_array(&w, 1 + (uint32_t)fdpass + (uint32_t)f->rings);
+	hs_w_array(&w, 1 + (uint32_t)fdpass + (uint32_t)f->rings + (uint32_t)f->packs);
 	hs_w_cstr(&w, "inline");
 	if (fdpass)
 		hs_w_cstr(&w, "fdpass");
 	if (f->rings)
 		hs_w_cstr(&w, "ring");
+	if (f->packs)
+		hs_w_cstr(&w, "packed");
 	hs_w_cstr(&w, "limits");
 	hs_w_map(&w, 2);
 	hs_w_cstr(&w, "max_request");

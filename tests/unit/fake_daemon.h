@@ -24,6 +24,7 @@ struct fake {
 	struct hs_rbuf params;
 	int passed_fd; // -1: none came
 	bool rings;    // hello lists the feature
+	bool packs;    // and `packed`
 };
 
 struct fake_ring {

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "fake_stream.h"
+#include "fake_packed.h"
 
 static _Thread_local long countdown = -1; // < 0: none fails
 static _Thread_local int failed;
@@ -156,9 +156,14 @@ static void answer_ring(struct fake *f)
 {
 	struct fake_ring r;
 	uint64_t *nrings = f->arg;
-	fake_ring_make(&r, SLOTS * SLOT_BYTES, SEALS);
-	ring_ready(&r, 1, &(struct ready){.first = (*nrings)++, .n = 2});
-	ring_answer(f, &r, &(struct opening){0});
+	if (f->packs) {
+		packed_answer(f, &r, PACKED_RING_BYTES);
+		packed_ready(&r, 1, (*nrings)++, 2, 0);
+	} else {
+		fake_ring_make(&r, SLOTS * SLOT_BYTES, SEALS);
+		ring_ready(&r, 1, &(struct ready){.first = (*nrings)++, .n = 2});
+		ring_answer(f, &r, &(struct opening){0});
+	}
 	fake_read_on(f, r.channel); // a release, or the end
 	fake_ring_free(&r);
 }
@@ -172,9 +177,11 @@ static void serve(struct fake *f)
 	hs_w_map(&w, 2);
 	put_pair(&w, "protocol", 1);
 	hs_w_cstr(&w, "features");
-	hs_w_array(&w, 2);
+	hs_w_array(&w, f->packs ? 3 : 2);
 	hs_w_cstr(&w, "fdpass");
 	hs_w_cstr(&w, "ring");
+	if (f->packs)
+		hs_w_cstr(&w, "packed");
 	fake_end(f, &w);
 	while (fake_read(f)) {
 		if (f->kind != HS_WIRE_REQUEST)
@@ -219,7 +226,7 @@ static int stream_one(hsfeed_client *client)
 	return rc < 0 ? rc : 0;
 }
 
-static int stream_ring(hsfeed_client *client, uint64_t first)
+static int stream_ring(hsfeed_client *client, bool packed, uint64_t first)
 {
 	struct hsfeed_stream_options o = {.size = sizeof(o), .name = "x", .split = "all"};
 	hsfeed_stream *stream = NULL;
@@ -230,7 +237,7 @@ static int stream_ring(hsfeed_client *client, uint64_t first)
 		rc = hsfeed_stream_next(stream, 10000, &batch, NULL);
 	assert_true(rc == 1 ? batch != NULL : batch == NULL);
 	if (batch)
-		ring_assert_batch(batch, first);
+		(packed ? packed_assert_batch : ring_assert_batch)(batch, first);
 	hsfeed_batch_release(batch);
 	hsfeed_stream_close(stream);
 	return rc < 0 ? rc : 0;
@@ -298,26 +305,25 @@ static void whichever_allocation_fails_the_call_says_so_and_nothing_leaks(void *
 }
 
 // After a failure the same connection opens another ring, if it lives: that one must be right.
-static void whichever_allocation_of_a_ring_fails_the_next_ring_is_its_own(void **state)
+static void whichever_allocation_of_a_ring_fails(bool packed)
 {
-	(void)state;
 	long n = 0;
 	unsigned survived = 0;
 	for (int more = 1; more; n++) {
 		uint64_t nrings = 0;
-		struct fake f = {.arg = &nrings};
+		struct fake f = {.arg = &nrings, .packs = packed};
 		fake_start(&f, serve);
 		hsfeed_client *client = fake_connect(&f, 10000);
 		failed = 0;
 		countdown = n;
-		int rc = stream_ring(client, 0);
+		int rc = stream_ring(client, packed, 0);
 		countdown = -1;
 		more = failed;
 		assert_true(rc == 0 || (rc == -ENOMEM && failed));
 		if (rc < 0 && hsfeed_fd(client) >= 0) {
 			survived++;
 			int again = hsfeed_call(client, "echo", NULL, 0, NULL, NULL); // nrings is told by now
-			assert_int_equal(again == 0 ? stream_ring(client, nrings) : again, 0);
+			assert_int_equal(again == 0 ? stream_ring(client, packed, nrings) : again, 0);
 		}
 		hsfeed_close(client);
 		fake_stop(&f);
@@ -325,11 +331,24 @@ static void whichever_allocation_of_a_ring_fails_the_next_ring_is_its_own(void *
 	assert_true(n > 12 && survived > 4);
 }
 
+static void whichever_allocation_of_a_ring_fails_the_next_ring_is_its_own(void **state)
+{
+	(void)state;
+	whichever_allocation_of_a_ring_fails(false);
+}
+
+static void so_it_is_with_packed_slots(void **state)
+{
+	(void)state;
+	whichever_allocation_of_a_ring_fails(true);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whichever_allocation_fails_the_call_says_so_and_nothing_leaks),
 		cmocka_unit_test(whichever_allocation_of_a_ring_fails_the_next_ring_is_its_own),
+		cmocka_unit_test(so_it_is_with_packed_slots),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
