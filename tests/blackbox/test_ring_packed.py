@@ -224,6 +224,13 @@ def test_only_who_asks_gets_packed_slots(client):
     assert client.fds == []
 
 
+def test_a_packed_ring_has_what_fits_2_mib_of_packed_slots_up_to_64_unless_told(client):
+    assert PackedRing(client, **SMALL).slots == 64 and PackedRing(client, **{**SMALL, "slots": 3}).slots == 3
+    between = PackedRing(client, **{**SMALL, "max_length": 64, "batch_size": 400})
+    assert 16 < between.slots < 64 and between.slots == (2 << 20) // between.slot_bytes
+    assert PackedRing(client, **{**SMALL, "batch_size": 20_000}).slots == 16
+
+
 def test_what_is_charged_is_what_the_slots_take(tmp_path):
     need_binaries()
     d = start(tmp_path, slot_bytes_per_user="4M")
