@@ -406,6 +406,7 @@ def test_a_loader_tells_what_it_chose_once(world_of_rows, capsys):
     ):
         assert part in said and part in repr(loader)
     told = loader.describe()
+    assert not {"packed", "slot_bytes", "stream"} & set(told)
     assert told["plan"] == {"kind": "stratified", "folds": 5, "fold_seed": 42, "shuffle": True}
     assert (told["batch_size"], told["order"], told["device"], told["timeout"]) == (
         32,
