@@ -70,7 +70,7 @@ static int map(hsfeed_stream *s, int fd, struct hsfeed_error *reterr)
 	if (wrong)
 		return hs_error_set(reterr, HSFEED_EBADFRAME, "the daemon opened a ring that cannot be used: %s",
 				    wrong);
-	void *memory = mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	void *memory = mmap(NULL, (size_t)bytes, s->packed ? PROT_READ : PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (memory == MAP_FAILED)
 		return hs_error_set(reterr, -errno, "the ring cannot be mapped: %s", hsfeed_strerror(-errno));
 	s->ring = memory;
