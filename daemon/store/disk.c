@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/disk.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
@@ -61,6 +62,20 @@ void hs_disk_unlink_pair(const char *path)
 	if (crc)
 		unlink(crc);
 	free(crc);
+}
+
+int hs_disk_each(const char *folder, hs_disk_entry *fn, void *arg, struct hs_err *reterr)
+{
+	DIR *dir = opendir(folder);
+	if (!dir)
+		return hs_disk_fail(reterr, -errno, folder, "look into it");
+	int rc = 0;
+	for (struct dirent *e; rc == 0 && (e = readdir(dir));) {
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			rc = fn(arg, folder, e->d_name, reterr);
+	}
+	closedir(dir);
+	return rc;
 }
 
 char *hs_disk_path(const char *fmt, ...)

@@ -15,6 +15,10 @@ int hs_disk_write(int fd, const void *data, size_t len);
 int hs_disk_sync_folder(const char *path);
 void hs_disk_unlink_pair(const char *path); // PATH and PATH.crc; not being there is fine
 
+// hs_disk_each calls fn for every entry of a folder but "." and ".."; stops at the first error.
+typedef int hs_disk_entry(void *arg, const char *folder, const char *name, struct hs_err *reterr);
+int hs_disk_each(const char *folder, hs_disk_entry *fn, void *arg, struct hs_err *reterr);
+
 // hs_disk_path formats a path; NULL when out of memory.
 char *hs_disk_path(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

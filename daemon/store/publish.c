@@ -192,7 +192,8 @@ static int rename_pair(const char *from, const char *to)
 static int move_part(struct publish *p, struct part *part, struct hs_err *reterr)
 {
 	char *folder = NULL;
-	int rc = hs_state_owner_folder(&p->store->state, p->what->owner, part->kind, &folder, reterr);
+	int rc = hs_state_owner_folder(&p->store->state, p->what->owner, hs_state_kind_folder(part->kind), &folder,
+				       reterr);
 	if (rc < 0)
 		return rc;
 	char *path = hs_state_file_path(&p->store->state, p->what->owner, part->kind, &part->want->id);

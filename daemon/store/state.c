@@ -19,7 +19,7 @@
 #define LOCK_LINE  "hsfeed state 1\n" // the number is the layout's of the whole folder
 #define LOST_TRIES 1000
 
-static const char *const folders[] = {"catalog", "versions", "encodings", "arrays", "tmp", "lost"};
+static const char *const folders[] = {"catalog", "versions", "encodings", "arrays", "near", "tmp", "lost"};
 
 void hs_state_log(const struct hs_state *state, const char *fmt, ...)
 {
@@ -263,12 +263,12 @@ char *hs_state_file_path(const struct hs_state *state, uint32_t owner, enum hs_f
 	return hs_disk_path("%s/%s/%u/%s.mdb", state->path, hs_state_kind_folder(kind), owner, hex);
 }
 
-int hs_state_owner_folder(const struct hs_state *state, uint32_t owner, enum hs_file_kind kind, char **ret,
+int hs_state_owner_folder(const struct hs_state *state, uint32_t owner, const char *of, char **ret,
 			  struct hs_err *reterr)
 {
-	char *parent = hs_disk_path("%s/%s", state->path, hs_state_kind_folder(kind));
+	char *parent = hs_disk_path("%s/%s", state->path, of);
 	char *path = parent ? hs_disk_path("%s/%u", parent, owner) : NULL;
-	int rc = path ? 0 : hs_err_nomem(reterr, "publishing");
+	int rc = path ? 0 : hs_err_nomem(reterr, "making a folder");
 	if (rc == 0 && access(path, F_OK) < 0) {
 		rc = make_folder(state, path, reterr);
 		int synced = rc < 0 ? 0 : hs_disk_sync_folder(parent);
@@ -325,11 +325,11 @@ int hs_state_empty_tmp(const struct hs_state *state, struct hs_err *reterr)
 	}
 	closedir(dir);
 	if (n > 0 && rc == 0)
-		hs_state_log(state, "%s: %u file(s) of an unfinished ingest removed", state->tmp, n);
+		hs_state_log(state, "%s: %u unfinished file(s) removed", state->tmp, n);
 	return rc;
 }
 
-static bool parse_owner(const char *name, uint32_t *ret)
+bool hs_state_parse_owner(const char *name, uint32_t *ret)
 {
 	char *end, again[16];
 	errno = 0;
@@ -349,22 +349,6 @@ static void parse_name(const char *name, struct hs_state_found *found)
 		hs_id_hex(&found->id, again);
 	found->is_table = id && strcmp(name + 64, ".mdb.crc") == 0;
 	found->ours &= id && strncmp(again, name, 64) == 0 && (found->is_table || strcmp(name + 64, ".mdb") == 0);
-}
-
-typedef int each_entry(void *arg, const char *folder, const char *name, struct hs_err *reterr);
-
-static int each_in_folder(const char *folder, each_entry *fn, void *arg, struct hs_err *reterr)
-{
-	DIR *dir = opendir(folder);
-	if (!dir)
-		return hs_disk_fail(reterr, -errno, folder, "look into it");
-	int rc = 0;
-	for (struct dirent *e; rc == 0 && (e = readdir(dir));) {
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			rc = fn(arg, folder, e->d_name, reterr);
-	}
-	closedir(dir);
-	return rc;
 }
 
 struct each {
@@ -402,9 +386,9 @@ static int visit_owner(void *arg, const char *folder, const char *name, struct h
 		return hs_err_nomem(reterr, "looking through the store");
 	struct stat st;
 	int rc;
-	each->owner_ok = parse_owner(name, &each->found.owner);
+	each->owner_ok = hs_state_parse_owner(name, &each->found.owner);
 	if (each->owner_ok && lstat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
-		rc = each_in_folder(path, visit_file, each, reterr);
+		rc = hs_disk_each(path, visit_file, each, reterr);
 	} else {
 		each->found.ours = false;
 		rc = visit_path(each, path, reterr);
@@ -419,7 +403,7 @@ int hs_state_each(const struct hs_state *state, hs_state_visit *visit, void *arg
 	for (int kind = HS_FILE_VERSION; rc == 0 && kind <= HS_FILE_LAST_KIND; kind++) {
 		struct each each = {.visit = visit, .arg = arg, .found = {.kind = (enum hs_file_kind)kind}};
 		char *folder = hs_disk_path("%s/%s", state->path, hs_state_kind_folder(each.found.kind));
-		rc = folder ? each_in_folder(folder, visit_owner, &each, reterr)
+		rc = folder ? hs_disk_each(folder, visit_owner, &each, reterr)
 			    : hs_err_nomem(reterr, "looking through the store");
 		free(folder);
 	}

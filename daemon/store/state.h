@@ -23,9 +23,10 @@ void hs_state_log(const struct hs_state *state, const char *fmt, ...) __attribut
 const char *hs_state_kind_folder(enum hs_file_kind kind);
 char *hs_state_file_path(const struct hs_state *state, uint32_t owner, enum hs_file_kind kind,
 			 const struct hs_id *id); // heap
-// hs_state_owner_folder makes versions/<uid>/ (or encodings, arrays), durably, and gives its path (heap).
-int hs_state_owner_folder(const struct hs_state *state, uint32_t owner, enum hs_file_kind kind, char **ret,
+// hs_state_owner_folder makes OF/<uid>/, durably, and gives its path (heap).
+int hs_state_owner_folder(const struct hs_state *state, uint32_t owner, const char *of, char **ret,
 			  struct hs_err *reterr);
+bool hs_state_parse_owner(const char *name, uint32_t *ret); // a folder's name as such a uid
 
 int hs_state_empty_tmp(const struct hs_state *state, struct hs_err *reterr);
 // hs_state_lose moves a file to lost/, under a name that tells where it came from, and logs why.

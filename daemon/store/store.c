@@ -12,6 +12,7 @@
 
 #include "base/sha256.h"
 #include "store/disk.h"
+#include "store/near_files.h"
 #include "store/store_priv.h"
 
 #define MIN_PREFIX 4 // hex digits after NAME@
@@ -151,6 +152,8 @@ static int tidy(struct hs_store *s, struct hs_err *reterr)
 		rc = hs_state_each(&s->state, sweep_file, s, reterr);
 	if (rc == 0)
 		rc = forget_doomed(s, reterr);
+	if (rc == 0)
+		rc = hs_near_tidy(s, reterr);
 	if (rc == 0)
 		report_missing(s);
 	return rc;

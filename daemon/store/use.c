@@ -9,6 +9,7 @@
 
 #include "store/disk.h"
 #include "store/file_priv.h"
+#include "store/near_files.h"
 #include "store/store_priv.h"
 
 void hs_store_unlink_doomed(struct hs_store *store, struct hs_cat_file *f)
@@ -19,6 +20,8 @@ void hs_store_unlink_doomed(struct hs_store *store, struct hs_cat_file *f)
 	if (path && (unlink(path) == 0 || errno == ENOENT)) {
 		hs_disk_unlink_pair(path); // the table
 		f->unlinked = true;        // else a later sweep, or the next start, tries again
+		if (f->kind == HS_FILE_VERSION)
+			hs_near_unlink(&store->state, f->owner, &f->id);
 	}
 	free(path);
 }

@@ -21,6 +21,7 @@
 #include <cmocka.h>
 
 #include "fault_io.h"
+#include "store/near.h"
 #include "store_check.h"
 
 static struct fx_store s;
@@ -244,6 +245,46 @@ static enum effect look_remove_plan(void)
 	return has_rows(folds_before) ? BEFORE : AFTER;
 }
 
+// Three rows of base's first version, the last like the first; a pair of the first two.
+static struct hs_near_key keep_key(void)
+{
+	return (struct hs_near_key){1000, 1, fx_id(1), 0.8, 3};
+}
+
+static int act_keep(struct hs_err *err)
+{
+	static uint32_t first[] = {0, 1, 0}, group[] = {0, 0, 0};
+	static const struct {
+		uint32_t a, b;
+		double similarity;
+	} pair = {0, 1, 0.9};
+	const struct hs_near_key key = keep_key();
+	const struct hs_near_arrays near = {.nrows = 3,
+					    .ngroups = 1,
+					    .npairs = 1,
+					    .text_first = first,
+					    .folded_first = first,
+					    .group = group,
+					    .pairs = (void *)&pair,
+					    .exact_rows = 1,
+					    .folded_rows = 1};
+	if (hs_store_near_save(s.store, &key, &near))
+		return 0;
+	if (strstr(s.log, "near duplicates lie in memory only"))
+		hs_err_set(err, -EIO, "told in the log");
+	return -EIO;
+}
+static enum effect look_keep(void)
+{
+	struct hs_near_arrays near;
+	const struct hs_near_key key = keep_key();
+	int rc = hs_store_near_load(s.store, &key, &near);
+	if (rc != 1 || near.npairs != 1 || near.text_first[2] != 0)
+		return rc == 0 && !strstr(s.log, "is removed") ? BEFORE : MIXED;
+	hs_near_arrays_free(&near);
+	return AFTER;
+}
+
 static int act_reopen(struct hs_err *err)
 {
 	hs_store_close(s.store);
@@ -269,6 +310,7 @@ static const struct deed deeds[] = {
 	{"reopen", act_reopen, look_reopen},
 	{"save a plan", act_save_plan, look_save_plan},
 	{"remove a plan", act_remove_plan, look_remove_plan},
+	{"keep duplicates", act_keep, look_keep},
 	{"rebuild", act_rebuild, look_reopen},
 };
 
