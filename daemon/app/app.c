@@ -243,6 +243,7 @@ static int serve(struct app *app)
 		.listen_fd = listen_fd,
 		.threads = (unsigned)app->config.threads,
 		.ingest_threads = (unsigned)app->config.ingest_threads,
+		.search_duplicates = app->config.search_duplicates != 0,
 		.limits = app->config.limits,
 		.on_ready = on_ready,
 		.on_beat = on_beat,

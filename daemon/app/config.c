@@ -14,7 +14,7 @@
 
 #define MAX_FILE_BYTES 65536
 
-enum type { PATH, NUMBER, BYTES, MILLISECONDS, MODE, LEVEL };
+enum type { PATH, NUMBER, BYTES, MILLISECONDS, MODE, LEVEL, YES_NO };
 
 struct key {
 	const char *section, *name;
@@ -41,6 +41,9 @@ static const struct key keys[] = {
 	 "Threads that make batches, and as many that answer requests. 0: the cores, at least 2, at most 4."},
 	{"daemon", "ingest_threads", NUMBER, offsetof(struct hs_config, ingest_threads), 0, 0, 1024,
 	 "Threads of an ingest. 0: all cores (at low priority)."},
+	{"daemon", "search_duplicates", YES_NO, offsetof(struct hs_config, search_duplicates), 1, 0, 0,
+	 "yes or no: whether near duplicates of what was ingested are searched in advance, while the processors have\n"
+	 "nothing else to do, and kept, so that leaks and plans that keep duplicates together need not wait for them."},
 	{"limits", "connections", NUMBER, LIMIT(connections), 16384, 1, 1000000, "Connections in all."},
 	{"limits", "connections_per_user", NUMBER, LIMIT(connections_per_user), 8192, 1, 1000000,
 	 "Connections of one user."},
@@ -68,7 +71,18 @@ static const struct key keys[] = {
 };
 #define NKEYS (sizeof(keys) / sizeof(keys[0]))
 
-static const char *const level_names[] = {"error", "warning", "info", "debug"};
+// Keys whose value is one of a few words; kept is which.
+struct words {
+	size_t n;
+	const char *words[4], *all;
+};
+static const struct words levels = {4, {"error", "warning", "info", "debug"}, "error, warning, info or debug"};
+static const struct words yes_no = {2, {"no", "yes"}, "yes or no"};
+
+static const struct words *words_of(const struct key *key) // NULL: other keys
+{
+	return key->type == LEVEL ? &levels : key->type == YES_NO ? &yes_no : NULL;
+}
 
 static void *member(struct hs_config *c, const struct key *key)
 {
@@ -106,15 +120,15 @@ static int set_path(struct hs_config *c, const struct key *key, const char *valu
 	return 0;
 }
 
-static int set_level(struct hs_config *c, const struct key *key, const char *value, struct hs_err *reterr)
+static int set_word(struct hs_config *c, const struct key *key, const char *value, struct hs_err *reterr)
 {
-	for (size_t i = 0; i < sizeof(level_names) / sizeof(level_names[0]); i++)
-		if (strcmp(value, level_names[i]) == 0) {
+	const struct words *words = words_of(key);
+	for (size_t i = 0; i < words->n; i++)
+		if (strcmp(value, words->words[i]) == 0) {
 			*(uint64_t *)member(c, key) = i;
 			return 0;
 		}
-	return hs_err_set(reterr, HSFEED_EBADCONFIG, "%s: must be error, warning, info or debug, not \"%.100s\"",
-			  key->name, value);
+	return hs_err_set(reterr, HSFEED_EBADCONFIG, "%s: must be %s, not \"%.100s\"", key->name, words->all, value);
 }
 
 static uint64_t unit_of(const struct key *key, const char *suffix)
@@ -182,7 +196,7 @@ int hs_config_set(struct hs_config *c, const char *section, const char *name, co
 		return unknown_key(section, name, reterr);
 	if (key->type == PATH)
 		return set_path(c, key, value, reterr);
-	return key->type == LEVEL ? set_level(c, key, value, reterr) : set_number(c, key, value, reterr);
+	return words_of(key) ? set_word(c, key, value, reterr) : set_number(c, key, value, reterr);
 }
 
 // ---- files ----
@@ -302,8 +316,8 @@ int hs_config_read(struct hs_config *c, const char *path, void (*say)(const char
 static void format_default(const struct key *key, char *ret, size_t cap)
 {
 	ret[0] = '\0';
-	if (key->type == LEVEL)
-		snprintf(ret, cap, "%s", level_names[key->def]);
+	if (words_of(key))
+		snprintf(ret, cap, "%s", words_of(key)->words[key->def]);
 	else if (key->type == BYTES && key->def % MIB == 0)
 		snprintf(ret, cap, "%lluM", (unsigned long long)(key->def / MIB));
 	else if (key->type != PATH)

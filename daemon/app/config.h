@@ -13,6 +13,7 @@ struct hs_config {
 	uint64_t socket_mode; // 0: by the kind of daemon
 	uint64_t log_level;   // enum hs_log_level
 	uint64_t threads, ingest_threads;
+	uint64_t search_duplicates; // 0 or 1
 	struct hs_limits limits;
 };
 

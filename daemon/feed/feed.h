@@ -34,6 +34,9 @@ struct hs_feed; // the caches: open versions and encodings, fold tables, permuta
 int hs_feed_create(struct hs_store *store, struct hs_feed **ret);
 void hs_feed_destroy(struct hs_feed *feed); // after every stream and source
 
+// hs_feed_set_log has lines told about what was searched for and read; before other threads use the feed. NULL: none.
+void hs_feed_set_log(struct hs_feed *feed, void (*log)(void *arg, const char *line), void *arg);
+
 // hs_feed_drop_unused closes what nobody uses but the caches keep for the next request. Call it before hs_store_remove,
 // so that files are deleted at once, and before hs_store_close.
 void hs_feed_drop_unused(struct hs_feed *feed);
@@ -77,16 +80,26 @@ const char *hs_feed_source_array(const struct hs_feed_source *source, size_t i);
 
 #define HS_FEED_SEARCHING (-EINPROGRESS)
 
-// hs_feed_near_get gives the exact and near duplicates among a version's texts: those found before (in memory: 12 bytes
-// a row and the pairs, of which at most 4 Mi are listed), or a search is begun for them: half a minute of processor
-// time for a million rows, on threads that stand behind all others; one search at a time, owners of versions take
-// turns. It waits for a few milliseconds only, then answers HS_FEED_SEARCHING: ask again soon, for a search that nobody
-// asks about gives way to others. So does whatever needs near duplicates, plans among them.
+// hs_feed_near_get gives the exact and near duplicates among a version's texts: those found before (in memory, or read
+// from the store: 12 bytes a row and the pairs, of which at most 4 Mi are listed), or a search is begun for them: half
+// a minute of processor time for a million rows, on threads that stand behind all others; one search at a time, owners
+// of versions take turns. It waits for a few milliseconds only, then answers HS_FEED_SEARCHING: ask again soon, for a
+// search that nobody asks about gives way to others. So does whatever needs near duplicates, plans among them.
 // 0; HS_FEED_SEARCHING; -ENOMEM; HSFEED_EBADREQUEST: similarity not from 0.5 to 1; HSFEED_ELIMIT: too large;
 // HSFEED_ECORRUPT.
 int hs_feed_near_get(struct hs_feed *feed, const struct hs_feed_source *source, double similarity,
 		     const struct hs_near **ret, struct hs_err *reterr);
 void hs_feed_near_put(struct hs_feed *feed, const struct hs_near *near); // NULL does nothing
+
+// hs_feed_near_prepare has a version searched at HS_NEAR_SIMILARITY in advance, where it was not yet: in the
+// background, when nobody asks for a search. It returns at once, and nothing is told of failures. Any thread.
+void hs_feed_near_prepare(struct hs_feed *feed, uint32_t owner, const struct hs_id *version);
+
+// hs_feed_near_yield: call it before the removal of "name" or "name@v" of an owner and before hs_feed_drop_unused, so
+// that no search which nobody asks for has files of it open: it stops those, waits a bounded moment, and lets none
+// begin in advance until hs_feed_near_resume, which must follow the removal, well or not.
+void hs_feed_near_yield(struct hs_feed *feed, uint32_t owner, const char *spec);
+void hs_feed_near_resume(struct hs_feed *feed);
 
 // ---- split plans ----
 

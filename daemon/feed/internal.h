@@ -3,9 +3,12 @@
 #ifndef HS_FEED_INTERNAL_H
 #define HS_FEED_INTERNAL_H
 
+#include <pthread.h>
+
 #include "base/sha256.h"
 #include "feed/cache.h"
 #include "feed/feed.h"
+#include "store/near.h"
 #include "wire/wire.h"
 
 struct hs_feed {
@@ -16,7 +19,9 @@ struct hs_feed {
 	struct hs_cache *plans;       // key: version key, digest of PLAN   value: struct cached_plan
 	struct hs_cache *orders;      // key: plan key, fold, split, order, seed + epoch, and what lengths are taken
 				      // from; value: u32 rows[]
-	struct hs_searches *searches; // near.c
+	struct hs_searches *searches; // searches.c
+	void (*log)(void *arg, const char *line); // NULL: nobody wants to know
+	void *log_arg;
 };
 
 // What version, encoding and array caches make something of.
@@ -79,9 +84,37 @@ extern const struct hs_cache_kind hs_feed_version_cache, hs_feed_encoding_cache,
 // that.
 int hs_feed_version_hold(struct hs_feed *feed, const struct hs_feed_source *source, struct hs_cache_entry **ret,
 			 struct hs_err *reterr);
+// hs_feed_version_open opens a version past the cache, so that its user is not counted by hs_feed_users.
+int hs_feed_version_open(struct hs_feed *feed, uint32_t owner, const struct hs_id *id, struct open_version **ret,
+			 struct hs_err *reterr);
+void hs_feed_version_close(struct open_version *v); // NULL does nothing
+
+// ---- near duplicates: when they are searched (searches.c), and one search (near.c) ----
 
 struct hs_searches *hs_searches_create(struct hs_feed *feed); // NULL: out of memory
 void hs_searches_destroy(struct hs_searches *searches);       // stops what is searched; NULL does nothing
+
+// hs_feed_near_check: HSFEED_EBADREQUEST (similarity), HSFEED_ELIMIT (memory) or 0.
+int hs_feed_near_check(const struct hs_version *v, double similarity, struct hs_err *reterr);
+bool hs_feed_near_is_empty(const struct hs_version *v); // there are no texts to compare
+// hs_feed_near_search searches on as many threads as may be; another thread may set *stop (atomically) to end it with
+// -ECANCELED soon.
+int hs_feed_near_search(const struct hs_version *v, double similarity, const bool *stop, struct hs_near *ret,
+			struct hs_err *reterr);
+// hs_feed_near_start_idle does so on a thread of its own that has what nobody else wants of the processors
+// (SCHED_IDLE), and its helpers too; rc is there when it was joined. 0 or -errno.
+struct hs_idle_search {
+	const struct hs_version *version;
+	double similarity;
+	const bool *stop;
+	struct hs_near *ret;
+	struct hs_err *reterr;
+	int rc;
+};
+int hs_feed_near_start_idle(struct hs_idle_search *search, pthread_t *ret);
+// hs_feed_near_load and _save: as hs_store_near_load and _save.
+int hs_feed_near_load(struct hs_store *store, const struct hs_near_key *key, struct hs_near *ret);
+bool hs_feed_near_save(struct hs_store *store, const struct hs_near_key *key, const struct hs_near *near);
 
 // A key under construction: fixed-width fields appended one after another.
 struct cache_key {

@@ -8,32 +8,45 @@
 
 // ---- what the caches make ----
 
-static void version_destroy(void *value)
+void hs_feed_version_close(struct open_version *v)
 {
-	struct open_version *v = value;
+	if (!v)
+		return;
 	hs_version_close(v->version);
 	hs_store_release(v->store, v->file);
 	free(v);
 }
 
-static int version_make(void *arg, void **ret_value, size_t *ret_bytes, struct hs_err *reterr)
+int hs_feed_version_open(struct hs_feed *feed, uint32_t owner, const struct hs_id *id, struct open_version **ret,
+			 struct hs_err *reterr)
 {
-	struct open_request *request = arg;
 	struct open_version *v = calloc(1, sizeof(*v));
 	if (!v)
 		return hs_err_nomem(reterr, "opening a version");
-	v->store = request->feed->store;
-	int rc = hs_store_acquire(v->store, request->owner, HS_FILE_VERSION, request->id, &v->file, reterr);
+	v->store = feed->store;
+	int rc = hs_store_acquire(v->store, owner, HS_FILE_VERSION, id, &v->file, reterr);
+	if (rc == 0)
+		rc = hs_version_open(v->file, &v->version, reterr);
 	if (rc < 0) {
-		free(v);
+		hs_feed_version_close(v);
 		return rc;
 	}
-	rc = hs_version_open(v->file, &v->version, reterr);
-	if (rc < 0) {
-		hs_store_release(v->store, v->file);
-		free(v);
+	*ret = v;
+	return 0;
+}
+
+static void version_destroy(void *value)
+{
+	hs_feed_version_close(value);
+}
+
+static int version_make(void *arg, void **ret_value, size_t *ret_bytes, struct hs_err *reterr)
+{
+	const struct open_request *request = arg;
+	struct open_version *v = NULL;
+	int rc = hs_feed_version_open(request->feed, request->owner, request->id, &v, reterr);
+	if (rc < 0)
 		return rc;
-	}
 	*ret_value = v;
 	*ret_bytes = 1;
 	return 0;
@@ -105,6 +118,12 @@ void hs_feed_destroy(struct hs_feed *feed)
 	hs_cache_destroy(feed->encodings);
 	hs_cache_destroy(feed->versions);
 	free(feed);
+}
+
+void hs_feed_set_log(struct hs_feed *feed, void (*log)(void *arg, const char *line), void *arg)
+{
+	feed->log = log;
+	feed->log_arg = arg;
 }
 
 void hs_feed_drop_unused(struct hs_feed *feed)

@@ -221,8 +221,11 @@ int hs_req_rm_run(struct hs_request *req)
 {
 	const struct named_params *p = req->params;
 	struct hs_removed removed;
-	hs_feed_drop_unused(req->server->feed); // what only the caches hold open is deleted at once
+	struct hs_feed *feed = req->server->feed;
+	hs_feed_near_yield(feed, req->uid, p->name); // what only they and the caches hold open is deleted at once
+	hs_feed_drop_unused(feed);
 	int rc = hs_store_remove(req->server->store, req->uid, p->name, &removed, &req->err);
+	hs_feed_near_resume(feed);
 	if (rc < 0)
 		return rc;
 	hs_w_map(&req->result, 4);

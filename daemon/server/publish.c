@@ -130,7 +130,10 @@ static int publish(struct hs_child *child)
 	if (!read_result(child, p, &what))
 		return hs_child_not_understood(child);
 	compare_with_stored(child, p);
-	return hs_store_publish(child->server->store, &what, &p->store, &child->err);
+	int rc = hs_store_publish(child->server->store, &what, &p->store, &child->err);
+	if (rc == 0 && p->new_version && child->server->options->search_duplicates)
+		hs_feed_near_prepare(child->server->feed, child->uid, &p->version);
+	return rc;
 }
 
 static const struct hs_id *previous_of(const struct published *p, size_t i)

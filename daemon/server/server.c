@@ -269,6 +269,12 @@ static void log_store(void *arg, const char *line)
 	hs_log(HS_LOG_WARNING, "%s", line);
 }
 
+static void log_search(void *arg, const char *line)
+{
+	(void)arg;
+	hs_log(HS_LOG_DEBUG, "%s", line);
+}
+
 static int open_store(struct hs_server *server, struct hs_err *reterr)
 {
 	struct hs_store_options options = {
@@ -278,6 +284,8 @@ static int open_store(struct hs_server *server, struct hs_err *reterr)
 		rc = hs_feed_create(server->store, &server->feed);
 		if (rc < 0)
 			hs_err_nomem(reterr, "starting");
+		else
+			hs_feed_set_log(server->feed, log_search, NULL);
 	}
 	return rc;
 }

@@ -33,6 +33,7 @@ struct hs_server_options {
 	int listen_fd;           // a listening socket from the service manager; -1: none
 	unsigned threads;        // of each pool; 0: the cores, at least 2, at most 4
 	unsigned ingest_threads; // of an ingest child; 0: all cores
+	bool search_duplicates;  // of what was ingested, in advance
 	struct hs_limits limits;
 	void (*on_ready)(void *arg, const char *socket); // it accepts
 	void (*on_beat)(void *arg);                      // every beat_ms while the loop runs; beat_ms 0: never

@@ -76,9 +76,11 @@ static int fold_rows(void *arg, size_t task)
 {
 	struct search *s = arg;
 	struct hs_fold fold = {0};
-	int rc = check_stop(s);
+	int rc = 0;
 	for (size_t i = task * TASK_ROWS; i < task_end(s->near.nrows, task) && rc == 0; i++) {
-		rc = hs_fold_text(&fold, s->texts[i], &s->folded[i]);
+		rc = check_stop(s);
+		if (rc == 0)
+			rc = hs_fold_text(&fold, s->texts[i], &s->folded[i]);
 		if (rc == 0 && !is_piece_of(s->folded[i], s->texts[i]))
 			rc = hs_arena_copy(&s->arenas[task], s->folded[i], &s->folded[i]);
 	}
@@ -142,9 +144,11 @@ static int give_keys(void *arg, size_t task)
 {
 	struct search *s = arg;
 	struct hs_grams grams = {0};
-	int rc = check_stop(s);
+	int rc = 0;
 	for (size_t i = task * TASK_ROWS; i < task_end(s->n, task) && rc == 0; i++) {
-		rc = hs_grams_make(&grams, s->kinds[i]);
+		rc = check_stop(s);
+		if (rc == 0)
+			rc = hs_grams_make(&grams, s->kinds[i]);
 		s->ngrams[i] = (uint32_t)grams.n;
 		if (rc == 0 && grams.n > 0)
 			hs_minhash_keys(&s->minhash, grams.items, grams.n, s->keys + i * s->minhash.bands);
@@ -216,11 +220,13 @@ static int search_chunk(void *arg, size_t task)
 	struct search *s = arg;
 	struct hs_bucket *work = &s->work[task];
 	size_t end = s->chunks[s->wave + task + 1];
-	int rc = check_stop(s);
+	int rc = 0;
 	for (size_t i = s->chunks[s->wave + task]; i < end && rc == 0; i += work->n) {
 		work->items = s->items + i;
 		work->n = bucket_end(s->items, i, end) - i;
-		rc = hs_bucket_search(work);
+		rc = check_stop(s);
+		if (rc == 0)
+			rc = hs_bucket_search(work);
 	}
 	return rc;
 }

@@ -23,6 +23,7 @@
 #include "base/err.h"
 
 #define HS_NEAR_SIMILARITY 0.8 // the usual threshold
+#define HS_NEAR_ENGINE     1   // of results that are kept: grows when folding, grams, keys or rules give other ones
 
 struct hs_near_options {
 	double similarity; // 0.5 to 1

@@ -51,6 +51,7 @@ static void every_value_has_a_default(void **state)
 	assert_int_equal(c.limits.handles, 32);
 	assert_int_equal(c.limits.hello_ms, 5000);
 	assert_int_equal(c.limits.queue_bytes, 4 << 20);
+	assert_int_equal(c.search_duplicates, 1);
 	assert_null(c.state);
 	hs_config_fini(&c);
 }
@@ -60,14 +61,15 @@ static void a_file_sets_keys_with_units(void **state)
 	struct hs_config c;
 	struct hs_err err = {0};
 	(void)state;
-	assert_int_equal(
-		read_text("; a comment\n[daemon]\nstate = /srv/x\nsocket_mode = 0660 ; why\nlog_level=debug\n\n"
-			  "[limits]\nqueue_bytes = 16M\nhello_ms = 3s\nstall_ms = 1500ms\nslots=9",
-			  &c, &err),
-		0);
+	assert_int_equal(read_text("; a comment\n[daemon]\nstate = /srv/x\nsocket_mode = 0660 ; why\nlog_level=debug\n"
+				   "search_duplicates = no\n\n"
+				   "[limits]\nqueue_bytes = 16M\nhello_ms = 3s\nstall_ms = 1500ms\nslots=9",
+				   &c, &err),
+			 0);
 	assert_string_equal(c.state, "/srv/x");
 	assert_int_equal(c.socket_mode, 0660);
 	assert_int_equal(c.log_level, 3);
+	assert_int_equal(c.search_duplicates, 0);
 	assert_int_equal(c.limits.queue_bytes, 16 << 20);
 	assert_int_equal(c.limits.hello_ms, 3000);
 	assert_int_equal(c.limits.stall_ms, 1500);
@@ -79,11 +81,12 @@ static void each_problem_is_told_with_file_line_and_key(void **state)
 {
 	struct hs_config c;
 	struct hs_err err = {0};
-	char want[1024];
+	char want[2048];
 	(void)state;
 	assert_int_equal(
 		read_text("[daemon]\nstate = relative\nnonsense = 1\nslots = 1\n[limits]\nslots = 0\nslots = 1K\n"
-			  "streams = -1\nstreams = 99999999999999999999\nhello_ms = 5 s\nhandles = 4\nhandles = 5\n",
+			  "streams = -1\nstreams = 99999999999999999999\nhello_ms = 5 s\nhandles = 4\nhandles = 5\n"
+			  "[daemon]\nsearch_duplicates = true\nlog_level = loud\n",
 			  &c, &err),
 		HSFEED_EBADCONFIG);
 	snprintf(want, sizeof(want),
@@ -95,7 +98,9 @@ static void each_problem_is_told_with_file_line_and_key(void **state)
 		 "%1$s:8: streams: must be a number, not \"-1\"\n"
 		 "%1$s:9: streams: must be a number, not \"99999999999999999999\"\n"
 		 "%1$s:10: hello_ms: must be a number (ms or s may follow), not \"5 s\"\n"
-		 "%1$s:12: handles: is set twice\n",
+		 "%1$s:12: handles: is set twice\n"
+		 "%1$s:14: search_duplicates: must be yes or no, not \"true\"\n"
+		 "%1$s:15: log_level: must be error, warning, info or debug, not \"loud\"\n",
 		 path);
 	assert_int_equal(hs_buf_append(&problems, "", 1), 0);
 	assert_string_equal((const char *)problems.data, want);
