@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Latencies of the questions about folds and lengths, from the request to the read answer, one client: of the 44,000
 rows with two encodings, and of the fold table of a million rows with five labels; each alone, and while a client
-drains a stream of the same daemon. `run.py queries` runs it."""
+drains a stream of the same daemon; questions about near duplicates also as the first ones of a daemon that was started
+again, after the search in advance of an earlier one. `run.py queries` runs it."""
 
 import os
 import subprocess
@@ -20,6 +21,10 @@ QUERIES = {
     "estimate, one fold": ("estimate", {"fold": 0}),
     "estimate, 5 folds": ("estimate", {}),
     "estimate, 5 folds, longest, two roles": ("estimate", {"padding": "longest", "roles": ["teacher", "student"]}),
+}
+NEAR = {
+    "leaks": ("leaks", {}),
+    "folds, duplicates together": ("folds", {"plan": {"duplicates": 0.8}}),
 }
 
 
@@ -47,7 +52,7 @@ def measure(daemon, show, runs, beside):
     import protoclient
 
     client = protoclient.Client(daemon.socket, timeout=300)
-    for dataset, queries in (("queries", QUERIES), ("million", {"folds": QUERIES["folds"]})):
+    for dataset, queries in (("queries", {**QUERIES, **NEAR}), ("million", {"folds": QUERIES["folds"], **NEAR})):
         for title, (method, params) in queries.items():
             first, times = latencies(client, method, {"name": dataset, **params}, runs)
             show(bench="queries", dataset=dataset, query=title, beside=beside, first_ms=round(first, 2),
@@ -55,16 +60,35 @@ def measure(daemon, show, runs, beside):
     client.close()
 
 
+def measure_restarted(daemon, show, runs):
+    """The first answer of each of several daemons, all of which read what an earlier one found."""
+    import protoclient
+
+    for dataset in ("queries", "million"):
+        for title, (method, params) in NEAR.items():
+            times = []
+            for _ in range(runs):
+                daemon.restart()
+                client = protoclient.Client(daemon.socket, timeout=300)
+                times.append(latencies(client, method, {"name": dataset, **params}, 0)[0])
+                client.close()
+            times.sort()
+            show(bench="queries", dataset=dataset, query=title, beside="nothing, just restarted",
+                 first_ms=round(times[len(times) // 2], 2), first_max_ms=round(times[-1], 2))
+
+
 def bench_queries(args, daemon, show):
     sys.path.insert(0, str(args.root / "tests/blackbox"))
     tokenizers = [args.data / "tokenizers" / name for name in ("banglabert", "mbert-cased")]
     daemon.run("ingest", "queries", args.data / "csv/bn_44k.csv", "--tokenizer", f"teacher={tokenizers[0]}",
                "--tokenizer", f"student={tokenizers[1]}", "--labels", "HateSpeech")
+    show(bench="queries", dataset="queries", waited_for_search_s=round(daemon.searched(1), 2))
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "/var/tmp")) as folder:
         write_million(folder + "/million.csv")
         with open(folder + "/vocab.txt", "w") as out:
             out.write("".join(word + "\n" for word in WORDS))
         daemon.run("ingest", "million", folder + "/million.csv", "--tokenizer", folder, "--labels", "a,b,c,d,e")
+    show(bench="queries", dataset="million", waited_for_search_s=round(daemon.searched(2), 2))
     measure(daemon, show, 4 * args.runs, "nothing")
     command = [args.build / "tests/bench_stream", daemon.socket, "queries", "1000000", "128", "max_length", "ring"]
     stream = subprocess.Popen(command, stdout=subprocess.DEVNULL)
@@ -75,4 +99,5 @@ def bench_queries(args, daemon, show):
     finally:
         stream.kill()
         stream.wait()
+    measure_restarted(daemon, show, args.runs)
 

@@ -3,7 +3,7 @@
 """run.py [--build DIR] [--data DIR] [--runs N] [WHAT ...]: benchmarks, each beside its peers.
 
 WHAT: tok, ingest, stream (the C client), trainers (Python loops over torch tensors), queries (lengths, weights, folds,
-estimate), idle, gather, scale (5 million rows; not among the defaults). DIR of --build is a Release build with
+estimate, leaks), idle, gather, scale (5 million rows; not among the defaults). DIR of --build is a Release build with
 -DHSFEED_TESTS=ON and, for trainers, -DHSFEED_PYTHON=ON; DIR of --data holds csv/bn_44k.csv and tokenizers/. One JSON
 line per figure; medians over --runs runs, ours and the peers' one after the other in each, so that a drifting machine
 hurts all of them."""
@@ -32,9 +32,12 @@ def median(values, digits=3):
 class Daemon:
     def __init__(self, build, folder):
         self.command, self.socket = str(build / "client/hsfeed"), folder + "/hsfeed.sock"
+        self.daemon, self.state = str(build / "daemon/hsfeedd"), folder + "/state"
+        self.start()
+
+    def start(self):
         self.process = subprocess.Popen(
-            [str(build / "daemon/hsfeedd"), "--state", folder + "/state", "--socket", self.socket],
-            stderr=subprocess.DEVNULL,
+            [self.daemon, "--state", self.state, "--socket", self.socket], stderr=subprocess.DEVNULL
         )
         while not os.path.exists(self.socket):
             time.sleep(0.01)
@@ -45,6 +48,17 @@ class Daemon:
     def stop(self):
         self.process.terminate()
         self.process.wait()
+
+    def restart(self):
+        self.stop()
+        self.start()
+
+    def searched(self, versions):
+        """Waits until the searches in advance of so many versions have ended; returns the seconds."""
+        begin = time.monotonic()
+        while len(list(pathlib.Path(self.state).glob("near/*/*.near"))) < versions:
+            time.sleep(0.005)
+        return time.monotonic() - begin
 
     def memory_kb(self, kind):
         text = pathlib.Path(f"/proc/{self.process.pid}/smaps_rollup").read_text()

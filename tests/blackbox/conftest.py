@@ -79,6 +79,13 @@ class Daemon:
         return [json.loads(line) for line in self.run(*args, **kwargs).stdout.splitlines()]
 
 
+def without_searches(folder):
+    """Flags of a daemon that searches nothing in advance: for tests that look at everything it does and holds."""
+    config = folder / "without-searches.conf"
+    config.write_text("[daemon]\nsearch_duplicates = no\n")
+    return "--config", str(config)
+
+
 def need_binaries():
     if not HSFEEDD.exists() or not HSFEED.exists():
         pytest.fail(f"no hsfeedd or hsfeed under {BUILD}: build first, or set HSFEED_BUILD_DIR")

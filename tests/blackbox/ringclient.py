@@ -193,7 +193,8 @@ def ingest(daemon, folder):
 
 def start(folder, **limits):
     config = folder / "conf"
-    config.write_text("[limits]\n" + "".join(f"{k} = {v}\n" for k, v in limits.items()))
+    config.write_text("[daemon]\nsearch_duplicates = no\n[limits]\n"
+                      + "".join(f"{k} = {v}\n" for k, v in limits.items()))
     d = Daemon(folder, "--config", str(config)).start()
     ingest(d, folder)
     return d

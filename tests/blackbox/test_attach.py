@@ -13,7 +13,7 @@ import pytest
 
 np = pytest.importorskip("numpy")
 
-from conftest import HSFEEDD, Daemon
+from conftest import HSFEEDD, Daemon, without_searches
 from protoclient import Client, Refused
 
 ROWS, COLUMNS = 700, 3
@@ -29,7 +29,7 @@ def daemon(tmp_path):
     if not HSFEEDD.exists():
         pytest.fail(f"no {HSFEEDD}: build first, or set HSFEED_BUILD_DIR")
     (tmp_path / "vocab.txt").write_text("".join(w + "\n" for w in WORDS))
-    d = Daemon(tmp_path).start()
+    d = Daemon(tmp_path, *without_searches(tmp_path)).start()
     d.folder = tmp_path
     yield d
     code = d.stop()

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from conftest import HSFEED, HSFEEDD, Daemon, need_binaries
+from conftest import HSFEED, HSFEEDD, Daemon, need_binaries, without_searches
 from protoclient import Client, Refused, wait_for
 
 SIGNS = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -29,10 +29,14 @@ def csv(folder, name, rows=400):
 
 
 @pytest.fixture
-def place(daemon, tmp_path):
+def place(tmp_path):
+    need_binaries()
     (tmp_path / "vocab.txt").write_text("".join(w + "\n" for w in WORDS))
-    daemon.folder = tmp_path
-    return daemon
+    d = Daemon(tmp_path, *without_searches(tmp_path))
+    d.folder = tmp_path
+    yield d.start()
+    code = d.stop()
+    assert code in (None, 0), f"hsfeedd ended with {code}:\n{d.log.read_text(errors='replace')[-8000:]}"
 
 
 def ingest_of(daemon, name, path=None):
@@ -290,7 +294,7 @@ def small_disk(tmp_path):
                                            capture_output=True).returncode != 0:
         pytest.skip("mounting a small file system takes root")
     (tmp_path / "vocab.txt").write_text("".join(w + "\n" for w in WORDS))
-    d = Daemon(tmp_path)
+    d = Daemon(tmp_path, *without_searches(tmp_path))
     d.folder = tmp_path
     try:
         yield d.start()
@@ -376,11 +380,11 @@ def test_a_lost_catalog_is_refused_with_the_way_out_and_rebuilt(place):
     assert done.returncode == 1
     assert done.stderr == (f"hsfeedd: {place.state}: there are 2 file(s) of versions, encodings and arrays, "
                            "but no catalog; hsfeedd --rebuild-catalog makes it anew from the files' headers\n")
-    place.flags = ("--rebuild-catalog",)
+    place.flags += ("--rebuild-catalog",)
     place.start()
     assert names(place) == ["data"] and digest(place, "data") == kept
     is_whole(place)
-    place.flags = ()
+    place.flags = place.flags[:-1]
     restart(place, signal.SIGTERM)
     assert digest(place, "data") == kept
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from conftest import HSFEEDD, Daemon
+from conftest import HSFEEDD, Daemon, without_searches
 from protoclient import Client, Refused, frame
 
 WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] row is good 0 1 2 ##0 ##1 ##2 ##3 ##4 ##5 ##6 ##7 ##8 ##9".split()
@@ -20,7 +20,7 @@ def daemon(tmp_path_factory):
     if not HSFEEDD.exists():
         pytest.fail(f"no {HSFEEDD}: build first, or set HSFEED_BUILD_DIR")
     folder = tmp_path_factory.mktemp("hostile")
-    d = Daemon(folder).start()
+    d = Daemon(folder, *without_searches(folder)).start()
     (folder / "rows.csv").write_text("comment,label\n" + "".join(f"row {i},{i % 2}\n" for i in range(ROWS)))
     (folder / "vocab.txt").write_text("".join(w + "\n" for w in WORDS))
     c = Client(d.socket, timeout=120)

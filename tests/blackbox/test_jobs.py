@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from conftest import HSFEEDD, Daemon
+from conftest import HSFEEDD, Daemon, without_searches
 from protoclient import Client, Refused, wait_for
 
 ROWS = "comment,label\n" + "".join(f"row {i} is good,{i % 2}\n" for i in range(100_000))
@@ -20,7 +20,7 @@ def daemon(tmp_path):
         pytest.fail(f"no {HSFEEDD}: build first, or set HSFEED_BUILD_DIR")
     (tmp_path / "big.csv").write_text(ROWS)
     (tmp_path / "vocab.txt").write_text("".join(w + "\n" for w in WORDS))
-    d = Daemon(tmp_path).start()
+    d = Daemon(tmp_path, *without_searches(tmp_path)).start()
     d.folder = tmp_path
     yield d
     code = d.stop()

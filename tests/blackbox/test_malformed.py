@@ -14,7 +14,7 @@ import zipfile
 
 import pytest
 
-from conftest import HSFEED, Daemon, need_binaries
+from conftest import HSFEED, Daemon, need_binaries, without_searches
 
 ROWS = "Comments,Label\n" + "".join(f"row {i} is good,{i % 2}\n" for i in range(20))
 WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] row is good ##s 0 1".split()
@@ -429,7 +429,7 @@ def place(tmp_path_factory):
     """A daemon that holds one good dataset, and a folder for what is wrong."""
     need_binaries()
     folder = tmp_path_factory.mktemp("malformed")
-    d = Daemon(folder).start()
+    d = Daemon(folder, *without_searches(folder)).start()
     d.folder = folder
     (folder / "good.csv").write_text(ROWS)
     (folder / "tokenizer").mkdir()

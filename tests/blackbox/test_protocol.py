@@ -22,7 +22,8 @@ def daemon(tmp_path_factory):
         pytest.fail(f"no {HSFEEDD}: build first, or set HSFEED_BUILD_DIR")
     folder = tmp_path_factory.mktemp("protocol")
     config = folder / "conf"
-    config.write_text("[limits]\nhello_ms = 700\nstall_ms = 700\nqueue_bytes = 256K\nslot_bytes_per_user = 8M\n")
+    config.write_text("[daemon]\nsearch_duplicates = no\n"
+                      "[limits]\nhello_ms = 700\nstall_ms = 700\nqueue_bytes = 256K\nslot_bytes_per_user = 8M\n")
     d = Daemon(folder, "--config", str(config)).start()
     yield d
     code = d.stop()
