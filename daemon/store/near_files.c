@@ -162,14 +162,15 @@ static int tidy_owner(void *arg, const char *folder, const char *name, struct hs
 	return rc;
 }
 
-int hs_near_tidy(const struct hs_store *store, struct hs_err *reterr)
+void hs_near_tidy(const struct hs_store *store)
 {
 	struct tidying t = {.store = store};
+	struct hs_err err = {0};
 	char *folder = hs_disk_path("%s/" FOLDER, store->state.path);
-	int rc =
-		folder ? hs_disk_each(folder, tidy_owner, &t, reterr) : hs_err_nomem(reterr, "tidying near duplicates");
-	if (rc == 0 && t.removed > 0)
+	int rc = folder ? hs_disk_each(folder, tidy_owner, &t, &err) : hs_err_nomem(&err, "tidying near duplicates");
+	if (rc < 0)
+		hs_state_log(&store->state, "%s", err.message);
+	else if (t.removed > 0)
 		hs_state_log(&store->state, "%s: %u result(s) of removed versions cleared away", folder, t.removed);
 	free(folder);
-	return rc;
 }

@@ -15,7 +15,7 @@ void hs_near_keep_few(const char *folder, const char *name);
 // hs_near_unlink unlinks all results of a version.
 void hs_near_unlink(const struct hs_state *state, uint32_t owner, const struct hs_id *version);
 // hs_near_tidy, at start, after the doomed are forgotten: results of versions that the catalog does not have go; what
-// is no result is moved to lost/.
-int hs_near_tidy(const struct hs_store *store, struct hs_err *reterr);
+// is no result is moved to lost/. What cannot be done is logged: no start fails for what can be made again.
+void hs_near_tidy(const struct hs_store *store);
 
 #endif

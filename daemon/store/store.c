@@ -152,10 +152,10 @@ static int tidy(struct hs_store *s, struct hs_err *reterr)
 		rc = hs_state_each(&s->state, sweep_file, s, reterr);
 	if (rc == 0)
 		rc = forget_doomed(s, reterr);
-	if (rc == 0)
-		rc = hs_near_tidy(s, reterr);
-	if (rc == 0)
+	if (rc == 0) {
+		hs_near_tidy(s);
 		report_missing(s);
+	}
 	return rc;
 }
 
