@@ -5,6 +5,7 @@ drains a stream of the same daemon; questions about near duplicates also as the 
 again, after the search in advance of an earlier one. `run.py queries` runs it."""
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -77,6 +78,13 @@ def measure_restarted(daemon, show, runs):
                  first_ms=round(times[len(times) // 2], 2), first_max_ms=round(times[-1], 2))
 
 
+def begin_streams(args, daemon):
+    """Epochs of one stream after another, in a process group of their own; it ends when one of them fails."""
+    stream = [args.build / "tests/bench_stream", daemon.socket, "queries", 64, 128, "max_length", "ring"]
+    command = ["sh", "-c", 'while "$@"; do :; done', "streams", *map(str, stream)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
+
+
 def bench_queries(args, daemon, show):
     sys.path.insert(0, str(args.root / "tests/blackbox"))
     tokenizers = [args.data / "tokenizers" / name for name in ("banglabert", "mbert-cased")]
@@ -90,14 +98,13 @@ def bench_queries(args, daemon, show):
         daemon.run("ingest", "million", folder + "/million.csv", "--tokenizer", folder, "--labels", "a,b,c,d,e")
     show(bench="queries", dataset="million", waited_for_search_s=round(daemon.searched(2), 2))
     measure(daemon, show, 4 * args.runs, "nothing")
-    command = [args.build / "tests/bench_stream", daemon.socket, "queries", "1000000", "128", "max_length", "ring"]
-    stream = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    stream = begin_streams(args, daemon)
     try:
         time.sleep(0.5)
         measure(daemon, show, 4 * args.runs, "a stream")
-        assert stream.poll() is None, "the stream ended before the questions did"
+        assert stream.poll() is None, "the streams ended before the questions did"
     finally:
-        stream.kill()
+        os.killpg(stream.pid, signal.SIGKILL)
         stream.wait()
     measure_restarted(daemon, show, args.runs)
 
