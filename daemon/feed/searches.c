@@ -19,6 +19,7 @@
 // the processors, it is stopped and begun again as any other. It has its version open only while it runs: rm has it let
 // go (hs_feed_near_yield) before it looks which files are in use.
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -95,6 +96,15 @@ static int search_in_advance(struct hs_searches *s, struct job *job, const struc
 	return search.rc;
 }
 
+// What a search took is much more than what the daemon needs else, and would stay with its allocator. Not on the idle
+// thread: this takes locks that all threads need.
+static void give_back(void)
+{
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
+}
+
 static int search(struct hs_searches *s, struct job *job, const struct hs_version *v)
 {
 	if (job->idle && hs_feed_near_is_empty(v))
@@ -112,6 +122,7 @@ static int search(struct hs_searches *s, struct job *job, const struct hs_versio
 		rc = search_in_advance(s, job, v);
 	else
 		rc = hs_feed_near_search(v, job->what.similarity, &job->stop, &job->near, &job->err);
+	give_back();
 	if (rc == 0)
 		tell(s, job, job->idle ? "searched in advance" : "searched");
 	return rc == 0 ? 1 : rc;

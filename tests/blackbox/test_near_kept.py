@@ -72,7 +72,7 @@ def found(daemon):
     return [(float(m[1]), m[2]) for m in FOUND.finditer(daemon.log.read_text(errors="replace"))]
 
 
-def wait_until(what, seconds=60):
+def wait_until(what, seconds=400):  # a search in advance has only what nobody else wants of the processors
     deadline = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < deadline
