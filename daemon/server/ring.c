@@ -32,7 +32,8 @@
 #define TURN_MAX      4096   // slots after which the loop thread hears of it
 #define HEAR_MOST     4      // reads in a row: a client that sends without end is not listened to for ever
 #define HOT_NS        200000 // a turn that begins so soon after the last one lingers at its end,
-#define LINGER_NS     100000 // ... so long at most
+#define LINGER_NS     250000 // ... so long at most,
+#define TIRED_TURNS   16     // ... but not for so many turns after it did so in vain
 
 struct slot {
 	uint64_t fill; // the number of its last fill
@@ -48,6 +49,7 @@ struct own {
 	bool gone;         // the client closed its end
 	bool blocked;      // the channel is full: what is left of `out` waits for room
 	bool hot;          // the client keeps a thread busy
+	unsigned tired;    // turns that will not linger
 	const char *fault; // what the client did wrong
 	uint64_t rested_ns, nfills;
 	struct hs_wbuf out; // frames, of which `sent` bytes are gone
@@ -252,12 +254,15 @@ static bool linger(struct hs_pump *pump)
 		return false;
 	uint64_t end = uv_hrtime() + LINGER_NS;
 	bool heard = false;
+	own->tired = TIRED_TURNS;
 	do {
 		sched_yield(); // the client may be waiting for this very processor
 		heard = hear(pump);
 	} while (!heard && !own->gone && !hs_chore_is_waited_for(&pump->chore) &&
 		 !__atomic_load_n(&pump->halt, __ATOMIC_RELAXED) && uv_hrtime() < end);
 	hs_chore_linger_end(&pump->chore);
+	if (heard || hs_chore_is_waited_for(&pump->chore))
+		own->tired = 0;
 	return heard;
 }
 
@@ -399,7 +404,8 @@ static void turn(struct hs_pump *pump, uint64_t generation)
 	own->brief = false;
 	own->more = brief;
 	if (!brief) {
-		own->hot = uv_hrtime() - own->rested_ns < HOT_NS;
+		own->hot = own->tired == 0 && uv_hrtime() - own->rested_ns < HOT_NS;
+		own->tired -= own->tired > 0;
 		full_turn(pump, generation);
 		own->more |= __atomic_load_n(&pump->halt, __ATOMIC_RELAXED); // for a seek, which may be refused
 		own->rested_ns = uv_hrtime();
