@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """bench_loader.py PEER FOLDER [--socket S] [--work none|clone|sum] [--epochs N] [--fold F] [--start T] [--pause S]
+                [--beside PEER]
 
 One trainer's loop over batches of 32 x 128, as a process of its own: int64 ids and mask, float32 labels. PEER is
 
@@ -13,7 +14,8 @@ One trainer's loop over batches of 32 x 128, as a process of its own: int64 ids 
 FOLDER holds what `prepare` saved for the peers: ids.npy (int32 [rows, 128]), labels.npy, train.npy (row numbers).
 --pause: seconds between two epochs, as a validation takes. --work: nothing; every tensor cloned; every tensor cloned
 and summed. Prints one JSON line: batches/s (median of the epochs after the first), milliseconds to the first batch (of
-the first epoch, median of the later ones), memory.
+the first epoch, median of the later ones), memory. --beside: the two peers in turn, a second each from --start on, so
+that a machine whose speed varies has the same speed for both; prints the batches/s of each second.
 """
 
 import argparse
@@ -149,6 +151,27 @@ class Peak:
             yield batch
 
 
+def endless(loader):
+    while True:
+        yield from loader
+
+
+def in_turn(loaders, work, start, seconds=1.0, turns=12, together=50):
+    """Batches/s of each loader's turns: the processes of one measurement take the same turns at the same time."""
+    running = [endless(loader) for loader in loaders]
+    rates = [[] for _ in loaders]
+    for turn in range(turns * len(loaders)):
+        batches, n = running[turn % len(loaders)], 0
+        time.sleep(max(0, start + turn * seconds - time.time()))
+        begin, end = time.time(), start + (turn + 0.9) * seconds
+        while time.time() < end:
+            for _ in range(together):
+                use(next(batches), work)
+            n += together
+        rates[turn % len(loaders)].append(round(n / (time.time() - begin)))
+    return rates
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("peer")
@@ -159,11 +182,19 @@ def main():
     parser.add_argument("--fold", type=int, default=0)
     parser.add_argument("--start", type=float, help="time.time() to begin the measured epochs at")
     parser.add_argument("--pause", type=float, default=0.0)
+    parser.add_argument("--beside", metavar="PEER")
     args = parser.parse_args()
     torch.set_num_threads(1)
     gc.collect()
     before = memory(os.getpid(), "uss")
     loader = make(args)
+    if args.beside:
+        loaders = [loader, make(argparse.Namespace(**{**vars(args), "peer": args.beside}))]
+        for one in loaders:
+            epoch(one, args.work)
+        rates = in_turn(loaders, args.work, args.start)
+        print(json.dumps(dict(bench="loaders in turn", peers=[args.peer, args.beside], work=args.work, rates=rates)))
+        return
     first_rate, first_ms = epoch(loader, args.work)
     peak = Peak(loader)
     epoch(peak, args.work)

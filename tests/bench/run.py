@@ -216,6 +216,15 @@ class Trainers:
         }
 
 
+    def four_in_turn(self, peer):
+        """hsfeed and the peer, a second each: the sums of the four's rates, second by second."""
+        start = time.time() + 15
+        commands = [self.command("hsfeed", beside=peer, fold=fold, start=start) for fold in range(4)]
+        running = [subprocess.Popen(c, env=self.env, stdout=subprocess.PIPE) for c in commands]
+        lines = [json.loads(p.communicate()[0])["rates"] for p in running]
+        return [[sum(rates) for rates in zip(*(line[i] for line in lines))] for i in range(2)]
+
+
 def ratio(ours, theirs):
     """How many times theirs ours is, run by run."""
     return round(statistics.median(a["batches_per_s"] / b["batches_per_s"] for a, b in zip(ours, theirs)), 2)
@@ -256,12 +265,31 @@ def bench_four_trainers(trainers, runs):
         )
 
 
+def bench_four_in_turn(trainers, runs):
+    for peer in ("memmap", "slices"):
+        ours, theirs = [], []
+        for _ in range(runs):
+            rates = trainers.four_in_turn(peer)
+            ours += rates[0]
+            theirs += rates[1]
+        ratios = sorted(a / b for a, b in zip(ours, theirs))
+        show(
+            bench="four trainers in turn",
+            peer=peer,
+            batches_per_s=median(ours, 0),
+            peers_batches_per_s=median(theirs, 0),
+            hsfeed_is=median(ratios, 2),
+            from_to=[round(ratios[0], 2), round(ratios[-1], 2)],
+        )
+
+
 def bench_trainers(args, daemon):
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "/var/tmp")) as folder:
         trainers = Trainers(args, daemon, folder)
         for work in ("clone", "sum"):
             bench_one_trainer(trainers, work, args.runs)
         bench_four_trainers(trainers, min(3, args.runs))
+        bench_four_in_turn(trainers, min(3, args.runs))
 
 
 def bench_queries(args, daemon):
