@@ -81,11 +81,11 @@ const char *hs_feed_source_array(const struct hs_feed_source *source, size_t i);
 #define HS_FEED_SEARCHING (-EINPROGRESS)
 
 // hs_feed_near_get gives the exact and near duplicates among a version's texts: those found before (in memory, or read
-// from the store: 12 bytes a row and the pairs, of which at most 4 Mi are listed), or a search is begun for them: half
-// a minute of processor time for a million rows, on threads that stand behind all others; one search at a time, owners
-// of versions take turns. It waits for a few milliseconds only, then answers HS_FEED_SEARCHING: ask again soon, for a
-// search that nobody asks about gives way to others. So does whatever needs near duplicates, plans among them.
-// 0; HS_FEED_SEARCHING; -ENOMEM; HSFEED_EBADREQUEST: similarity not from 0.5 to 1; HSFEED_ELIMIT: too large;
+// from the store: 12 bytes a row and the pairs, of which at most 4 Mi are listed), or a search is begun for them: some
+// ten seconds of processor time for a million rows, on threads that stand behind all others; one search at a time,
+// owners of versions take turns. It waits for a few milliseconds only, then answers HS_FEED_SEARCHING: ask again soon,
+// for a search that nobody asks about gives way to others. So does whatever needs near duplicates, plans among them. 0;
+// HS_FEED_SEARCHING; -ENOMEM; HSFEED_EBADREQUEST: similarity not from 0.5 to 1; HSFEED_ELIMIT: too large;
 // HSFEED_ECORRUPT.
 int hs_feed_near_get(struct hs_feed *feed, const struct hs_feed_source *source, double similarity,
 		     const struct hs_near **ret, struct hs_err *reterr);

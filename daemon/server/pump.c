@@ -107,7 +107,6 @@ void hs_pump_attach(struct hs_pump *pump, struct hs_conn *conn)
 	pump->server->nstreams++;
 	pump->server->nbatches += pump->nbatches; // a ring's first batch is there already
 	pump->server->nrows += pump->nrows;
-	hs_pump_start(pump);
 }
 
 // Unmapping files and memory is the disk's and the kernel's time, not the loop's.

@@ -505,7 +505,12 @@ int hs_req_stream_open_settle(struct hs_request *req)
 		return rc;
 	}
 	hs_pump_attach(pump, req->conn);
-	return 0;
+	pump->queued++; // the answer may doom the connection, which must not end it here
+	hs_request_finish(req, 0);
+	pump->queued--;
+	hs_pump_start(pump); // now: the client, which waits for the answer, is to have a processor first
+	hs_pump_end_when_unused(pump);
+	return HS_LATER;
 }
 
 // ---- stream.seek, stream.close ----
