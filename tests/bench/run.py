@@ -146,16 +146,18 @@ def run_json(*command, **kwargs):
 
 def bench_stream(args, daemon):
     """One C client that sums every array, beside frames of the same size over a socket with nothing behind them."""
+    kinds = {"packed ring": ("ring", "0"), "ring": ("ring", "1"), "inline": ("inline", "0")}
     for padding in ("max_length", "longest"):
-        lines = {"ring": [], "inline": [], "socket": []}
+        lines = {"packed ring": [], "ring": [], "inline": [], "socket": []}
         for _ in range(args.runs):
-            for transport in ("ring", "inline"):
-                line = run_json(args.build / "tests/bench_stream", daemon.socket, "bench", 21, 128, padding, transport)
-                lines[transport].append(line)
+            for kind, (transport, plain) in kinds.items():
+                command = (args.build / "tests/bench_stream", daemon.socket, "bench", 21, 128, padding, transport)
+                line = run_json(*command, env={**os.environ, "HSFEED_NO_PACKED": plain})
+                lines[kind].append(line)
             frame = round(line["mb"] * 1e6 / (21 * 1100))
             lines["socket"].append(run_json(args.build / "tests/bench_socket", frame))
         rates = {name: [l.get("batches_per_s", l.get("frames_per_s")) for l in ls] for name, ls in lines.items()}
-        for transport in ("ring", "inline"):
+        for transport in kinds:
             show(
                 bench="stream",
                 transport=transport,
