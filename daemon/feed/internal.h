@@ -112,9 +112,6 @@ struct hs_idle_search {
 	int rc;
 };
 int hs_feed_near_start_idle(struct hs_idle_search *search, pthread_t *ret);
-// hs_feed_near_load and _save: as hs_store_near_load and _save.
-int hs_feed_near_load(struct hs_store *store, const struct hs_near_key *key, struct hs_near *ret);
-bool hs_feed_near_save(struct hs_store *store, const struct hs_near_key *key, const struct hs_near *near);
 
 // A key under construction: fixed-width fields appended one after another.
 struct cache_key {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// One search for near duplicates of a version (text/near.h): whether it may be made, the texts, and its result, from
-// and to the store. When it is made, and for whom, is in searches.c.
+// One search for near duplicates of a version (text/near.h): whether it may be made, and its texts. When it is made,
+// for whom, and where its result goes is in searches.c.
 #include <errno.h>
 #include <sched.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -16,10 +15,6 @@
 
 #define MOST_THREADS 4
 #define ROW_BYTES    112 // of a search, without keys and texts: see text/near.h, and the spans here
-
-_Static_assert(sizeof(struct hs_near_pair) == HS_NEAR_PAIR_BYTES && offsetof(struct hs_near_pair, b) == 4 &&
-		       offsetof(struct hs_near_pair, similarity) == 8,
-	       "pairs are kept as they lie in memory");
 
 // ---- may it be made? ----
 
@@ -42,8 +37,8 @@ int hs_feed_near_check(const struct hs_version *v, double similarity, struct hs_
 	if (!(similarity >= HS_MINHASH_LEAST_SIMILARITY && similarity <= 1)) // its sentence
 		return hs_near_find(NULL, 0, &(struct hs_near_options){.similarity = similarity}, NULL, reterr);
 	hs_minhash_init(&minhash, similarity);
-	uint64_t bytes =
-		v->nrows * (ROW_BYTES + 4 * minhash.bands) + text_bytes(v) + HS_NEAR_MAX_PAIRS * HS_NEAR_PAIR_BYTES;
+	uint64_t bytes = v->nrows * (ROW_BYTES + 4 * minhash.bands) + text_bytes(v) +
+			 HS_NEAR_MAX_PAIRS * sizeof(struct hs_near_pair);
 	if (bytes <= HS_FEED_NEAR_MAX_BYTES)
 		return 0;
 	hs_err_set(reterr, HSFEED_ELIMIT,
@@ -122,42 +117,4 @@ static void *search_idle(void *arg)
 int hs_feed_near_start_idle(struct hs_idle_search *search, pthread_t *ret)
 {
 	return -pthread_create(ret, NULL, search_idle, search);
-}
-
-// ---- from and to the store ----
-
-int hs_feed_near_load(struct hs_store *store, const struct hs_near_key *key, struct hs_near *ret)
-{
-	struct hs_near_arrays a;
-	int rc = hs_store_near_load(store, key, &a);
-	if (rc <= 0)
-		return rc;
-	*ret = (struct hs_near){.nrows = a.nrows,
-				.text_first = a.text_first,
-				.folded_first = a.folded_first,
-				.group = a.group,
-				.ngroups = a.ngroups,
-				.pairs = a.pairs,
-				.npairs = a.npairs,
-				.exact_rows = a.exact_rows,
-				.folded_rows = a.folded_rows,
-				.unlisted = a.unlisted,
-				.uncompared = a.uncompared};
-	return 1;
-}
-
-bool hs_feed_near_save(struct hs_store *store, const struct hs_near_key *key, const struct hs_near *near)
-{
-	const struct hs_near_arrays a = {.nrows = near->nrows,
-					 .ngroups = near->ngroups,
-					 .npairs = near->npairs,
-					 .text_first = near->text_first,
-					 .folded_first = near->folded_first,
-					 .group = near->group,
-					 .pairs = near->pairs,
-					 .exact_rows = near->exact_rows,
-					 .folded_rows = near->folded_rows,
-					 .unlisted = near->unlisted,
-					 .uncompared = near->uncompared};
-	return hs_store_near_save(store, key, &a);
 }

@@ -7,11 +7,16 @@
 #define ASKED_MS   3000
 #define KEEP_BYTES ((size_t)320 << 20) // of results that nobody uses; the largest that can be is a little less
 
+uint64_t hs_searches_clock_ms(clockid_t clock)
+{
+	struct timespec t = {0};
+	clock_gettime(clock, &t); // of a thread that has ended: 0
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
 uint64_t hs_searches_now_ms(void)
 {
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	return hs_searches_clock_ms(CLOCK_MONOTONIC);
 }
 
 // ---- adding and finding ----

@@ -38,13 +38,6 @@
 #define STARVE_MS  200        // how long a search in advance is watched when somebody asks for it
 #define NOT_WANTED (-ENODATA) // a search in advance that is not worth it
 
-static uint64_t clock_ms(clockid_t clock)
-{
-	struct timespec t = {0};
-	clock_gettime(clock, &t); // of a thread that has ended: 0
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 static void tell(const struct hs_searches *s, const struct job *job, const char *what)
 {
 	char line[256], hex[HS_ID_HEX];
@@ -113,7 +106,7 @@ static int search(struct hs_searches *s, struct job *job, const struct hs_versio
 	if (rc < 0)
 		return rc;
 	job->what.nrows = v->nrows;
-	if (!job->looked && hs_feed_near_load(s->feed->store, &job->what, &job->near) > 0) {
+	if (!job->looked && hs_store_near_load(s->feed->store, &job->what, &job->near) > 0) {
 		tell(s, job, "read");
 		return 0;
 	}
@@ -147,7 +140,7 @@ static void keep(struct hs_searches *s, struct job *job)
 {
 	job->users++;
 	pthread_mutex_unlock(&s->lock);
-	hs_feed_near_save(s->feed->store, &job->what, &job->near);
+	hs_store_near_save(s->feed->store, &job->what, &job->near);
 	pthread_mutex_lock(&s->lock);
 	job->users--;
 }
@@ -227,7 +220,7 @@ static void look(struct hs_searches *s, struct job *job)
 	job->state = LOADING;
 	job->looked = true;
 	pthread_mutex_unlock(&s->lock);
-	int rc = hs_feed_near_load(s->feed->store, &job->what, &job->near);
+	int rc = hs_store_near_load(s->feed->store, &job->what, &job->near);
 	pthread_mutex_lock(&s->lock);
 	job->state = WAITING;
 	if (rc > 0) {
@@ -240,7 +233,7 @@ static void look(struct hs_searches *s, struct job *job)
 // One in advance that somebody asks for now: does it get less than a quarter of a core?
 static void watch(struct hs_searches *s, struct job *job)
 {
-	uint64_t now = hs_searches_now_ms(), cpu = s->ticking ? clock_ms(s->clock) : 0;
+	uint64_t now = hs_searches_now_ms(), cpu = s->ticking ? hs_searches_clock_ms(s->clock) : 0;
 	if (!s->ticking || (s->watched_ms > 0 && now - s->watched_ms < STARVE_MS))
 		return;
 	if (s->watched_ms > 0 && (cpu - s->watched_cpu_ms) * 4 < now - s->watched_ms)

@@ -44,6 +44,7 @@ struct hs_searches {
 
 // All under the lock; `now` is hs_searches_now_ms().
 uint64_t hs_searches_now_ms(void);
+uint64_t hs_searches_clock_ms(clockid_t clock); // any clock; without the lock, too
 struct cache_key hs_job_key(const struct hs_near_key *what);
 struct job *hs_jobs_find(struct hs_searches *s, const struct cache_key *key);
 struct job *hs_jobs_add(struct hs_searches *s, const struct hs_near_key *what,

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,11 +34,9 @@ struct header { // little-endian, as the machine is; no padding
 };
 _Static_assert(sizeof(struct header) == 128, "the header's bytes are a format");
 
-struct pair {
-	uint32_t a, b;
-	double similarity;
-};
-_Static_assert(sizeof(struct pair) == HS_NEAR_PAIR_BYTES, "pairs are a format");
+_Static_assert(sizeof(struct hs_near_pair) == 16 && offsetof(struct hs_near_pair, b) == 4 &&
+		       offsetof(struct hs_near_pair, similarity) == 8,
+	       "pairs are kept as they lie in memory");
 
 struct piece {
 	void *data;
@@ -45,32 +44,16 @@ struct piece {
 };
 #define PIECES 4
 
-void hs_near_arrays_free(struct hs_near_arrays *a)
-{
-	free(a->text_first);
-	free(a->folded_first);
-	free(a->group);
-	free(a->pairs);
-	*a = (struct hs_near_arrays){0};
-}
-
-static void list_pieces(const struct hs_near_arrays *a, struct piece ret[PIECES])
+static void list_pieces(const struct hs_near *a, struct piece ret[PIECES])
 {
 	size_t rows = a->nrows * sizeof(uint32_t);
 	ret[0] = (struct piece){a->text_first, rows};
 	ret[1] = (struct piece){a->folded_first, rows};
 	ret[2] = (struct piece){a->group, rows};
-	ret[3] = (struct piece){a->pairs, a->npairs * HS_NEAR_PAIR_BYTES};
+	ret[3] = (struct piece){a->pairs, a->npairs * sizeof(*a->pairs)};
 }
 
 // ---- what users of a result rely on ----
-
-static struct pair pair_at(const struct hs_near_arrays *a, size_t i)
-{
-	struct pair pair;
-	memcpy(&pair, (const char *)a->pairs + i * sizeof(pair), sizeof(pair));
-	return pair;
-}
 
 // Each row's first row is at or before it, and its own; `later` of them are not.
 static bool firsts_are_sound(const uint32_t *first, size_t n, uint64_t later)
@@ -85,7 +68,7 @@ static bool firsts_are_sound(const uint32_t *first, size_t n, uint64_t later)
 }
 
 // Rows of the same bytes have the same folded text, and those are of one group; groups count in the order they begin.
-static bool groups_are_sound(const struct hs_near_arrays *a)
+static bool groups_are_sound(const struct hs_near *a)
 {
 	uint32_t begun = 0;
 	for (size_t i = 0; i < a->nrows; i++) {
@@ -98,11 +81,11 @@ static bool groups_are_sound(const struct hs_near_arrays *a)
 }
 
 // Different folded texts, by their first rows, ascending, and of one group.
-static bool pairs_are_sound(const struct hs_near_arrays *a, double least)
+static bool pairs_are_sound(const struct hs_near *a, double least)
 {
-	struct pair last = {0, 0, 0};
+	struct hs_near_pair last = {0, 0, 0};
 	for (size_t i = 0; i < a->npairs; i++) {
-		struct pair p = pair_at(a, i);
+		struct hs_near_pair p = a->pairs[i];
 		if (p.a >= p.b || p.b >= a->nrows || a->folded_first[p.a] != p.a || a->folded_first[p.b] != p.b ||
 		    a->group[p.a] != a->group[p.b] || !(p.similarity >= least && p.similarity <= 1))
 			return false;
@@ -113,7 +96,7 @@ static bool pairs_are_sound(const struct hs_near_arrays *a, double least)
 	return true;
 }
 
-static bool is_sound(const struct hs_near_arrays *a, double least)
+static bool is_sound(const struct hs_near *a, double least)
 {
 	return firsts_are_sound(a->text_first, a->nrows, a->exact_rows) &&
 	       firsts_are_sound(a->folded_first, a->nrows, a->folded_rows) && groups_are_sound(a) &&
@@ -129,7 +112,7 @@ struct reading {
 	int fd;
 	uint64_t bytes;
 	struct header header;
-	struct hs_near_arrays near;
+	struct hs_near near;
 	const char *fault; // of DAMAGED
 };
 
@@ -154,17 +137,17 @@ static enum verdict read_header(struct reading *r)
 	if (h->format != FORMAT || h->engine != r->key->engine)
 		return OTHER_RULES;
 	if (h->nrows != r->key->nrows || h->npairs > HS_NEAR_MAX_PAIRS ||
-	    r->bytes != sizeof(*h) + h->nrows * 3 * sizeof(uint32_t) + h->npairs * sizeof(struct pair) + 4)
+	    r->bytes != sizeof(*h) + h->nrows * 3 * sizeof(uint32_t) + h->npairs * sizeof(struct hs_near_pair) + 4)
 		return damaged(r, "its length is not what its header says");
 	return SOUND;
 }
 
-static bool allocate(struct hs_near_arrays *a)
+static bool allocate(struct hs_near *a)
 {
 	a->text_first = hs_array(a->nrows, sizeof(uint32_t));
 	a->folded_first = hs_array(a->nrows, sizeof(uint32_t));
 	a->group = hs_array(a->nrows, sizeof(uint32_t));
-	a->pairs = hs_array(a->npairs, sizeof(struct pair));
+	a->pairs = hs_array(a->npairs, sizeof(struct hs_near_pair));
 	return a->text_first && a->folded_first && a->group && a->pairs;
 }
 
@@ -174,13 +157,13 @@ static enum verdict read_arrays(struct reading *r)
 	struct piece pieces[PIECES];
 	uint64_t at = sizeof(*h);
 	uint32_t crc = hs_crc32c(0, h, sizeof(*h)), stated;
-	r->near = (struct hs_near_arrays){.nrows = h->nrows,
-					  .ngroups = h->ngroups,
-					  .npairs = h->npairs,
-					  .exact_rows = h->exact_rows,
-					  .folded_rows = h->folded_rows,
-					  .unlisted = h->unlisted,
-					  .uncompared = h->uncompared};
+	r->near = (struct hs_near){.nrows = h->nrows,
+				   .ngroups = h->ngroups,
+				   .npairs = h->npairs,
+				   .exact_rows = h->exact_rows,
+				   .folded_rows = h->folded_rows,
+				   .unlisted = h->unlisted,
+				   .uncompared = h->uncompared};
 	if (!allocate(&r->near))
 		return NO_MEMORY;
 	list_pieces(&r->near, pieces);
@@ -214,7 +197,7 @@ static enum verdict read_all(struct reading *r)
 	return verdict == SOUND ? judge(r) : verdict;
 }
 
-int hs_store_near_load(struct hs_store *store, const struct hs_near_key *key, struct hs_near_arrays *ret)
+int hs_store_near_load(struct hs_store *store, const struct hs_near_key *key, struct hs_near *ret)
 {
 	char *path = hs_near_path(&store->state, key->owner, &key->version, key->similarity);
 	if (!path)
@@ -231,13 +214,13 @@ int hs_store_near_load(struct hs_store *store, const struct hs_near_key *key, st
 	if (verdict == SOUND)
 		*ret = r.near;
 	else
-		hs_near_arrays_free(&r.near);
+		hs_near_fini(&r.near);
 	return verdict == SOUND ? 1 : verdict == NO_MEMORY ? -ENOMEM : 0;
 }
 
 // ---- writing ----
 
-static int write_file(int fd, const struct hs_near_key *key, const struct hs_near_arrays *near)
+static int write_file(int fd, const struct hs_near_key *key, const struct hs_near *near)
 {
 	struct piece pieces[PIECES];
 	struct header h = {.magic = MAGIC,
@@ -265,7 +248,7 @@ static int write_file(int fd, const struct hs_near_key *key, const struct hs_nea
 	return rc < 0 ? rc : fsync(fd) < 0 ? -errno : 0;
 }
 
-static int write_tmp(const char *path, const struct hs_near_key *key, const struct hs_near_arrays *near)
+static int write_tmp(const char *path, const struct hs_near_key *key, const struct hs_near *near)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
@@ -305,7 +288,7 @@ static int move(struct hs_store *store, const struct hs_near_key *key, const str
 	return rc;
 }
 
-static int save(struct hs_store *store, const struct hs_near_key *key, const struct hs_near_arrays *near,
+static int save(struct hs_store *store, const struct hs_near_key *key, const struct hs_near *near,
 		struct hs_err *reterr)
 {
 	struct place p = {0};
@@ -327,7 +310,7 @@ static int save(struct hs_store *store, const struct hs_near_key *key, const str
 	return rc;
 }
 
-bool hs_store_near_save(struct hs_store *store, const struct hs_near_key *key, const struct hs_near_arrays *near)
+bool hs_store_near_save(struct hs_store *store, const struct hs_near_key *key, const struct hs_near *near)
 {
 	struct hs_err err = {0};
 	if (!hs_store_has(store, key->owner, HS_FILE_VERSION, &key->version))

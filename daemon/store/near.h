@@ -5,20 +5,10 @@
 #define HS_STORE_NEAR_H
 
 #include "store/store.h"
+#include "text/near.h"
 
-#define HS_NEAR_KEPT       4u                // files of a version; the oldest goes
-#define HS_NEAR_MAX_PAIRS  ((size_t)1 << 22) // of a file; 64 MiB
-#define HS_NEAR_PAIR_BYTES 16u
-
-// A result as plain arrays. The store knows nothing of texts; text/near.h says what the arrays mean, and the checks
-// here are those that its users rely on.
-struct hs_near_arrays {
-	size_t nrows, ngroups, npairs;
-	uint32_t *text_first, *folded_first, *group; // [nrows]
-	void *pairs; // [npairs] of HS_NEAR_PAIR_BYTES: u32 a, u32 b, f64 similarity; malloc's alignment
-	uint64_t exact_rows, folded_rows, unlisted, uncompared;
-};
-void hs_near_arrays_free(struct hs_near_arrays *a); // frees and zeroes
+#define HS_NEAR_KEPT      4u                // files of a version; the oldest goes
+#define HS_NEAR_MAX_PAIRS ((size_t)1 << 22) // of a file; 64 MiB
 
 // Which result. engine: the number of the rules that make it; one of other rules is as good as absent.
 struct hs_near_key {
@@ -30,10 +20,10 @@ struct hs_near_key {
 
 // hs_store_near_load reads a kept result, checks all of it and gives its arrays (heap, the caller's). 1; 0: there is
 // none (damage is removed and logged); -ENOMEM. Any thread; 12 bytes a row and 16 a pair are read and looked at once.
-int hs_store_near_load(struct hs_store *store, const struct hs_near_key *key, struct hs_near_arrays *ret);
+int hs_store_near_load(struct hs_store *store, const struct hs_near_key *key, struct hs_near *ret);
 
 // hs_store_near_save keeps a result, synced, in the place of one that is there; of a version that was removed meanwhile
 // it keeps nothing. A failure is logged and leaves nothing. Whether it is kept. One thread at a time for a key.
-bool hs_store_near_save(struct hs_store *store, const struct hs_near_key *key, const struct hs_near_arrays *near);
+bool hs_store_near_save(struct hs_store *store, const struct hs_near_key *key, const struct hs_near *near);
 
 #endif

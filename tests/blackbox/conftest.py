@@ -101,6 +101,16 @@ def daemon(tmp_path):
     assert code in (None, 0), f"hsfeedd ended with {code}:\n{d.log.read_text(errors='replace')[-8000:]}"
 
 
+@pytest.fixture
+def client(daemon):
+    """A connection, written from PROTOCOL.md alone, to the file's daemon."""
+    from protoclient import Client  # not above: other folders load this file too
+
+    c = Client(daemon.socket, timeout=60)
+    yield c
+    c.close()
+
+
 @pytest.fixture(scope="module")
 def shared_daemon(tmp_path_factory):
     """One daemon for all tests of a file that only read what was ingested once."""

@@ -15,7 +15,7 @@ import threading
 import pytest
 
 from conftest import HSFEED, need_binaries
-from protoclient import Client, Refused
+from protoclient import Refused
 from ringclient import ITEM, ROWS, Ring, finish, inline, random_request, start
 
 SMALL = {"name": "rows", "split": "all", "max_length": 16, "batch_size": 10}
@@ -27,13 +27,6 @@ def daemon(tmp_path_factory):
     d = start(tmp_path_factory.mktemp("ring"), streams=256)
     yield d
     finish(d)
-
-
-@pytest.fixture
-def client(daemon):
-    c = Client(daemon.socket, timeout=60)
-    yield c
-    c.close()
 
 
 @pytest.fixture

@@ -28,13 +28,6 @@ def daemon(tmp_path_factory):
 
 
 @pytest.fixture
-def client(daemon):
-    c = Client(daemon.socket, timeout=60)
-    yield c
-    c.close()
-
-
-@pytest.fixture
 def bystander(daemon):
     """Another connection in the middle of its epoch, which must come out right in the end."""
     c = Client(daemon.socket, timeout=60)

@@ -89,13 +89,6 @@ def daemon(tmp_path_factory):
     finish(d)
 
 
-@pytest.fixture
-def client(daemon):
-    c = Client(daemon.socket, timeout=60)
-    yield c
-    c.close()
-
-
 def same_packed(client, **request):
     """Opens both ways, compares every batch, and returns how the slots were packed."""
     want, at = inline(client, **request)

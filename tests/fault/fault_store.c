@@ -259,15 +259,15 @@ static int act_keep(struct hs_err *err)
 		double similarity;
 	} pair = {0, 1, 0.9};
 	const struct hs_near_key key = keep_key();
-	const struct hs_near_arrays near = {.nrows = 3,
-					    .ngroups = 1,
-					    .npairs = 1,
-					    .text_first = first,
-					    .folded_first = first,
-					    .group = group,
-					    .pairs = (void *)&pair,
-					    .exact_rows = 1,
-					    .folded_rows = 1};
+	const struct hs_near near = {.nrows = 3,
+				     .ngroups = 1,
+				     .npairs = 1,
+				     .text_first = first,
+				     .folded_first = first,
+				     .group = group,
+				     .pairs = (void *)&pair,
+				     .exact_rows = 1,
+				     .folded_rows = 1};
 	if (hs_store_near_save(s.store, &key, &near))
 		return 0;
 	if (strstr(s.log, "near duplicates lie in memory only"))
@@ -276,12 +276,12 @@ static int act_keep(struct hs_err *err)
 }
 static enum effect look_keep(void)
 {
-	struct hs_near_arrays near;
+	struct hs_near near;
 	const struct hs_near_key key = keep_key();
 	int rc = hs_store_near_load(s.store, &key, &near);
 	if (rc != 1 || near.npairs != 1 || near.text_first[2] != 0)
 		return rc == 0 && !strstr(s.log, "is removed") ? BEFORE : MIXED;
-	hs_near_arrays_free(&near);
+	hs_near_fini(&near);
 	return AFTER;
 }
 

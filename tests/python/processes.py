@@ -4,6 +4,7 @@
 import collections
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -111,3 +112,13 @@ def splits(shared_daemon, demo, tmp_path):
         return {"train": train.tolist(), "val": val.tolist()}
 
     return found
+
+
+def each_epoch_once(before, after, rows, again, out):
+    """A training of two epochs that went on in the first one, on two processes: all rows in both, and all validated."""
+    each_once(before + after, "train", 0, rows["train"], again)
+    each_once(after, "train", 1, rows["train"], again)
+    for epoch in range(2):
+        each_once(after, "val", epoch, rows["val"])
+    validated = str(len(rows["val"]))
+    assert re.findall(r"epoch (\d): F1 [\d.]+ over (\d+) rows", out) == [("0", validated), ("1", validated)]

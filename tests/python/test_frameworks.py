@@ -3,11 +3,11 @@
 epoch and resumed: all processes together see exactly the split, and nothing is dealt twice.
 """
 
-import re
-
 import pytest
 
-from processes import BATCH, each_once, running, shares, splits, times, up  # noqa: F401  (some are fixtures)
+from processes import (  # noqa: F401  (some are fixtures)
+    BATCH, each_epoch_once, each_once, running, shares, splits, times, up,
+)  # fmt: skip
 
 pytest.importorskip("torch")
 
@@ -26,12 +26,7 @@ def test_accelerate_goes_on_with_other_processes(running, splits, tmp_path):
     left, again = trained - 6 * BATCH, up(trained, 2) - trained  # what is left begins at an even place
     assert shares(after, "train", 0) == [up(left, 2) // 2] * 2
     assert shares(after, "train", 1) == [up(trained, 2) // 2] * 2
-    each_once(before + after, "train", 0, rows["train"], again)
-    each_once(after, "train", 1, rows["train"], again)
-    for epoch in range(2):
-        each_once(after, "val", epoch, rows["val"])
-    validated = str(len(rows["val"]))
-    assert re.findall(r"epoch (\d): F1 [\d.]+ over (\d+) rows", out) == [("0", validated), ("1", validated)]
+    each_epoch_once(before, after, rows, again, out)
 
 
 def test_accelerate_leaves_a_loader_as_it_is(demo_set):

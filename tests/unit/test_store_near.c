@@ -12,20 +12,15 @@
 #include "store/near.h"
 #include "store_world.h"
 
-struct pair {
-	uint32_t a, b;
-	double similarity;
-};
-
 // A result of n rows, made as a search would: rows of a text, of a folded text and of a group follow each other at
 // distances that differ, so that no array is like another.
-static void make(struct hs_near_arrays *a, size_t n)
+static void make(struct hs_near *a, size_t n)
 {
-	*a = (struct hs_near_arrays){.nrows = n, .unlisted = 7, .uncompared = 5};
+	*a = (struct hs_near){.nrows = n, .unlisted = 7, .uncompared = 5};
 	a->text_first = hs_array(n, 4);
 	a->folded_first = hs_array(n, 4);
 	a->group = hs_array(n, 4);
-	struct pair *pairs = hs_array(n, sizeof(*pairs));
+	struct hs_near_pair *pairs = hs_array(n, sizeof(*pairs));
 	for (uint32_t i = 0; i < n; i++) {
 		bool copy = i % 7 == 3, same = copy || i % 7 == 5, near = i % 7 == 6;
 		a->text_first[i] = copy ? i - 1 : i;
@@ -35,7 +30,7 @@ static void make(struct hs_near_arrays *a, size_t n)
 		a->group[i] = same ? a->group[a->folded_first[i]] : near ? a->group[i - 6] : (uint32_t)a->ngroups++;
 	}
 	for (uint32_t i = 6; i < n; i += 7)
-		pairs[a->npairs++] = (struct pair){i - 6, i, 0.8 + i % 5 * 0.05};
+		pairs[a->npairs++] = (struct hs_near_pair){i - 6, i, 0.8 + i % 5 * 0.05};
 	a->pairs = pairs;
 }
 
@@ -64,14 +59,14 @@ static bool is_there(const struct hs_near_key *key)
 
 static void save(const struct hs_near_key *key)
 {
-	struct hs_near_arrays a;
+	struct hs_near a;
 	make(&a, key->nrows);
 	assert_true(hs_store_near_save(s.store, key, &a));
-	hs_near_arrays_free(&a);
+	hs_near_fini(&a);
 	assert_true(is_there(key));
 }
 
-static void must_be_same(const struct hs_near_arrays *a, const struct hs_near_arrays *b)
+static void must_be_same(const struct hs_near *a, const struct hs_near *b)
 {
 	assert_int_equal(a->nrows, b->nrows);
 	assert_int_equal(a->ngroups, b->ngroups);
@@ -83,15 +78,15 @@ static void must_be_same(const struct hs_near_arrays *a, const struct hs_near_ar
 	assert_memory_equal(a->text_first, b->text_first, a->nrows * 4);
 	assert_memory_equal(a->folded_first, b->folded_first, a->nrows * 4);
 	assert_memory_equal(a->group, b->group, a->nrows * 4);
-	assert_memory_equal(a->pairs, b->pairs, a->npairs * HS_NEAR_PAIR_BYTES);
+	assert_memory_equal(a->pairs, b->pairs, a->npairs * sizeof(*a->pairs));
 }
 
 static int load(const struct hs_near_key *key)
 {
-	struct hs_near_arrays a;
+	struct hs_near a;
 	int rc = hs_store_near_load(s.store, key, &a);
 	if (rc == 1)
-		hs_near_arrays_free(&a);
+		hs_near_fini(&a);
 	return rc;
 }
 
@@ -102,16 +97,16 @@ static void what_is_kept_is_read_also_after_a_restart(void **state)
 	publish_simply(&comments);
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		struct hs_near_key key = key_of(1, 0.8, sizes[i]);
-		struct hs_near_arrays want, got;
+		struct hs_near want, got;
 		save(&key);
 		make(&want, sizes[i]);
 		for (int again = 0; again < 2; again++) {
 			assert_int_equal(hs_store_near_load(s.store, &key, &got), 1);
 			must_be_same(&want, &got);
-			hs_near_arrays_free(&got);
+			hs_near_fini(&got);
 			reopen();
 		}
-		hs_near_arrays_free(&want);
+		hs_near_fini(&want);
 		char *path = path_of(&key), *folder = fx_path("%s/near", s.state);
 		struct stat st;
 		assert_int_equal(mode_of(path), 0600);
@@ -323,11 +318,11 @@ static void a_removed_versions_results_go_with_it(void **state)
 	save(&keys[1]);
 	struct hs_file *f = acquire(HS_FILE_VERSION, 1);
 	remove_simply(ALICE, "comments", 1, 1);
-	struct hs_near_arrays a;
+	struct hs_near a;
 	make(&a, 20);
 	assert_false(
 		hs_store_near_save(s.store, &keys[0], &a)); // of what is doomed nothing more is kept, without a word
-	hs_near_arrays_free(&a);
+	hs_near_fini(&a);
 	assert_string_equal(s.log, "");
 	hs_store_release(s.store, f);
 	assert_false(is_there(&keys[0]));
