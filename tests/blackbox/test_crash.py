@@ -179,7 +179,7 @@ def test_a_killed_ingest_process_is_told_with_a_way_out(place):
 
 
 def test_streams_go_on_where_they_were_when_the_daemon_was_killed(place):
-    place.run(*ingest_of(place, "data"))
+    place.run(*ingest_of(place, "data", csv(place.folder, "data", 2000)))  # more than ring and pipe can hold
     options = ["data", "--fold", "1", "--epoch", "3", "--batch-size", "2", "--max-length", "64"]
     whole = place.run("stream", *options).stdout.splitlines()
     readers = [begin(place, "stream", *options) for _ in range(2)]
