@@ -102,8 +102,8 @@ def test_labels_of_a_whole_copy_do_not_keep_the_batch(client):
     gather(4)
     before = ext.resident_bytes()
     gather(8)
-    assert len(labels) == 12 * 7  # 4 MiB each, were they to keep their batches
-    assert ext.grew_by(before) < 64 << 20
+    assert len(labels) == 12 * 7  # 4 MiB each, were they to keep their batches: 224 MiB of the last eight epochs
+    assert ext.grew_by(before) < 128 << 20
 
 
 def test_views_outlive_stream_connection_and_daemon(daemon, demo):

@@ -32,11 +32,11 @@
 
 struct hs_core {
 	atomic_uint refs;
-	unsigned forks;         // how often the process had been forked when it connected
-	pthread_mutex_t mutex;  // for what follows, up to `returned`
-	_Atomic uintptr_t user; // the thread that holds it; 0: nobody
-	hsfeed_client *client;  // NULL: closed
-	struct hs_feed *feeds;  // the open ones
+	unsigned forks;                     // how often the process had been forked when it connected
+	pthread_mutex_t mutex;              // for what follows, up to `returned`
+	_Atomic uintptr_t user;             // the thread that holds it; 0: nobody
+	hsfeed_client *client;              // NULL: closed
+	struct hs_feed *feeds;              // the open ones
 	_Atomic(struct hs_hold *) returned; // holds without a tensor; anybody pushes
 	_Atomic(struct hs_feed *) dropped;  // feeds whose Stream died while the connection was in use
 };
@@ -69,6 +69,7 @@ struct hs_hold {
 	struct hs_feed *feed;      // NULL: a private copy, whose arrays lie behind this
 	const struct hsfeed_batch *batch;
 	struct hs_hold *next;
+	void *block; // of a private copy: what to free; the hold lies aligned in it
 	struct hs_tensor tensors[];
 };
 

@@ -40,7 +40,7 @@ static void let_go(struct hs_hold *hold)
 	if (hold->feed)
 		push_returned(hold);
 	else
-		free(hold);
+		free(hold->block);
 }
 
 static void on_delete(struct hs_dl_managed *self)
@@ -84,10 +84,14 @@ static struct hs_hold *copy(const struct hsfeed_batch *batch, uint64_t which, st
 		bytes += is_copied(which, i) ? round_up(batch->arrays[i]->bytes) : 0;
 	}
 	size_t head = round_up(sizeof(struct hs_hold) + n * sizeof(struct hs_tensor));
-	struct hs_hold *hold = aligned_alloc(ALIGN, head + bytes);
-	if (!hold)
+	// Not aligned_alloc: glibc's, before 2.38, does not find the hole that a copy of the same size left between
+	// labels that are kept, and the process grows.
+	uint8_t *block = malloc(head + bytes + ALIGN - 1);
+	if (!block)
 		return NULL;
+	struct hs_hold *hold = (void *)(block + (-(uintptr_t)block & (ALIGN - 1)));
 	memset(hold, 0, sizeof(*hold));
+	hold->block = block;
 	atomic_init(&hold->tensors_alive, (unsigned)n);
 	uint8_t *data = (uint8_t *)hold + head;
 	struct hs_tensor *tensor = hold->tensors;
