@@ -32,19 +32,31 @@ static double quantile(double *values, size_t n, double q)
 	return n ? values[(size_t)(q * (double)(n - 1))] : 0;
 }
 
+// Eight sums side by side: of a loop of one, it is its place in the program that decides how fast it is (on one kind of
+// machine 2.6 or 5.2 us for 64 KiB, which is more than all that the library does for a batch).
+#define DEFINE_SUM(name, type, sum_type)                                                                               \
+	static sum_type name(const type *values, size_t n)                                                             \
+	{                                                                                                              \
+		sum_type sums[8] = {0};                                                                                \
+		for (size_t i = 0; i < n / 8 * 8; i += 8)                                                              \
+			for (size_t j = 0; j < 8; j++)                                                                 \
+				sums[j] += values[i + j];                                                              \
+		for (size_t i = n / 8 * 8; i < n; i++)                                                                 \
+			sums[0] += values[i];                                                                          \
+		return sums[0] + sums[1] + sums[2] + sums[3] + sums[4] + sums[5] + sums[6] + sums[7];                  \
+	}
+
+DEFINE_SUM(sum_u64, uint64_t, uint64_t)
+DEFINE_SUM(sum_u32, uint32_t, uint64_t)
+DEFINE_SUM(sum_f32, float, float)
+
 // Every array, in its own type.
 static uint64_t sum_array(const struct hsfeed_array *array)
 {
 	size_t n = array->bytes / hsfeed_dtype_bytes(array->dtype);
-	uint64_t sum = 0;
-	float floats = 0;
-	for (size_t i = 0; array->dtype == HSFEED_INT64 && i < n; i++)
-		sum += ((const uint64_t *)array->data)[i];
-	for (size_t i = 0; array->dtype == HSFEED_INT32 && i < n; i++)
-		sum += ((const uint32_t *)array->data)[i];
-	for (size_t i = 0; array->dtype == HSFEED_FLOAT32 && i < n; i++)
-		floats += ((const float *)array->data)[i];
-	return sum + (uint64_t)floats;
+	if (array->dtype == HSFEED_INT64)
+		return sum_u64(array->data, n);
+	return array->dtype == HSFEED_INT32 ? sum_u32(array->data, n) : (uint64_t)sum_f32(array->data, n);
 }
 
 static uint64_t sum_batch(const struct hsfeed_batch *batch)
