@@ -15,7 +15,12 @@
 #include "client.h"
 #include "rows/rows.h"
 
-#define ALIGN 64u
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+#define ALIGN       64u
+#define SMALL_BYTES ((size_t)256 << 10)
 
 struct role {
 	size_t offset, bytes;    // in a slot: u32 counts of all rows, then their codes
@@ -270,13 +275,23 @@ bool hs_packed_has_room(const struct hs_packed *p)
 	return !p || p->nunused > 0;
 }
 
+// A batch in memory of our own that was not written to yet. Its pages are made by one call, where writing would have
+// the kernel make them one by one; of a large one, which may not be written to everywhere, it does.
+static struct hs_slot *create_out(hsfeed_stream *s, uint32_t index)
+{
+	size_t bytes = s->layout.slot_bytes, at = index * bytes, from = at / 4096 * 4096;
+	if (bytes <= SMALL_BYTES) // a hint: where it fails, or is not known, nothing is lost
+		(void)madvise(s->ring + from, at + bytes - from, MADV_POPULATE_WRITE);
+	return hs_slot_create(s, index);
+}
+
 const char *hs_packed_take(hsfeed_stream *s, uint32_t slot, struct hs_slot **ret)
 {
 	struct hs_packed *p = s->packed;
 	struct hs_arrival a = p->arrivals[slot];
 	uint8_t index = p->unused[p->nunused - 1];
 	if (!p->outs[index])
-		p->outs[index] = hs_slot_create(s, index);
+		p->outs[index] = create_out(s, index);
 	struct hs_slot *out = p->outs[index];
 	if (!out)
 		return hs_no_memory;

@@ -3,8 +3,8 @@
 // are whose (proto/RING.md).
 //
 // Nothing that a client can write to steers us. It may write what it likes into the ring: we write each batch in full,
-// never read, and keep all indices here. It cannot shrink the memory (sealed), and all pages are there from the
-// beginning, so that no write of ours can fail.
+// never read, and keep all indices here. It cannot shrink the memory (sealed), and pages are made before we write to
+// them, by a call that can say no, so that no write of ours can fail.
 //
 // Why a channel: a batch takes 3 us to fill, waking a thread 40. A turn reads releases, fills and announces by itself,
 // so that a stream at full speed wakes nobody, and lingers a moment for more releases before it gives up its thread.
@@ -25,9 +25,13 @@
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U
 #endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
 
 #define IN_BYTES      4096   // a client's frames on a channel are not longer
 #define CHANNEL_BYTES 4096   // the kernel's part of it: two sockets, and messages under way
+#define PAGES_BYTES   65536  // so many are made at a time, since whoever opens a stream waits for the first batch alone
 #define TURN_MIN      8      // slots that a turn fills before it leaves the thread to others
 #define TURN_MAX      4096   // slots after which the loop thread hears of it
 #define HEAR_MOST     4      // reads in a row: a client that sends without end is not listened to for ever
@@ -50,13 +54,14 @@ struct own {
 	bool blocked;      // the channel is full: what is left of `out` waits for room
 	bool hot;          // the client keeps a thread busy
 	unsigned tired;    // turns that will not linger
-	const char *fault; // what the client did wrong
+	const char *fault; // why the connection has to end
 	uint64_t rested_ns, nfills;
 	struct hs_wbuf out; // frames, of which `sent` bytes are gone
 	size_t sent, in_len;
 	unsigned nstrays;
 	int strays[HS_MAX_FDS];  // descriptors that the client sent: to be closed where that may take its time
 	unsigned nempty, *empty; // stack: the slot released last, still in a cache, is filled first
+	size_t made;             // bytes of the memory, from its beginning, that have pages
 	uint8_t in[IN_BYTES];    // what came and is no whole frame yet
 	struct slot slots[];
 };
@@ -75,10 +80,45 @@ static int size_file(int fd, size_t bytes)
 {
 	if (ftruncate(fd, (off_t)bytes) < 0)
 		return -errno;
-	int rc = posix_fallocate(fd, 0, (off_t)bytes);
-	if (rc != 0)
-		return -rc;
 	return fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0 ? -errno : 0;
+}
+
+// Pages from an offset to another, both of pages.
+static int make_pages(struct hs_pump *pump, size_t from, size_t to)
+{
+	while (madvise(pump->memory + from, to - from, MADV_POPULATE_WRITE) < 0)
+		if (errno != EINTR)
+			return errno == EFAULT ? -ENOMEM : -errno;
+	return 0;
+}
+
+// Pages for a slot, and for more of those that follow, which are filled next.
+static int make_slot(struct hs_pump *pump, unsigned index)
+{
+	struct own *own = pump->own;
+	size_t end = (index + (size_t)1) * pump->layout->slot_bytes;
+	if (end <= own->made)
+		return 0;
+	end = (end + PAGES_BYTES - 1) / PAGES_BYTES * PAGES_BYTES;
+	end = end < pump->memory_bytes ? end : pump->memory_bytes;
+	int rc = make_pages(pump, own->made, end);
+	if (rc == 0)
+		own->made = end;
+	return rc;
+}
+
+// Those of the first slots and of the tables. All of them at once where the kernel is older than Linux 5.14.
+static int make_first_pages(struct hs_pump *pump)
+{
+	struct own *own = pump->own;
+	size_t tables = pump->nslots * pump->layout->slot_bytes / PAGES_BYTES * PAGES_BYTES;
+	int rc = make_slot(pump, 0);
+	if (rc == 0 && hs_packed_table_bytes(pump->stream) > 0)
+		rc = make_pages(pump, tables, pump->memory_bytes);
+	if (rc != -EINVAL)
+		return rc;
+	own->made = pump->memory_bytes;
+	return -posix_fallocate(pump->fds[0], 0, (off_t)pump->memory_bytes);
 }
 
 static int make_memory(struct hs_pump *pump)
@@ -93,8 +133,10 @@ static int make_memory(struct hs_pump *pump)
 	if (memory == MAP_FAILED)
 		return -errno;
 	pump->memory = memory;
-	hs_packed_tables_put(pump->stream, pump->memory + pump->nslots * pump->layout->slot_bytes);
-	return 0;
+	rc = make_first_pages(pump);
+	if (rc == 0)
+		hs_packed_tables_put(pump->stream, pump->memory + pump->nslots * pump->layout->slot_bytes);
+	return rc;
 }
 
 static int make_channel(struct hs_pump *pump, struct own *own)
@@ -306,12 +348,16 @@ static void write_batch(struct hs_pump *pump, unsigned index, const struct hs_fi
 		hs_w_uint(&own->out, info->lengths[r]);
 }
 
-// Fills the slot on top of the stack; false at the epoch's end.
+// Fills the slot on top of the stack; false at the epoch's end, or at a fault.
 static bool fill_one(struct hs_pump *pump)
 {
 	struct own *own = pump->own;
 	struct hs_fill info;
 	unsigned index = own->empty[own->nempty - 1];
+	if (make_slot(pump, index) < 0) {
+		own->fault = "out of memory";
+		return false;
+	}
 	if (hs_stream_fill(pump->stream, pump->memory + index * pump->layout->slot_bytes, &info) == 0)
 		return false;
 	own->nempty--;
@@ -337,11 +383,11 @@ static void fill_some(struct hs_pump *pump, uint64_t generation, unsigned n)
 	hs_w_cstr(w, "batches");
 	size_t list = hs_w_array_begin(w);
 	unsigned filled = 0;
-	while (filled < n && own->nempty > 0 && !pump->ended) {
+	while (filled < n && own->nempty > 0 && !pump->ended && !own->fault) {
 		if (fill_one(pump))
 			filled++;
 		else
-			pump->ended = true;
+			pump->ended = !own->fault;
 	}
 	hs_w_array_end(w, list, filled);
 	hs_w_frame_end(w, mark, 0);
