@@ -41,8 +41,11 @@ class Busy:
 
 
 class Event:
+    made = 0
+
     def __init__(self):
         self.stream, self.at = None, 0
+        Event.made += 1
 
     def record(self, stream):
         self.stream, self.at = stream, len(stream.queue)
@@ -59,13 +62,13 @@ class Cuda:
 
     def __init__(self, available=True):
         self.available, self.streams, self.registered, self.log = available, {}, {}, []
-        self.Event, self.code = Event, 0
+        self.Event, self.code, self.chosen = Event, 0, None
 
     def is_available(self):
         return self.available
 
     def current_stream(self, device=None):
-        return self.streams.setdefault(str(device), Busy())
+        return self.streams.setdefault(str(device or self.chosen), Busy())
 
     def synchronize(self, device=None):
         [stream.run(len(stream.queue)) for stream in self.streams.values()]
@@ -180,6 +183,28 @@ def test_the_stream_is_not_waited_for_while_slots_are_left(cuda, demo_set):
     loader.close()
 
 
+def test_events_are_few_while_there_are_slots(cuda, demo_set, reference):
+    before = Event.made
+    copied = train(demo_set.loader("train", 0, slots=64, **OPTIONS), cuda.current_stream(), 2, 1.0)
+    assert copied == wanted(demo_set, reference, 2) and Event.made - before <= 200 / 8 + 1
+
+
+@pytest.mark.parametrize("slots", [5, 16, 64])
+def test_streams_may_change_between_batches(cuda, demo_set, reference, slots):
+    """Copies of one batch are behind those of one stream alone: no event of another stream tells of them."""
+    loader, chance = demo_set.loader("train", 0, slots=slots, **OPTIONS), random.Random(6)
+    copied = [[] for _ in range(2 * 100)]
+    for at, batch in enumerate(batch for _ in range(2) for batch in loader):
+        cuda.chosen = chance.choice(["one", "two", "two"])
+        cuda.current_stream().copy(batch["input_ids"], copied[at])
+        del batch
+        two = cuda.streams.get("two")
+        if two and chance.random() < 0.5:  # "one" gets on when it must
+            two.run(len(two.queue))
+    loader.close()
+    assert [bytes for made in copied for bytes in made] == wanted(demo_set, reference, 2)
+
+
 def moved_by(cuda, monkeypatch, copied):
     """loader.to("cuda:1") where there is no such thing: copies are queued on that device's stream."""
 
@@ -268,7 +293,8 @@ def test_memory_that_cannot_be_pinned_is_an_error(cuda, demo_set):
             use(loader)
 
 
-def test_without_cuda_it_says_so_once_and_goes_on(demo_set, reference, caplog):
+def test_without_cuda_it_says_so_once_and_goes_on(demo_set, reference, monkeypatch, caplog):
+    monkeypatch.setattr(torch, "cuda", Cuda(available=False))
     rows = demo_set.split_rows("train", 0)
     loader = demo_set.loader("train", 0, **OPTIONS)
     with caplog.at_level(logging.WARNING, "hsfeed"):

@@ -6,7 +6,8 @@
     the slot is filled again <- given back <- the event has completed <- event recorded behind the copies
 
 Host memory that is registered is copied asynchronously: when the views die, a copy may still have to read the
-slot. An event recorded after that moment on the stream of the copies completes after them.
+slot. An event recorded after that moment on the stream of the copies completes after them. An event costs more
+than a small copy: one is recorded for several slots, as long as there are others to fill.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from .errors import SystemFailure
 
 PORTABLE = 1  # cudaHostRegisterPortable: pinned for every GPU, not only the current one
 SPARE = 2  # the daemon must always have something to fill, and views need a slot beyond these
+EVENTS = 8  # while as many slots are returned as a stream has
 
 
 class Pinned:
@@ -28,6 +30,9 @@ class Pinned:
         address, size = stream.memory
         self.stream, self.cuda, self.address = stream, cuda, address
         self.device: Any = None  # whose current stream copies; None: the current device
+        self.group = max(1, stream.slots // EVENTS)
+        self.returned: list[int] = []  # no event is behind their copies yet,
+        self.behind: Any = None  # which are on this stream
         self.pending: deque[tuple[Any, list[int]]] = deque()
         self.closing = threading.Lock()
         self.open = True
@@ -43,17 +48,28 @@ class Pinned:
         """Before each next(): events for what was let go, back with what is copied; waits if few are left."""
         returned = self.stream.take_returned()
         if returned:
-            event = self.cuda.Event()  # a new one each time: an event belongs to one device for ever
-            event.record(self.cuda.current_stream(self.device))
-            self.pending.append((event, returned))
-        while self.pending and self.pending[0][0].query():
-            self.give_back_oldest()
+            stream = self.cuda.current_stream(self.device)
+            if self.returned and stream != self.behind:
+                self.record()
+            self.behind = stream
+            self.returned += returned
+        if self.returned and (len(self.returned) >= self.group or self.free() <= SPARE):
+            self.record()
+            while self.pending and self.pending[0][0].query():
+                self.give_back_oldest()
         while self.pending and self.free() <= SPARE:
             self.pending[0][0].synchronize()
             self.give_back_oldest()
 
+    def record(self) -> None:
+        event = self.cuda.Event()  # a new one each time: an event belongs to one device for ever
+        event.record(self.behind)
+        self.pending.append((event, self.returned))
+        self.returned = []
+
     def free(self) -> int:
-        return int(self.stream.slots - self.stream.held - sum(len(slots) for _, slots in self.pending))
+        waiting = len(self.returned) + sum(len(slots) for _, slots in self.pending)
+        return int(self.stream.slots - self.stream.held - waiting)
 
     def give_back_oldest(self) -> None:
         _, slots = self.pending.popleft()
@@ -66,6 +82,7 @@ class Pinned:
                 return
             self.open = False
         self.cuda.synchronize(self.device)
+        self.returned = []
         self.pending.clear()
         self.cuda.cudart().cudaHostUnregister(self.address)
         self.stream.set_auto_release(True)
