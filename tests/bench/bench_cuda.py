@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""bench_cuda.py FOLDER SOCKET [--runs N]: batches onto a GPU, from hsfeed and from the peers of bench_loader.py.
+"""bench_cuda.py FOLDER SOCKET [--runs N] [--peers WORD]: batches onto a GPU, from hsfeed and from peers.
 
-FOLDER is what bench_loader.prepare saved, SOCKET that of a daemon with the dataset "bench". Prints JSON lines:
+FOLDER is what bench_loader.prepare saved, SOCKET that of a daemon with the dataset "bench"; --peers: those alone whose
+name has that word. Prints JSON lines:
 
   copy   GB/s of one tensor of B x L int64, from a pinned slot, from pinned memory of torch's own, from ordinary memory
   feed   batches/s of a loop that does nothing but move every batch to the GPU
@@ -56,7 +57,7 @@ def peers(args, ds):
     }
     for n in (2, 8):
         made[f"DataLoader, {n} workers, pin_memory"] = workers(args.folder, n)
-    return made
+    return {name: loader for name, loader in made.items() if args.peers in name}
 
 
 def passes(loader, batches):
@@ -163,6 +164,7 @@ def main():
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("socket")
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--peers", default="")
     args = parser.parse_args()
     ds = hsfeed.connect(args.socket).dataset("bench")
     show(gpu=torch.cuda.get_device_name(), torch=torch.__version__, cuda=torch.version.cuda)
