@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "client.h"
 #include "rows/rows.h"
@@ -279,7 +280,7 @@ bool hs_packed_has_room(const struct hs_packed *p)
 // the kernel make them one by one; of a large one, which may not be written to everywhere, it does.
 static struct hs_slot *create_out(hsfeed_stream *s, uint32_t index)
 {
-	size_t bytes = s->layout.slot_bytes, at = index * bytes, from = at / 4096 * 4096;
+	size_t bytes = s->layout.slot_bytes, at = index * bytes, from = at & ~((size_t)sysconf(_SC_PAGESIZE) - 1);
 	if (bytes <= SMALL_BYTES) // a hint: where it fails, or is not known, nothing is lost
 		(void)madvise(s->ring + from, at + bytes - from, MADV_POPULATE_WRITE);
 	return hs_slot_create(s, index);

@@ -260,6 +260,18 @@ void hs_pump_write_end(const struct hs_pump *pump, struct hs_wbuf *w, uint64_t g
 	hs_w_frame_end(w, mark, 0);
 }
 
+void hs_pump_write_failed(const struct hs_pump *pump, struct hs_wbuf *w, uint64_t generation, const struct hs_err *err)
+{
+	size_t mark = hs_notice_begin(w, "stream.failed", 3);
+	hs_w_cstr(w, "stream");
+	hs_w_uint(w, pump->id);
+	hs_w_cstr(w, "generation");
+	hs_w_uint(w, generation);
+	hs_w_cstr(w, "error");
+	hs_error_write(w, err);
+	hs_w_frame_end(w, mark, 0);
+}
+
 static void run_turn(struct hs_chore *chore)
 {
 	struct hs_pump *pump = (struct hs_pump *)chore;

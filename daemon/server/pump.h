@@ -46,7 +46,7 @@ struct hs_pump {
 	unsigned queued;   // what else uses it: batches in the connection's queue, the making of an order
 	uint64_t prepared; // the generation whose next epoch's order was made, or is being made
 	bool halt;         // atomic: the turn shall end soon
-	bool ended;        // the epoch's end was reached
+	bool ended;        // the epoch's end was reached, or no more batches can be made
 	bool dead;         // closed; goes when nothing uses it any more
 	bool kept;         // its channel stays until the client lets go of it; and its ring, where we ended it
 	bool discharged;   // the account has back what it cost
@@ -84,8 +84,9 @@ void hs_ring_free(struct hs_pump *pump); // its memory alone
 void hs_ring_wait(struct hs_pump *pump);
 void hs_pump_let_go(struct hs_pump *pump); // a kept one: it ends at last
 
-// hs_pump_write_end writes the notice stream.end.
+// The notices stream.end and stream.failed.
 void hs_pump_write_end(const struct hs_pump *pump, struct hs_wbuf *w, uint64_t generation);
+void hs_pump_write_failed(const struct hs_pump *pump, struct hs_wbuf *w, uint64_t generation, const struct hs_err *err);
 
 // hs_inline_release takes the notice's pairs; false when one is not due.
 bool hs_inline_release(struct hs_pump *pump, const struct hs_pairs *fills);

@@ -44,12 +44,8 @@ size_t hs_notice_begin(struct hs_wbuf *w, const char *name, uint32_t npairs)
 
 // ---- answering ----
 
-static void write_error(struct hs_wbuf *w, uint32_t seq, const struct hs_err *err)
+void hs_error_write(struct hs_wbuf *w, const struct hs_err *err)
 {
-	size_t mark = hs_w_frame_begin(w);
-	hs_w_array(w, 4);
-	hs_w_uint(w, HS_WIRE_REPLY);
-	hs_w_uint(w, seq);
 	hs_w_map(w, 3);
 	hs_w_cstr(w, "code");
 	hs_w_cstr(w, hs_err_name(err->code));
@@ -57,6 +53,15 @@ static void write_error(struct hs_wbuf *w, uint32_t seq, const struct hs_err *er
 	hs_w_cstr(w, err->message);
 	hs_w_cstr(w, "hint");
 	hs_w_cstr(w, err->hint);
+}
+
+static void write_error(struct hs_wbuf *w, uint32_t seq, const struct hs_err *err)
+{
+	size_t mark = hs_w_frame_begin(w);
+	hs_w_array(w, 4);
+	hs_w_uint(w, HS_WIRE_REPLY);
+	hs_w_uint(w, seq);
+	hs_error_write(w, err);
 	hs_w_nil(w);
 	hs_w_frame_end(w, mark, 0);
 }

@@ -69,6 +69,7 @@ void hs_request_next(struct hs_conn *conn);
 void hs_request_abandon(struct hs_conn *conn); // the connection is gone
 struct hs_request *hs_request_find(struct hs_conn *conn, uint32_t seq);
 
+void hs_error_write(struct hs_wbuf *w, const struct hs_err *err); // {code, message, hint}
 // hs_notice_begin starts [2, name, {params}], hs_notice_end completes it.
 size_t hs_notice_begin(struct hs_wbuf *w, const char *name, uint32_t npairs);
 

@@ -4,7 +4,7 @@
 //
 // Nothing that a client can write to steers us. It may write what it likes into the ring: we write each batch in full,
 // never read, and keep all indices here. It cannot shrink the memory (sealed), and pages are made before we write to
-// them, by a call that can say no, so that no write of ours can fail.
+// them, by a call that can say no. (Where a client punches holes, writing makes new ones.)
 //
 // Why a channel: a batch takes 3 us to fill, waking a thread 40. A turn reads releases, fills and announces by itself,
 // so that a stream at full speed wakes nobody, and lingers a moment for more releases before it gives up its thread.
@@ -54,7 +54,7 @@ struct own {
 	bool blocked;      // the channel is full: what is left of `out` waits for room
 	bool hot;          // the client keeps a thread busy
 	unsigned tired;    // turns that will not linger
-	const char *fault; // why the connection has to end
+	const char *fault; // what the client did wrong, or that there is no memory to tell it anything
 	uint64_t rested_ns, nfills;
 	struct hs_wbuf out; // frames, of which `sent` bytes are gone
 	size_t sent, in_len;
@@ -165,7 +165,7 @@ static int init(struct hs_pump *pump)
 	for (unsigned i = 0; i < pump->nslots; i++)
 		own->empty[own->nempty++] = pump->nslots - 1 - i; // slot 0 first
 	hs_ring.turn(pump, pump->generation);
-	return 0;
+	return own->fault ? -ENOMEM : 0;
 }
 
 void hs_ring_free(struct hs_pump *pump)
@@ -348,18 +348,17 @@ static void write_batch(struct hs_pump *pump, unsigned index, const struct hs_fi
 		hs_w_uint(&own->out, info->lengths[r]);
 }
 
-// Fills the slot on top of the stack; false at the epoch's end, or at a fault.
-static bool fill_one(struct hs_pump *pump)
+// Fills the slot on top of the stack: 1, 0 at the epoch's end, or why there is no memory for it.
+static int fill_one(struct hs_pump *pump)
 {
 	struct own *own = pump->own;
 	struct hs_fill info;
 	unsigned index = own->empty[own->nempty - 1];
-	if (make_slot(pump, index) < 0) {
-		own->fault = "out of memory";
-		return false;
-	}
+	int rc = make_slot(pump, index);
+	if (rc < 0)
+		return rc;
 	if (hs_stream_fill(pump->stream, pump->memory + index * pump->layout->slot_bytes, &info) == 0)
-		return false;
+		return 0;
 	own->nempty--;
 	own->slots[index].fill = ++own->nfills;
 	own->slots[index].out = true;
@@ -367,7 +366,19 @@ static bool fill_one(struct hs_pump *pump)
 	pump->end_at = info.at;
 	pump->nbatches++;
 	pump->nrows += info.rows;
-	return true;
+	return 1;
+}
+
+static void write_last(struct hs_pump *pump, struct hs_wbuf *w, uint64_t generation, int rc)
+{
+	struct hs_err err = {0};
+	if (rc == 0) {
+		hs_pump_write_end(pump, w, generation);
+		return;
+	}
+	hs_err_set(&err, rc, "making a stream's slots: %s", strerror(-rc));
+	hs_err_hint(&err, "ask for fewer slots or smaller batches, or for the transport inline");
+	hs_pump_write_failed(pump, w, generation, &err);
 }
 
 // Fills up to n slots and writes what there is to tell of them.
@@ -383,18 +394,16 @@ static void fill_some(struct hs_pump *pump, uint64_t generation, unsigned n)
 	hs_w_cstr(w, "batches");
 	size_t list = hs_w_array_begin(w);
 	unsigned filled = 0;
-	while (filled < n && own->nempty > 0 && !pump->ended && !own->fault) {
-		if (fill_one(pump))
-			filled++;
-		else
-			pump->ended = !own->fault;
-	}
+	int rc = 1;
+	while (filled < n && own->nempty > 0 && (rc = fill_one(pump)) > 0)
+		filled++;
+	pump->ended = rc <= 0;
 	hs_w_array_end(w, list, filled);
 	hs_w_frame_end(w, mark, 0);
 	if (filled == 0 && !w->failed)
 		w->len = before;
 	if (pump->ended)
-		hs_pump_write_end(pump, w, generation);
+		write_last(pump, w, generation, rc);
 	if (w->failed)
 		own->fault = "out of memory";
 }
