@@ -132,6 +132,23 @@ def test_streams_may_change_between_batches(demo_set, reference, packing, slots)
     assert fetched(moved) == wanted(demo_set, reference, 2)
 
 
+@pytest.mark.parametrize("slots", [5, 16])
+@pytest.mark.parametrize("by_loader", [False, True])
+def test_a_stream_that_stands_still_keeps_its_slots(demo_set, reference, packing, by_loader, slots):
+    still, quick, moved = torch.cuda.Stream(), torch.cuda.Stream(), []
+    before, loader = torch.cuda.current_stream(), demo_set.loader("train", 0, slots=slots, **OPTIONS)
+    torch.cuda.set_stream(still)
+    torch.cuda._sleep(LONG * 20)
+    for batch in loader.to("cuda") if by_loader else loader:
+        moved.append(batch if by_loader else {key: batch[key].to("cuda", non_blocking=True) for key in KEYS})
+        if batch.number == 2:
+            torch.cuda.set_stream(quick)
+        del batch
+    torch.cuda.set_stream(before)
+    loader.close()
+    assert fetched(moved) == wanted(demo_set, reference)
+
+
 def test_a_slot_given_back_too_early_would_be_seen(demo_set, reference, packing, monkeypatch):
     """The tests above can fail: with slots given back at once, the busy stream copies other batches."""
     monkeypatch.setattr(

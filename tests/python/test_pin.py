@@ -68,7 +68,7 @@ class Cuda:
         return self.available
 
     def current_stream(self, device=None):
-        return self.streams.setdefault(str(device or self.chosen), Busy())
+        return self.streams.setdefault(str(self.chosen or device), Busy())
 
     def synchronize(self, device=None):
         [stream.run(len(stream.queue)) for stream in self.streams.values()]
@@ -191,7 +191,6 @@ def test_events_are_few_while_there_are_slots(cuda, demo_set, reference):
 
 @pytest.mark.parametrize("slots", [5, 16, 64])
 def test_streams_may_change_between_batches(cuda, demo_set, reference, slots):
-    """Copies of one batch are behind those of one stream alone: no event of another stream tells of them."""
     loader, chance = demo_set.loader("train", 0, slots=slots, **OPTIONS), random.Random(6)
     copied = [[] for _ in range(2 * 100)]
     for at, batch in enumerate(batch for _ in range(2) for batch in loader):
@@ -203,6 +202,33 @@ def test_streams_may_change_between_batches(cuda, demo_set, reference, slots):
             two.run(len(two.queue))
     loader.close()
     assert [bytes for made in copied for bytes in made] == wanted(demo_set, reference, 2)
+
+
+@pytest.mark.parametrize("slots", [5, 8, 16, 64])
+@pytest.mark.parametrize("by_loader", [False, True])
+@pytest.mark.parametrize("kept", [0, 2])
+def test_a_stream_that_stands_still_keeps_its_slots(cuda, demo_set, reference, monkeypatch, slots, by_loader, kept):
+    """The first batches are copied on a stream that does nothing for long, the others on one that does all at once."""
+    copied, held = [], []
+    if by_loader:
+        moved_by(cuda, monkeypatch, copied)
+    loader = demo_set.loader("train", 0, slots=slots, **OPTIONS)
+    cuda.chosen = "still"
+    for batch in loader.to("cuda:1") if by_loader else loader:
+        if not by_loader:
+            cuda.current_stream().copy(batch["input_ids"], copied)
+        if batch.number < kept:
+            held.append(batch)
+        if batch.number == 2:
+            cuda.chosen = "quick"
+            held.clear()
+        quick = cuda.streams.get("quick")
+        if quick:
+            quick.run(len(quick.queue))
+        del batch
+    assert len(cuda.streams) == 2
+    loader.close()
+    assert sorted(copied) == sorted(wanted(demo_set, reference))
 
 
 def moved_by(cuda, monkeypatch, copied):

@@ -8,6 +8,11 @@
 Host memory that is registered is copied asynchronously: when the views die, a copy may still have to read the
 slot. An event recorded after that moment on the stream of the copies completes after them. An event costs more
 than a small copy: one is recorded for several slots, as long as there are others to fill.
+
+    stream A   copy 0, copy 1, event                           Which stream a batch's copies are on is known when the
+    stream B                          copy 2, copy 3, event    next batch is asked for. Whenever it is another one, an
+    back                              0, 1 <- A    2, 3 <- B   event is left on the old one, and slots go back in order:
+                                                               none before the events that came before.
 """
 
 from __future__ import annotations
@@ -32,7 +37,7 @@ class Pinned:
         self.device: Any = None  # whose current stream copies; None: the current device
         self.group = max(1, stream.slots // EVENTS)
         self.returned: list[int] = []  # no event is behind their copies yet,
-        self.behind: Any = None  # which are on this stream
+        self.behind: Any = None  # which are on this stream: that of the last step
         self.pending: deque[tuple[Any, list[int]]] = deque()
         self.closing = threading.Lock()
         self.open = True
@@ -46,13 +51,8 @@ class Pinned:
 
     def settle(self) -> None:
         """Before each next(): events for what was let go, back with what is copied; waits if few are left."""
-        returned = self.stream.take_returned()
-        if returned:
-            stream = self.cuda.current_stream(self.device)
-            if self.returned and stream != self.behind:
-                self.record()
-            self.behind = stream
-            self.returned += returned
+        self.follow()
+        self.returned += self.stream.take_returned()
         if self.returned and (len(self.returned) >= self.group or self.free() <= SPARE):
             self.record()
             while self.pending and self.pending[0][0].query():
@@ -60,6 +60,13 @@ class Pinned:
         while self.pending and self.free() <= SPARE:
             self.pending[0][0].synchronize()
             self.give_back_oldest()
+
+    def follow(self) -> None:
+        """An event on the stream that copied until now, if it is another one than now: perhaps for no slots."""
+        stream = self.cuda.current_stream(self.device)
+        if self.behind is not None and stream != self.behind:
+            self.record()
+        self.behind = stream
 
     def record(self) -> None:
         event = self.cuda.Event()  # a new one each time: an event belongs to one device for ever
