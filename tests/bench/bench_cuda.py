@@ -7,7 +7,7 @@ name has that word. Prints JSON lines:
 
   copy   GB/s of one tensor of B x L int64, from a pinned slot, from pinned memory of torch's own, from ordinary memory
   feed   batches/s of a loop that does nothing but move every batch to the GPU
-  step   the same with some milliseconds of matrix products a batch: what a step costs beyond the products alone, in us
+  step   the same with matrix products for each batch: what a step costs beyond the products alone, in us
 
 Medians over the runs, all peers one after the other in each.
 """
@@ -52,6 +52,8 @@ def peers(args, ds):
     made = {
         "hsfeed, pinned": ours(True),
         "hsfeed, not pinned": ours(False),
+        "hsfeed, pinned, loader.to": ours(True).to("cuda"),
+        "hsfeed, not pinned, loader.to": ours(False).to("cuda"),
         "slices": Slices(args.folder),
         "slices, pin_memory()": Pinned(args.folder),
     }
