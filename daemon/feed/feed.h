@@ -301,6 +301,7 @@ size_t hs_stream_scratch_bytes(const struct hs_stream *stream); // memory of its
 // every array that the batch uses. 1: a batch; 0: the epoch's end (stays so until a seek). It cannot fail: everything
 // was checked at open.
 int hs_stream_fill(struct hs_stream *stream, void *slot, struct hs_fill *ret);
+bool hs_stream_is_over(const struct hs_stream *stream); // the epoch's end is reached
 
 // hs_fill_array_bytes: how many bytes of an array a fill uses (its rows times its width in this batch).
 size_t hs_fill_array_bytes(const struct hs_array *array, const struct hs_fill *fill);

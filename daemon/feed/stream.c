@@ -355,10 +355,15 @@ size_t hs_stream_scratch_bytes(const struct hs_stream *stream)
 	return bytes;
 }
 
+bool hs_stream_is_over(const struct hs_stream *stream)
+{
+	return stream->next >= hs_deal_batches(&stream->deal);
+}
+
 int hs_stream_fill(struct hs_stream *stream, void *slot, struct hs_fill *ret)
 {
 	const struct hs_deal *deal = &stream->deal;
-	if (stream->next >= hs_deal_batches(deal))
+	if (hs_stream_is_over(stream))
 		return 0;
 	size_t n = hs_feed_deal_rows(stream->order, deal, stream->next, stream->rows);
 	struct gather g = {.source = stream->source,

@@ -354,11 +354,12 @@ static int fill_one(struct hs_pump *pump)
 	struct own *own = pump->own;
 	struct hs_fill info;
 	unsigned index = own->empty[own->nempty - 1];
+	if (hs_stream_is_over(pump->stream))
+		return 0;
 	int rc = make_slot(pump, index);
 	if (rc < 0)
 		return rc;
-	if (hs_stream_fill(pump->stream, pump->memory + index * pump->layout->slot_bytes, &info) == 0)
-		return 0;
+	hs_stream_fill(pump->stream, pump->memory + index * pump->layout->slot_bytes, &info);
 	own->nempty--;
 	own->slots[index].fill = ++own->nfills;
 	own->slots[index].out = true;
