@@ -51,8 +51,9 @@ class Pinned:
 
     def settle(self) -> None:
         """Before each next(): events for what was let go, back with what is copied; waits if few are left."""
+        returned = self.stream.take_returned()  # first: it refuses a fork
         self.follow()
-        self.returned += self.stream.take_returned()
+        self.returned += returned
         if self.returned and (len(self.returned) >= self.group or self.free() <= SPARE):
             self.record()
             while self.pending and self.pending[0][0].query():
