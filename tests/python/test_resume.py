@@ -2,6 +2,7 @@
 """States: the exact place, again and again, in other processes, after kills, with other ranks; refused when
 it is not the same stream. Daemons that go away and come back under a running pass."""
 
+import itertools
 import json
 import logging
 import os
@@ -529,24 +530,31 @@ class Trainer:
         return lines
 
 
+def stream_from(ds, reference, epoch, at):
+    """What is dealt from a place on, without end."""
+    while True:
+        for batch in expected(ds, reference, epoch, at):
+            yield [epoch, batch["index"].tolist()]
+        epoch, at = epoch + 1, 0
+
+
 def test_a_killed_client_resumes_from_its_last_saved_state(daemon, db, demo, tmp_path):
     ds = few(db, demo)
     reference = Reference(ds)
-    wanted = [[e, b["index"].tolist()] for e in range(4) for b in expected(ds, reference, e)]
     path = tmp_path / "state.json"
-    made = []
+    state, dealt = {"epoch": 0, "at": 0}, 0
     for steps in (5, 17, 23):
         trainer = Trainer(daemon, ds, path)
-        trainer.take(steps)
-        trainer.kill()
-        state = json.loads(path.read_text())
+        wanted = stream_from(ds, reference, state["epoch"], state["at"])
+        assert trainer.take(steps) == list(itertools.islice(wanted, steps))
+        trainer.kill()  # many batches later, where the machine is quick
+        state, before = json.loads(path.read_text()), dealt
         dealt = state["epoch"] * 18 + -(-state["at"] // 7)
-        assert len(made) + steps <= dealt
-        made = wanted[:dealt]
+        assert before + steps <= dealt
     last = ds.loader("train", 0, **OPTIONS)
     last.load_state_dict(json.loads(path.read_text()))
     rest = [[batch.epoch, batch.index.tolist()] for batch in last]
-    assert rest == wanted[len(made) : len(made) + len(rest)]
+    assert rest == list(itertools.islice(stream_from(ds, reference, state["epoch"], state["at"]), len(rest)))
 
 
 def test_the_place_after_two_hundred_random_kills(daemon, db, demo, tmp_path):
