@@ -107,7 +107,7 @@ def test_a_seek_ahead_does_not_wait_for_a_daemon_that_sleeps(daemon, demo):
         with stopped(daemon):
             began = time.monotonic()
             stream.seek_ahead(1)
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < 5  # not as long as a call may take
             with refused("timeout"):
                 stream.next(50)
         assert stream.next().epoch == 1
