@@ -406,11 +406,15 @@ def test_nothing_leaks(client):
                 batch.index
         gc.collect()
 
+    def counts():
+        return [sys.getrefcount(x) for x in (Batch, as_numpy, "input_ids", "copied")]
+
     passes(3)
-    counts = [sys.getrefcount(x) for x in (Batch, as_numpy, "input_ids", "copied", True, None)]
+    before = counts()
     resident, objects = ext.resident_bytes(), len(gc.get_objects())
     passes(12)
-    assert [sys.getrefcount(x) for x in (Batch, as_numpy, "input_ids", "copied")] == counts[:4]
+    # Python's cache of attributes has a reference to a name now and then; 12 passes have hundreds of batches.
+    assert all(abs(now - then) < 6 for now, then in zip(counts(), before, strict=True)), (counts(), before)
     assert len(gc.get_objects()) <= objects + 20
     assert ext.grew_by(resident) < 4 << 20
 
