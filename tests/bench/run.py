@@ -378,9 +378,10 @@ def bench_daemon(args):
         "scale": bench_scale,
     }
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "/var/tmp")) as folder:
-        # 5 million rows would be searched for minutes, beside what is measured; queries wait for the search of theirs.
-        searched = "scale" not in args.what or "queries" in args.what
-        daemon = Daemon(args.build, folder, "" if searched else "[daemon]\nsearch_duplicates = no\n")
+        # Queries wait for the searches for duplicates that follow their ingests; the others are not to have one beside
+        # them (of 5 million rows it takes minutes).
+        searches = "" if "queries" in args.what else "[daemon]\nsearch_duplicates = no\n"
+        daemon = Daemon(args.build, folder, searches)
         try:
             if "ingest" in args.what:
                 bench_ingest(args, daemon)
