@@ -246,13 +246,20 @@ void hs_pump_abandon(struct hs_conn *conn)
 
 // ---- turns ----
 
-void hs_pump_write_end(const struct hs_pump *pump, struct hs_wbuf *w, uint64_t generation)
+size_t hs_pump_notice_begin(const struct hs_pump *pump, struct hs_wbuf *w, uint64_t generation, const char *name,
+			    uint32_t npairs)
 {
-	size_t mark = hs_notice_begin(w, "stream.end", 4);
+	size_t mark = hs_notice_begin(w, name, npairs);
 	hs_w_cstr(w, "stream");
 	hs_w_uint(w, pump->id);
 	hs_w_cstr(w, "generation");
 	hs_w_uint(w, generation);
+	return mark;
+}
+
+void hs_pump_write_end(const struct hs_pump *pump, struct hs_wbuf *w, uint64_t generation)
+{
+	size_t mark = hs_pump_notice_begin(pump, w, generation, "stream.end", 4);
 	hs_w_cstr(w, "epoch");
 	hs_w_uint(w, hs_stream_get_spec(pump->stream)->epoch);
 	hs_w_cstr(w, "at");
@@ -262,11 +269,7 @@ void hs_pump_write_end(const struct hs_pump *pump, struct hs_wbuf *w, uint64_t g
 
 void hs_pump_write_failed(const struct hs_pump *pump, struct hs_wbuf *w, uint64_t generation, const struct hs_err *err)
 {
-	size_t mark = hs_notice_begin(w, "stream.failed", 3);
-	hs_w_cstr(w, "stream");
-	hs_w_uint(w, pump->id);
-	hs_w_cstr(w, "generation");
-	hs_w_uint(w, generation);
+	size_t mark = hs_pump_notice_begin(pump, w, generation, "stream.failed", 3);
 	hs_w_cstr(w, "error");
 	hs_error_write(w, err);
 	hs_w_frame_end(w, mark, 0);

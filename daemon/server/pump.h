@@ -84,6 +84,9 @@ void hs_ring_free(struct hs_pump *pump); // its memory alone
 void hs_ring_wait(struct hs_pump *pump);
 void hs_pump_let_go(struct hs_pump *pump); // a kept one: it ends at last
 
+// hs_pump_notice_begin is hs_notice_begin with the stream and its generation, which are two of the pairs.
+size_t hs_pump_notice_begin(const struct hs_pump *pump, struct hs_wbuf *w, uint64_t generation, const char *name,
+			    uint32_t npairs);
 // The notices stream.end and stream.failed.
 void hs_pump_write_end(const struct hs_pump *pump, struct hs_wbuf *w, uint64_t generation);
 void hs_pump_write_failed(const struct hs_pump *pump, struct hs_wbuf *w, uint64_t generation, const struct hs_err *err);

@@ -387,11 +387,7 @@ static void fill_some(struct hs_pump *pump, uint64_t generation, unsigned n)
 {
 	struct own *own = pump->own;
 	struct hs_wbuf *w = &own->out;
-	size_t before = w->len, mark = hs_notice_begin(w, "stream.ready", 3);
-	hs_w_cstr(w, "stream");
-	hs_w_uint(w, pump->id);
-	hs_w_cstr(w, "generation");
-	hs_w_uint(w, generation);
+	size_t before = w->len, mark = hs_pump_notice_begin(pump, w, generation, "stream.ready", 3);
 	hs_w_cstr(w, "batches");
 	size_t list = hs_w_array_begin(w);
 	unsigned filled = 0;

@@ -32,8 +32,8 @@ static double quantile(double *values, size_t n, double q)
 	return n ? values[(size_t)(q * (double)(n - 1))] : 0;
 }
 
-// Eight sums side by side: of a loop of one, it is its place in the program that decides how fast it is (on one kind of
-// machine 2.6 or 5.2 us for 64 KiB, which is more than all that the library does for a batch).
+// Eight sums side by side: of a loop of one, it is its place in the program that decides how fast it is (twice as long
+// across two lines of the instruction cache: some 2.6 us for 64 KiB, as much as all that the library does for a batch).
 #define DEFINE_SUM(name, type, sum_type)                                                                               \
 	static sum_type name(const type *values, size_t n)                                                             \
 	{                                                                                                              \

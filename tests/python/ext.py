@@ -2,6 +2,7 @@
 """What the tests of the extension module share: the demo dataset through hsfeed._hsfeed alone, arrays as numpy's."""
 
 import contextlib
+import ctypes
 import os
 import signal
 
@@ -113,6 +114,24 @@ def sanitized():
 def grew_by(before):
     """Bytes since resident_bytes() was `before`."""
     return 0 if sanitized() else resident_bytes() - before
+
+
+class MallInfo(ctypes.Structure):
+    """glibc's struct mallinfo2."""
+
+    _fields_ = [(name, ctypes.c_size_t) for name in (
+        "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost",
+    )]  # fmt: skip
+
+
+def allocated_bytes():
+    """What malloc has given and not got back, whatever holes there are between. 0 where sanitizers replace it."""
+    if sanitized():
+        return 0
+    mallinfo2 = ctypes.CDLL(None).mallinfo2
+    mallinfo2.restype = MallInfo
+    info = mallinfo2()
+    return info.uordblks + info.hblkhd
 
 
 def resident_bytes():

@@ -43,6 +43,11 @@ class Reference:
             rest = rest[: len(rest) // world * world]
         return rest[rank::world]
 
+    def epochs(self, rows, n, **shape):
+        """The batches of the first n epochs, as train deals them by default."""
+        dealt = {"order": "shuffle", "shard": "pad", **shape}
+        return [batch for epoch in range(n) for batch in self.batches(rows, epoch=epoch, **dealt)]
+
     def batches(
         self,
         rows,

@@ -107,7 +107,7 @@ def test_a_seek_ahead_does_not_wait_for_a_daemon_that_sleeps(daemon, demo):
         with stopped(daemon):
             began = time.monotonic()
             stream.seek_ahead(1)
-            assert time.monotonic() - began < 5  # not as long as a call may take
+            assert time.monotonic() - began < 1
             with refused("timeout"):
                 stream.next(50)
         assert stream.next().epoch == 1
@@ -407,14 +407,14 @@ def test_nothing_leaks(client):
         gc.collect()
 
     def counts():
+        getattr(sys, "_clear_type_cache", lambda: None)()  # Python's cache of attributes, which refers to their names
         return [sys.getrefcount(x) for x in (Batch, as_numpy, "input_ids", "copied")]
 
     passes(3)
     before = counts()
     resident, objects = ext.resident_bytes(), len(gc.get_objects())
     passes(12)
-    # Python's cache of attributes has a reference to a name now and then; 12 passes have hundreds of batches.
-    assert all(abs(now - then) < 6 for now, then in zip(counts(), before, strict=True)), (counts(), before)
+    assert counts() == before
     assert len(gc.get_objects()) <= objects + 20
     assert ext.grew_by(resident) < 4 << 20
 

@@ -129,12 +129,7 @@ def reference(demo_set):
 
 
 def wanted(ds, reference, epochs=1):
-    rows = ds.split_rows("train", 0)
-    made = []
-    for epoch in range(epochs):
-        made += reference.batches(
-            rows, order="shuffle", shard="pad", batch_size=32, max_length=24, epoch=epoch
-        )
+    made = reference.epochs(ds.split_rows("train", 0), epochs, batch_size=32, max_length=24)
     return [batch["input_ids"].tobytes() for batch in made]
 
 

@@ -84,8 +84,8 @@ static struct hs_hold *copy(const struct hsfeed_batch *batch, uint64_t which, st
 		bytes += is_copied(which, i) ? round_up(batch->arrays[i]->bytes) : 0;
 	}
 	size_t head = round_up(sizeof(struct hs_hold) + n * sizeof(struct hs_tensor));
-	// Not aligned_alloc: glibc's, before 2.38, does not find the hole that a copy of the same size left between
-	// labels that are kept, and the process grows.
+	// Not aligned_alloc: glibc's, before 2.38, asks for more than it needs and so passes over the hole that a copy
+	// of the same size left (tried beside each other, 29 to 45 MB instead of 5 to 13).
 	uint8_t *block = malloc(head + bytes + ALIGN - 1);
 	if (!block)
 		return NULL;
