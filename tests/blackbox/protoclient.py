@@ -128,7 +128,7 @@ class Closed(Exception):
 
 
 class Client:
-    def __init__(self, path, hello=True, timeout=20):
+    def __init__(self, path, hello=True, timeout=60):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.settimeout(timeout)
         self.socket.connect(str(path))
@@ -224,7 +224,7 @@ def still_serves(daemon):
 
 
 def wait_for(condition, what):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline, what
         time.sleep(0.005)

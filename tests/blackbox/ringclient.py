@@ -176,6 +176,27 @@ def cpu_ticks(daemon):
     return int(fields[11]) + int(fields[12])
 
 
+def rests(daemon, seconds=1, share=0.1):
+    """Waits for so many seconds in which the daemon uses no more than that share of one processor. One that has
+    something to do again and again never has them; what was still under way a moment ago may be."""
+    most = share * seconds * os.sysconf("SC_CLK_TCK")
+
+    def used():
+        before = cpu_ticks(daemon)
+        time.sleep(seconds)
+        return cpu_ticks(daemon) - before
+    until(lambda: used() <= most, "the daemon uses the processor")
+
+
+def hangs_up(ring):
+    """Waits for the channel's end."""
+    try:
+        while True:
+            ring.receive()
+    except Closed:
+        pass
+
+
 def ingest(daemon, folder):
     """A dataset `rows` of made-up texts of many lengths, with two roles and two labels."""
     rng = random.Random(7)

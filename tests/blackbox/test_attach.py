@@ -14,6 +14,7 @@ import pytest
 np = pytest.importorskip("numpy")
 
 from conftest import HSFEEDD, Daemon, without_searches
+from jobs import stopped_job, wait_for_no_job
 from protoclient import Client, Refused
 
 ROWS, COLUMNS = 700, 3
@@ -38,7 +39,7 @@ def daemon(tmp_path):
 
 @pytest.fixture
 def client(daemon):
-    c = Client(daemon.socket)
+    c = Client(daemon.socket, timeout=300)
     ingest(c, daemon)
     yield c
     c.close()
@@ -110,6 +111,9 @@ def opened(client, **keys):
     while True:
         kind, name, params = client.receive()
         assert kind == 2
+        if params.get("stream") != answer["stream"]:
+            client.notices.append([name, params])
+            continue
         if name == "stream.end":
             break
         if name == "stream.batch":
@@ -330,25 +334,25 @@ def test_arrays_count_verify_and_go_with_the_dataset(client, daemon):
 # ---- what clients and crashes leave
 
 
-def children(daemon):
-    out = []
-    for task in pathlib.Path(f"/proc/{daemon.process.pid}/task").iterdir():
-        out += [int(c) for c in (task / "children").read_text().split()]
-    return out
-
-
 def begin_slowly(daemon, client, n=200_000, columns=64):
     """An attach of 50 MB whose process was stopped before it was done."""
     ingest(client, daemon, name="big", n=n)
-    client.notices.clear()
-    fd = os.memfd_create("big")
-    os.truncate(fd, n * columns * 4)
-    number = client.call("file.attach", [fd], name="big")["handle"]
-    seq = client.send("attach", name="big", array="a", source=number, dtype="float32", shape=[n, columns])
-    assert client.notice("progress")["stage"] == "read"
-    pid = children(daemon)[0]
-    os.kill(pid, signal.SIGSTOP)
-    return seq, fd, pid
+    while True:
+        wait_for_no_job(daemon)
+        client.notices.clear()
+        fd = os.memfd_create("big")
+        os.truncate(fd, n * columns * 4)
+        number = client.call("file.attach", [fd], name="big")["handle"]
+        seq = client.send("attach", name="big", array="a", source=number, dtype="float32", shape=[n, columns])
+        assert client.notice("progress")["stage"] == "read"
+        pid = stopped_job(daemon)
+        client.call("ping")
+        if all(params["stage"] == "read" for name, params in client.notices if name == "progress"):
+            return seq, fd, pid
+        os.kill(pid, signal.SIGCONT)  # it came further than it should have
+        client.answer(seq)
+        client.call("detach", name="big", array="a")
+        os.close(fd)
 
 
 def test_a_client_that_vanishes_leaves_nothing(client, daemon):

@@ -14,6 +14,7 @@ import time
 import pytest
 
 from conftest import HSFEED, HSFEEDD, Daemon, need_binaries, without_searches
+from jobs import forked, stopped_job, wait_for_no_job
 from protoclient import Client, Refused, wait_for
 
 SIGNS = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -63,26 +64,6 @@ def restart(daemon, sig=signal.SIGKILL):
     daemon.start()
 
 
-def children(daemon):
-    """The ingest processes; between fork and exec one is still called hsfeedd."""
-    out = []
-    for task in pathlib.Path(f"/proc/{daemon.process.pid}/task").iterdir():
-        try:
-            out += [int(pid) for pid in (task / "children").read_text().split()]
-        except OSError:
-            pass
-    return out
-
-
-def stopped_child(daemon):
-    def found():
-        return [p for p in children(daemon) if b"--ingest-child" in pathlib.Path(f"/proc/{p}/cmdline").read_bytes()]
-    wait_for(found, "no ingest process was started")
-    pid = found()[0]
-    os.kill(pid, signal.SIGSTOP)
-    return pid
-
-
 def has_ended(pid):
     try:
         return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
@@ -94,9 +75,12 @@ def names(daemon):
     return sorted(d["name"] for d in daemon.json("datasets")["datasets"])
 
 
+def stored_files(daemon):
+    return [path for kind in ("versions", "encodings") for path in (daemon.state / kind).rglob("*.*")]
+
+
 def stored(daemon):
-    files = {str(p): p.read_bytes() for kind in ("versions", "encodings") for p in (daemon.state / kind).rglob("*.*")}
-    return daemon.run("datasets", "--json").stdout, files
+    return daemon.run("datasets", "--json").stdout, {str(path): path.read_bytes() for path in stored_files(daemon)}
 
 
 def digest(daemon, name, *options):
@@ -112,17 +96,20 @@ def is_whole(daemon):
 
 def test_a_daemon_killed_at_random_moments_of_ingests_never_leaves_half_a_dataset(place):
     dice = random.Random(20240601)
-    begun = time.monotonic()
-    place.run(*ingest_of(place, "first"))
-    span, told, interrupted, seen = time.monotonic() - begun, ["first"], 0, 0
+    told, spans, interrupted, seen = ["first0", "first1", "first2"], [], 0, 0
+    for name in told:
+        begun = time.monotonic()
+        place.run(*ingest_of(place, name))
+        spans.append(time.monotonic() - begun)
+    wait_for_no_job(place)
     for cycle in range(20):
         name = f"kill{cycle}"
         client = begin(place, *ingest_of(place, name))
         try:
-            client.wait(dice.uniform(0, 1.2 * span))
+            client.wait(dice.uniform(0, 1.2 * min(spans)))
         except subprocess.TimeoutExpired:
             interrupted += 1
-        orphans = children(place)
+        orphans = forked(place)
         seen += len(orphans)
         restart(place)
         out, err = client.communicate(timeout=20)
@@ -165,9 +152,10 @@ def test_a_daemon_killed_while_it_removes_leaves_a_dataset_or_nothing(place):
 
 def test_a_killed_ingest_process_is_told_with_a_way_out(place):
     place.run(*ingest_of(place, "good"))
+    wait_for_no_job(place)
     before = stored(place)
-    client = begin(place, *ingest_of(place, "bad"))
-    os.kill(stopped_child(place), signal.SIGKILL)
+    client = begin(place, *ingest_of(place, "bad", csv(place.folder, "bad", 100_000)))
+    os.kill(stopped_job(place), signal.SIGKILL)
     out, err = client.communicate(timeout=20)
     assert client.returncode == 1 and out == ""
     said = err[err.index("hsfeed: "):].splitlines()
@@ -204,9 +192,10 @@ def test_streams_go_on_where_they_were_when_the_daemon_was_killed(place):
 
 def test_a_terminated_daemon_ends_in_time_while_an_ingest_runs(place):
     place.run(*ingest_of(place, "good"))
+    wait_for_no_job(place)
     before = stored(place)
     client = begin(place, *ingest_of(place, "late", csv(place.folder, "late", 100_000)))
-    wait_for(lambda: children(place), "no ingest process was started")
+    wait_for(lambda: forked(place), "no ingest process was started")
     begun = time.monotonic()
     assert place.stop(signal.SIGTERM) == 0
     assert time.monotonic() - begun < 10
@@ -253,7 +242,7 @@ def test_rm_lets_an_open_stream_go_on_to_its_end_and_then_deletes_the_files(plac
     out, err = rest(reader)
     assert reader.returncode == 0, err
     assert head + out == whole
-    wait_for(lambda: stored(place)[1] == {}, "the files of a removed dataset are still there")
+    wait_for(lambda: not stored_files(place), "the files of a removed dataset are still there")
 
 
 def test_an_open_stream_stays_on_its_version_when_the_name_moves(place):

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ingest processes that are cancelled, killed, stopped, queued: what clients hear, and what is left behind."""
 import os
-import pathlib
 import signal
 import time
 
 import pytest
 
 from conftest import HSFEEDD, Daemon, without_searches
+from jobs import jobs, stopped_job, wait_for_no_job
 from protoclient import Client, Refused, wait_for
 
 ROWS = "comment,label\n" + "".join(f"row {i} is good,{i % 2}\n" for i in range(100_000))
@@ -38,31 +38,8 @@ def begin(client, daemon, name="big", extra=""):
                        tokenizers=[{"role": "text", "name": "tiny", "files": files}])
 
 
-def is_ingest(pid):
-    """Not between fork and exec: the daemon waits for that moment to pass."""
-    try:
-        return b"--ingest-child" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
-
-
-def children(daemon):
-    out = []
-    for task in pathlib.Path(f"/proc/{daemon.process.pid}/task").iterdir():
-        out += [int(c) for c in (task / "children").read_text().split()]
-    return [pid for pid in out if is_ingest(pid)]
-
-
-def stopped_child(daemon):
-    """The one ingest process, stopped before it can finish."""
-    wait_for(lambda: children(daemon), "no process was started")
-    pid = children(daemon)[0]
-    os.kill(pid, signal.SIGSTOP)
-    return pid
-
-
 def nothing_left(daemon):
-    wait_for(lambda: not children(daemon), "a process is left")
+    wait_for_no_job(daemon)
     wait_for(lambda: not os.listdir(daemon.state / "tmp"), "files are left in tmp/")
 
 
@@ -76,7 +53,7 @@ def fails(client, seq, code):
 def test_a_killed_process_is_explained_and_leaves_nothing(daemon):
     c = Client(daemon.socket)
     seq = begin(c, daemon)
-    os.kill(stopped_child(daemon), signal.SIGKILL)
+    os.kill(stopped_job(daemon), signal.SIGKILL)
     error = fails(c, seq, "child_failed")
     assert "SIGKILL" in error.message and "memory" in error.hint
     nothing_left(daemon)
@@ -87,7 +64,7 @@ def test_a_killed_process_is_explained_and_leaves_nothing(daemon):
 def test_a_crashed_process_is_named_by_its_signal(daemon):
     c = Client(daemon.socket)
     seq = begin(c, daemon)
-    pid = stopped_child(daemon)
+    pid = stopped_job(daemon)
     os.kill(pid, signal.SIGABRT)
     os.kill(pid, signal.SIGCONT)
     assert "SIGABRT" in fails(c, seq, "child_failed").message
@@ -97,7 +74,7 @@ def test_a_crashed_process_is_named_by_its_signal(daemon):
 def test_cancel_ends_the_process_and_the_ingest_says_cancelled(daemon):
     c = Client(daemon.socket)
     seq = begin(c, daemon)
-    stopped_child(daemon)
+    stopped_job(daemon)
     cancel = c.send("cancel", seq=seq)
     fails(c, seq, "cancelled")
     assert c.answer(cancel) == {"cancelled": True}
@@ -107,17 +84,17 @@ def test_cancel_ends_the_process_and_the_ingest_says_cancelled(daemon):
 def test_the_last_client_away_cancels_and_the_others_keep_it(daemon):
     first, second = Client(daemon.socket), Client(daemon.socket)
     begin(first, daemon)
-    pid = stopped_child(daemon)
+    pid = stopped_job(daemon)
     seq = begin(second, daemon)
     second.call("ping")
     first.close()
     time.sleep(0.2)
-    assert children(daemon) == [pid], "equal ingests must share one process, and one client away must not end it"
+    assert jobs(daemon) == [pid], "equal ingests must share one process, and one client away must not end it"
     os.kill(pid, signal.SIGCONT)
     assert second.answer(seq)["state"] == "new"
     nothing_left(daemon)
     begin(second, daemon, "other", "other")
-    stopped_child(daemon)
+    stopped_job(daemon)
     second.close()
     nothing_left(daemon)
 
@@ -125,9 +102,9 @@ def test_the_last_client_away_cancels_and_the_others_keep_it(daemon):
 def test_ingests_of_one_user_wait_their_turn(daemon):
     c = Client(daemon.socket)
     seqs = [begin(c, daemon, f"d{i}", f"d{i}") for i in range(3)]
-    pid = stopped_child(daemon)
+    pid = stopped_job(daemon)
     assert c.call("status")["ingests"] == 3
-    assert len(children(daemon)) == 1
+    assert len(jobs(daemon)) == 1
     c.send("cancel", seq=seqs[1])
     fails(c, seqs[1], "cancelled")
     os.kill(pid, signal.SIGCONT)
@@ -145,7 +122,7 @@ def test_progress_comes_while_it_runs(daemon):
 def test_a_stopping_daemon_ends_its_processes_and_tells_why(daemon):
     c = Client(daemon.socket)
     begin(c, daemon)
-    pid = stopped_child(daemon)
+    pid = stopped_job(daemon)
     assert daemon.stop() == 0
     assert not os.path.exists(f"/proc/{pid}")
     assert c.end()["code"] == "shutting_down"
@@ -156,7 +133,7 @@ def test_a_killed_daemon_takes_its_processes_along_and_the_next_one_starts_clean
     c = Client(daemon.socket)
     begin(c, daemon)
     c.notice("progress")  # it has asked the kernel to end it with its parent by now
-    pid = stopped_child(daemon)
+    pid = stopped_job(daemon)
     daemon.stop(signal.SIGKILL)
     wait_for(lambda: not os.path.exists(f"/proc/{pid}"), "the process outlived its daemon")
     daemon.socket.unlink()

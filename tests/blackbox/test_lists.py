@@ -298,6 +298,23 @@ def refused(c, code, **options):
     return e.value.message
 
 
+def at_last(call):
+    """What was closed or replaced is let go of on threads: until then there may be a limit in the way."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return call()
+        except Refused as e:
+            assert e.code == "limit" and time.monotonic() < deadline, e
+            time.sleep(0.01)
+
+
+def opened_at_last(c, size):
+    """A stream over a list of so many bytes."""
+    return at_last(lambda: c.call("stream.open", name="rows", split="all", order="explicit",
+                                  rows=handle_of(c, size=size), batch_size=2, max_length=8, slots=1))
+
+
 def test_lists_that_are_none_are_refused(client, tmp_path):
     assert "7 bytes" in refused(client, "bad_file", rows=handle_of(client, data=b"1234567"))
     assert "entry 2 is row 97, but the version has rows 0 to 96" in refused(
@@ -375,14 +392,10 @@ def test_lists_are_charged_to_their_user_before_they_are_read(tmp_path):
     half = 8 * 400_000  # 1.6 MB here
     for _ in range(9):  # what is refused, closed or replaced is given back
         assert "row 1" in refused(c, "bad_request", rows=handle_of(c, data=packed([2**40 + 1]), size=half))
-        info = c.call("stream.open", name="rows", split="all", order="explicit", rows=handle_of(c, size=half),
-                      batch_size=2, max_length=8, slots=1)
-        c.call("stream.seek", stream=info["stream"], epoch=1, rows=handle_of(c, size=half))
+        info = opened_at_last(c, half)
+        at_last(lambda: c.call("stream.seek", stream=info["stream"], epoch=1, rows=handle_of(c, size=half)))
         c.call("stream.close", stream=info["stream"])
-    first = c.call("stream.open", name="rows", split="all", order="explicit", rows=handle_of(c, size=half),
-                   batch_size=2, max_length=8, slots=1)
-    c.call("stream.open", name="rows", split="all", order="explicit", rows=handle_of(c, size=half), batch_size=2,
-           max_length=8, slots=1)
+    first, _ = opened_at_last(c, half), opened_at_last(c, half)
     assert "4194304 bytes" in refused(c, "limit", rows=handle_of(c, size=half))
     with pytest.raises(Refused) as e:  # both lists are there for a moment
         c.call("stream.seek", stream=first["stream"], epoch=1, rows=handle_of(c, size=half))
@@ -391,8 +404,7 @@ def test_lists_are_charged_to_their_user_before_they_are_read(tmp_path):
     c.close()
     other = Client(d.socket)
     for _ in range(2):
-        other.call("stream.open", name="rows", split="all", order="explicit", rows=handle_of(other, size=half),
-                   batch_size=2, max_length=8, slots=1)
+        opened_at_last(other, half)
     other.close()
     assert d.stop() == 0
 
@@ -406,8 +418,7 @@ def test_a_client_that_leaves_while_its_list_is_read_costs_nothing_that_stays(tm
     for i in range(40):
         c = Client(d.socket)
         if i % 2:
-            info = c.call("stream.open", name="rows", split="all", order="explicit", rows=handle_of(c, [1]),
-                          batch_size=2, max_length=8, slots=1)
+            info = opened_at_last(c, 8)
             c.send("stream.seek", stream=info["stream"], epoch=1, rows=handle_of(c, size=size))
             if i % 4 == 1:
                 c.send("stream.seek", stream=info["stream"], epoch=2, rows=handle_of(c, size=size))
@@ -417,17 +428,8 @@ def test_a_client_that_leaves_while_its_list_is_read_costs_nothing_that_stays(tm
                    batch_size=2, max_length=8, slots=1)
         c.close()
     c = Client(d.socket)
-    deadline = time.monotonic() + 30
-    while True:  # what those left is let go of on threads
-        try:
-            for _ in range(2):
-                c.call("stream.open", name="rows", split="all", order="explicit", rows=handle_of(c, size=size),
-                       batch_size=2, max_length=8, slots=1)
-            break
-        except Refused as refusal:
-            assert refusal.code == "limit" and time.monotonic() < deadline
-            c.close()
-            c = Client(d.socket)
+    for _ in range(2):
+        opened_at_last(c, size)
     c.close()
     assert d.stop() == 0
 
@@ -440,7 +442,7 @@ def test_a_stream_that_waits_for_a_search_charges_its_list_once(tmp_path):
     rng = random.Random(5)
     words = ["".join(rng.choices("abcde", k=5)) for _ in range(2000)]
     make(tmp_path, d.socket, [" ".join(rng.choices(words, k=60)) for _ in range(20_000)])
-    c = Client(d.socket)
+    c = Client(d.socket, timeout=300)  # nothing is said while it is searched
     size = 8 * 100_000  # 400 kB here, all of row 0, which is in one of a fold's splits
 
     def attempt(similarity, split):
@@ -456,14 +458,6 @@ def test_a_stream_that_waits_for_a_search_charges_its_list_once(tmp_path):
         assert opened.count(None) == 1
         for info in filter(None, opened):
             c.call("stream.close", stream=info["stream"])
-    deadline = time.monotonic() + 30
-    while True:  # what was closed is let go of on threads
-        try:
-            c.call("stream.open", name="rows", split="all", order="explicit", rows=handle_of(c, size=8 * 240_000),
-                   batch_size=2, max_length=8, slots=1)  # 960 kB of the 1,048
-            break
-        except Refused as e:
-            assert e.code == "limit" and time.monotonic() < deadline
-            time.sleep(0.01)
+    opened_at_last(c, 8 * 240_000)  # 960 kB of the 1,048
     c.close()
     assert d.stop() == 0

@@ -15,8 +15,8 @@ import threading
 import pytest
 
 from conftest import HSFEED, need_binaries
-from protoclient import Refused
-from ringclient import ITEM, ROWS, Ring, finish, inline, random_request, start
+from protoclient import Client, Refused
+from ringclient import ITEM, ROWS, Ring, finish, hangs_up, inline, random_request, start
 
 SMALL = {"name": "rows", "split": "all", "max_length": 16, "batch_size": 10}
 
@@ -209,16 +209,20 @@ def test_a_slot_is_not_written_while_it_is_the_clients(client, ring):
     assert [b["data"] for b in until_end_of(r, 5)] == [w["data"] for w in want]
 
 
-def test_every_batch_that_was_announced_is_counted_in_status(client, ring):
-    before = client.call("status")
-    r = ring()
+def test_every_batch_that_was_announced_is_counted_in_status(tmp_path):
+    d = start(tmp_path)  # of its own: turns of streams before could still be counted
+    c = Client(d.socket, timeout=60)
+    before = c.call("status")
+    r = Ring(c, **SMALL)
     count = len(r.batches())
-    for _ in range(2000):  # a turn is counted when it is over
-        after = client.call("status")
-        if after["batches"] - before["batches"] >= count:
-            break
-    assert after["batches"] - before["batches"] == count
+    c.call("stream.close", stream=r.id)
+    hangs_up(r)  # after the stream's last turn was counted
+    after = c.call("status")
+    assert after["batches"] - before["batches"] == count == r.opened["batches"]
     assert after["rows"] - before["rows"] == ROWS
+    r.close()
+    c.close()
+    finish(d)
 
 
 # ---- seeking ----
