@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 add_library(fake_daemon STATIC unit/fake_daemon.c)
 target_link_libraries(fake_daemon PUBLIC hs_wire hsfeed_static Threads::Threads)
+target_include_directories(fake_daemon PRIVATE ${CMAKE_SOURCE_DIR}/client/lib)
 hs_test(test_client unit/test_client.c fake_daemon)
 hs_test(test_client_files unit/test_client_files.c fake_daemon)
 hs_test(test_client_stream unit/test_client_stream.c fake_daemon)

@@ -80,7 +80,7 @@ class Daemon:
 
 
 def without_searches(folder):
-    """Flags of a daemon that searches nothing in advance: for tests that look at everything it does and holds."""
+    """Flags of a daemon that searches nothing in advance, which could go on beside any later test."""
     config = folder / "without-searches.conf"
     config.write_text("[daemon]\nsearch_duplicates = no\n")
     return "--config", str(config)
@@ -93,9 +93,9 @@ def need_binaries():
 
 @pytest.fixture
 def daemon(tmp_path):
-    """A fresh daemon; its exit must be clean (sanitizers make it fail otherwise)."""
+    """A fresh daemon; its exit must be clean (sanitizers fail it otherwise). test_near_kept.py has the searches."""
     need_binaries()
-    d = Daemon(tmp_path).start()
+    d = Daemon(tmp_path, *without_searches(tmp_path)).start()
     yield d
     code = d.stop()
     assert code in (None, 0), f"hsfeedd ended with {code}:\n{d.log.read_text(errors='replace')[-8000:]}"
@@ -115,7 +115,8 @@ def client(daemon):
 def shared_daemon(tmp_path_factory):
     """One daemon for all tests of a file that only read what was ingested once."""
     need_binaries()
-    d = Daemon(tmp_path_factory.mktemp("daemon")).start()
+    folder = tmp_path_factory.mktemp("daemon")
+    d = Daemon(folder, *without_searches(folder)).start()
     yield d
     code = d.stop()
     assert code in (None, 0), f"hsfeedd ended with {code}:\n{d.log.read_text(errors='replace')[-8000:]}"

@@ -36,7 +36,8 @@ def limited(tmp_path):
 
     def start(**limits):
         config = tmp_path / "conf"
-        config.write_text("[daemon]\nlog_level = debug\n[limits]\n" + "".join(f"{key} = {value}\n" for key, value in limits.items()))
+        config.write_text("[daemon]\nlog_level = debug\n[limits]\n"
+                          + "".join(f"{key} = {value}\n" for key, value in limits.items()))
         started.append(Daemon(tmp_path, "--config", str(config)).start())
         return started[0]
     yield start

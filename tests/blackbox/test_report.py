@@ -482,9 +482,10 @@ def test_a_browser_renders_it_without_a_complaint(pages, folder, browser, kind, 
     dark = ["--blink-settings=preferredColorScheme=0"] if theme == "dark" else []
     shot = folder / f"{kind}.{theme}.png"
     done = subprocess.run(
-        [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'browser'}",
-         "--enable-logging=stderr", "--window-size=1000,1400", f"--screenshot={shot}", *dark,
-         (folder / f"{kind}.html").as_uri()], capture_output=True, text=True, timeout=120)
+        [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--enable-logging=stderr",
+         f"--user-data-dir={folder / f'browser.{kind}.{theme}'}", "--window-size=1000,1400", f"--screenshot={shot}",
+         *dark, (folder / f"{kind}.html").as_uri()], capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
     assert "CONSOLE" not in done.stderr, done.stderr
     paper = re.findall(r"--paper:(#[0-9a-f]{6})", page.style)[theme == "dark"]
     assert "#%02x%02x%02x" % pixel(shot) == paper

@@ -6,9 +6,13 @@ HSFEED_BUILD_DIR names the build (default build/release). HSFEED_TEST_INSTALLED=
 instead of the build's; daemon and command are the build's in any case.
 """
 
+import contextlib
+import importlib
 import importlib.util
+import logging
 import os
 import pathlib
+import signal
 import sys
 import time
 
@@ -85,6 +89,38 @@ def restart(daemon):
         except hsfeed.NoDaemon:
             assert daemon.process.poll() is None and time.monotonic() < deadline
             time.sleep(0.01)
+
+
+def pause(daemon):
+    """Returns when the daemon stands still, with all its threads; SIGCONT lets it go on."""
+    daemon.process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, daemon.process.pid, os.WSTOPPED)
+
+
+@contextlib.contextmanager
+def when_told(words, act):
+    """Acts at once when a message has these words in it."""
+
+    class Handler(logging.Handler):
+        def emit(self, record):
+            if words in record.getMessage():
+                act()
+
+    logger, handler = logging.getLogger("hsfeed"), Handler()
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+@pytest.fixture
+def patient(monkeypatch):
+    """Loaders that do not mind a daemon, or a machine, that stands still for a while: nothing is said of it."""
+    loader = importlib.import_module("hsfeed.loader")
+    for module in (loader, importlib.import_module("hsfeed._link")):
+        monkeypatch.setattr(module, "PATIENCE_S", 60.0)
+    monkeypatch.setattr(loader, "STEP_MS", 60_000)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import signal
 import numpy as np
 import pytest
 
+from conftest import pause
 from hsfeed import _hsfeed
 
 
@@ -78,7 +79,7 @@ def same(a, b):
 @contextlib.contextmanager
 def stopped(daemon):
     """The daemon does nothing meanwhile."""
-    daemon.process.send_signal(signal.SIGSTOP)
+    pause(daemon)
     try:
         yield
     finally:
@@ -111,9 +112,10 @@ def sanitized():
         return any("libasan" in line or "libtsan" in line for line in file)
 
 
-def grew_by(before):
-    """Bytes since resident_bytes() was `before`."""
-    return 0 if sanitized() else resident_bytes() - before
+def rings():
+    """Mapped rings of this process."""
+    with open("/proc/self/maps", encoding="utf-8") as file:
+        return sum("hsfeed-ring" in line for line in file)
 
 
 class MallInfo(ctypes.Structure):
@@ -132,8 +134,3 @@ def allocated_bytes():
     mallinfo2.restype = MallInfo
     info = mallinfo2()
     return info.uordblks + info.hblkhd
-
-
-def resident_bytes():
-    with open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -3,8 +3,10 @@
 
 import os
 import pathlib
+import re
 import signal
 import time
+import types
 
 import pytest
 
@@ -18,14 +20,21 @@ pytest.importorskip("torch")
 
 
 def test_a_daemon_that_stays_away_is_told_again_and_again(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(_link, "PATIENCE_S", 0.1)
-    monkeypatch.setattr(_link, "AGAIN_S", 0.2)
-    patience = _link.Patience("/s", 1.0)
-    with pytest.raises(hsfeed.ConnectionLost, match="did not answer for 1 s"):
+    now = 1000.0  # a clock that moves while it is waited
+
+    def sleep(seconds):
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr(_link, "time", types.SimpleNamespace(monotonic=lambda: now, sleep=sleep))
+    patience = _link.Patience("/s", 300.0)
+    with pytest.raises(hsfeed.ConnectionLost, match="did not answer for 300 s"):
         while True:
             patience.wait(hsfeed.NoDaemon("none"))
     told = [r.getMessage() for r in caplog.records]
-    assert 4 <= len(told) <= 5 and all("start it with: hsfeed start --socket /s" in m for m in told)
+    assert len(told) == 5 and all("start it with: hsfeed start --socket /s" in m for m in told)
+    assert [re.search(r"trying for (\d+) s", m)[1] for m in told] == ["298", "238", "178", "118", "58"]
+    assert now == pytest.approx(1300, abs=0.3)
 
 
 def test_a_daemon_that_was_started_here_is_started_again(tmp_path, demo, monkeypatch, caplog):

@@ -105,9 +105,7 @@ def test_a_seek_ahead_does_not_wait_for_a_daemon_that_sleeps(daemon, demo):
         stream = open_stream(c)
         next(batches(stream))
         with stopped(daemon):
-            began = time.monotonic()
             stream.seek_ahead(1)
-            assert time.monotonic() - began < 1
             with refused("timeout"):
                 stream.next(50)
         assert stream.next().epoch == 1
@@ -201,7 +199,7 @@ def test_a_wait_ends_in_time(daemon, demo):
         began = time.monotonic()
         while stream.next(450):
             began = time.monotonic()
-    assert 0.4 < time.monotonic() - began < 3
+    assert time.monotonic() - began > 0.4
     assert "450 ms" in str(caught.value)
     assert stream.next(10_000) is not None
 
@@ -211,10 +209,13 @@ def test_ctrl_c_ends_a_wait_and_loses_nothing(daemon, demo):
     c.ingest(ext.ingest_options(demo))
     stream = open_stream(c, slots=4)
     got = []
-    with stopped(daemon), pytest.raises(KeyboardInterrupt):
-        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
-        while batch := stream.next():
-            got.append(batch.number)
+    with stopped(daemon):
+        with refused("timeout"):
+            while batch := stream.next(0):
+                got.append(batch.number)
+        with pytest.raises(KeyboardInterrupt):
+            threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+            stream.next()
     got += [batch.number for batch in batches(stream)]
     assert got == list(range(stream.info["batches"]))
 
@@ -237,12 +238,13 @@ def test_a_daemon_that_goes_away(daemon, demo):
 
 def reconnect(daemon):
     """The socket of a daemon that was killed is still there when the next one begins."""
-    for _ in range(500):
+    deadline = time.monotonic() + 60
+    while True:
         try:
             return connect(daemon)
-        except Exception:
+        except hsfeed.NoDaemon:
+            assert time.monotonic() < deadline
             time.sleep(0.02)
-    return connect(daemon)
 
 
 def test_a_stream_is_opened_again_where_it_was(daemon, demo, epoch):
@@ -283,11 +285,13 @@ def test_other_threads_run_while_one_waits(daemon, demo):
 
     thread = threading.Thread(target=count)
     thread.start()
-    with stopped(daemon), refused("timeout"):
-        while stream.next(300):
-            pass
-    done.set()
-    thread.join()
+    try:
+        with stopped(daemon), refused("timeout"):
+            while stream.next(300):
+                pass
+    finally:
+        done.set()
+        thread.join()
     assert counted[0] > 1000
 
 
@@ -412,11 +416,11 @@ def test_nothing_leaks(client):
 
     passes(3)
     before = counts()
-    resident, objects = ext.resident_bytes(), len(gc.get_objects())
+    heap, objects = ext.allocated_bytes(), len(gc.get_objects())
     passes(12)
     assert counts() == before
     assert len(gc.get_objects()) <= objects + 20
-    assert ext.grew_by(resident) < 4 << 20
+    assert ext.allocated_bytes() - heap < 1 << 20
 
 
 def test_opening_and_closing_leaks_nothing(client, shared_daemon):
@@ -430,10 +434,10 @@ def test_opening_and_closing_leaks_nothing(client, shared_daemon):
         gc.collect()
 
     rounds(10)
-    resident, files = ext.resident_bytes(), len(os.listdir("/proc/self/fd"))
+    heap, rings, files = ext.allocated_bytes(), ext.rings(), len(os.listdir("/proc/self/fd"))
     rounds(60)
     assert len(os.listdir("/proc/self/fd")) <= files
-    assert ext.grew_by(resident) < 8 << 20
+    assert ext.rings() == rings and ext.allocated_bytes() - heap < 1 << 20
 
 
 def test_lists_of_rows_are_arrays_of_int64_and_stay_until_a_seek_brings_others(client):

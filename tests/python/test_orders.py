@@ -474,13 +474,13 @@ def test_a_daemon_that_is_restarted_goes_on_with_the_same_numbers(daemon, db, de
 
 def test_a_list_is_given_back_with_the_last_tensor_of_its_ring(tmp_path, demo):
     config = tmp_path / "conf"
-    config.write_text("[limits]\nslot_bytes_per_user = 6M\n")
+    config.write_text("[limits]\nslot_bytes_per_user = 16M\n")
     daemon = Daemon(tmp_path, "--config", str(config)).start()
     with hsfeed.connect(daemon.socket) as db:
         mine = few(db, demo, 20, "mine")
         kept = None
-        for i in range(12):
-            with quiet(mine, "all", rows=np.full(400_000, i, dtype=np.int64), batch_size=2, slots=4) as loader:
+        for i in range(24):
+            with quiet(mine, "all", rows=np.full(400_000, i % 20, dtype=np.int64), batch_size=2, slots=4) as loader:
                 batches = iter(loader)
                 kept = next(batches)["input_ids"]  # the one before, and its stream, are let go of
                 del batches

@@ -314,7 +314,7 @@ def test_memory_that_cannot_be_pinned_is_an_error(cuda, demo_set):
             use(loader)
 
 
-def test_without_cuda_it_says_so_once_and_goes_on(demo_set, reference, monkeypatch, caplog):
+def test_without_cuda_it_says_so_once_and_goes_on(demo_set, reference, monkeypatch, caplog, patient):
     monkeypatch.setattr(torch, "cuda", Cuda(available=False))
     rows = demo_set.split_rows("train", 0)
     loader = demo_set.loader("train", 0, **OPTIONS)

@@ -11,6 +11,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "client.h"
+
 void fake_check_at(bool ok, const char *what, const char *file, int line)
 {
 	if (ok)
@@ -299,11 +301,18 @@ void fake_ring_free(struct fake_ring *r)
 
 hsfeed_client *fake_connect(struct fake *f, unsigned timeout_ms)
 {
-	struct hsfeed_connect_options options = {.size = sizeof(options), .socket = f->path, .timeout_ms = timeout_ms};
+	struct hsfeed_connect_options options = {.size = sizeof(options), .socket = f->path};
 	hsfeed_client *client = NULL;
 	struct hsfeed_error error;
 	if (hsfeed_connect(&options, &client, &error) < 0)
 		fprintf(stderr, "connect: %s\n", error.message);
 	fake_check(client != NULL);
+	if (timeout_ms > 0)
+		fake_set_timeout(client, timeout_ms);
 	return client;
+}
+
+void fake_set_timeout(hsfeed_client *client, unsigned timeout_ms)
+{
+	client->timeout_ms = timeout_ms;
 }

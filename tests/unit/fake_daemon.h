@@ -62,6 +62,8 @@ void fake_ring_make(struct fake_ring *r, size_t bytes, int seals);
 void fake_ring_free(struct fake_ring *r);
 
 // In the test.
+// timeout_ms: of what is called later, 0: as it is by default. Connecting itself is not what runs out of time.
 hsfeed_client *fake_connect(struct fake *f, unsigned timeout_ms);
+void fake_set_timeout(hsfeed_client *client, unsigned timeout_ms);
 
 #endif

@@ -366,8 +366,9 @@ static void a_daemon_that_never_answers_is_waited_for_as_long_as_was_said(void *
 		struct hsfeed_stream_options options = {.size = sizeof(options), .name = "x", .split = "all"};
 		struct hsfeed_error error;
 		fake_start(&e.f, never_answers);
-		e.client = fake_connect(&e.f, 200);
+		e.client = fake_connect(&e.f, 10000);
 		assert_int_equal(hsfeed_stream_open(e.client, &options, &e.stream, NULL), 0);
+		fake_set_timeout(e.client, 200);
 		assert_int_equal(ahead(&e, 1), 0);
 		assert_int_equal(next(&e, 0), HSFEED_ETIMEOUT);
 		assert_int_equal(next(&e, 30), HSFEED_ETIMEOUT); // and none of the epoch that was left

@@ -337,11 +337,12 @@ static void a_ring_that_comes_after_its_opening_was_given_up_is_closed(void **st
 	int before = count_fds();
 	struct fake f = {.rings = true};
 	fake_start(&f, answers_too_late);
-	hsfeed_client *client = fake_connect(&f, 2000);
+	hsfeed_client *client = fake_connect(&f, 200);
 	hsfeed_stream *stream = NULL;
 	const struct hsfeed_batch *batch;
 	assert_int_equal(open_one(client, &stream, NULL), HSFEED_ETIMEOUT);
 	assert_null(stream);
+	fake_set_timeout(client, 10000);
 	assert_int_equal(open_one(client, &stream, NULL), 0);
 	assert_int_equal(hsfeed_stream_next(stream, 10000, &batch, NULL), 1);
 	ring_assert_batch(batch, 0);

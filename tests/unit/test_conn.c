@@ -47,8 +47,8 @@ static int setup(void **state)
 					       .streams = 4,
 					       .slots = 4,
 					       .queue_bytes = 65536,
-					       .hello_ms = 5000,
-					       .stall_ms = 5000};
+					       .hello_ms = 600000,
+					       .stall_ms = 600000};
 	server->options = &f->options;
 	assert_int_equal(uv_loop_init(&server->loop), 0);
 	server->loop.data = server;

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <float.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -311,7 +312,9 @@ static void a_file_that_changes_while_it_is_read_is_refused(void **state)
 	pn_send(&a, &job);
 	while (!first_part_is_written())
 		usleep(200);
+	kill(a.pid, SIGSTOP);
 	assert_int_equal(ftruncate(own, (off_t)(rows * columns * 4 + 4)), 0);
+	kill(a.pid, SIGCONT);
 	pn_wait(&a);
 	ix_expect_refused(&a, HSFEED_EBADFILE, "changed while it was read");
 	pn_fini(&a);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Readers on several threads while one thread publishes and removes: meant for a build with the thread sanitizer.
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -100,6 +101,8 @@ static void readers_see_whole_versions_while_they_come_and_go(void **state)
 		assert_int_equal(pthread_create(&threads[i], NULL, reader, (void *)(i + 1)), 0);
 	for (unsigned round = 0; round < ROUNDS; round++)
 		change(round);
+	while (acquired == 0)
+		sched_yield();
 	stop = true;
 	for (int i = 0; i < READERS; i++)
 		pthread_join(threads[i], NULL);
