@@ -10,6 +10,7 @@
 #ifndef HS_LIB_CLIENT_H
 #define HS_LIB_CLIENT_H
 
+#include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -136,7 +137,10 @@ int hs_client_enter(hsfeed_client *client, struct hsfeed_error *reterr);
 int hs_conn_break(hsfeed_client *client, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 // hs_conn_flush sends what it can without waiting. hs_conn_step waits for something to happen until the deadline,
 // sends, receives and dispatches: 0, HSFEED_ETIMEOUT, -EINTR, or what broke the connection.
+// hs_conn_poll waits for descriptors: 1 (some are ready), 0 (look again), or as hs_conn_step.
 int hs_conn_flush(hsfeed_client *client);
+int hs_conn_poll(hsfeed_client *client, struct pollfd *fds, unsigned nfds, int64_t deadline,
+		 struct hsfeed_error *reterr);
 int hs_conn_step(hsfeed_client *client, int64_t deadline, struct hsfeed_error *reterr);
 int hs_conn_take_fd(hsfeed_client *client); // the oldest descriptor that came, the caller's now; -1: none
 void hs_conn_close_fds(hsfeed_client *client);

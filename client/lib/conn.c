@@ -8,7 +8,6 @@
 // Frames that follow an awaited answer stay in `in` until the next step, so that a stream exists before its batches
 // come.
 #include <errno.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +18,7 @@
 #include "client.h"
 
 #define RECEIVE_BYTES 262144u // at once; more than a Unix socket holds by default
+#define SIGNAL_MS     200     // a signal that comes just before a wait begins is seen this late
 
 int hs_client_enter(hsfeed_client *client, struct hsfeed_error *reterr)
 {
@@ -221,23 +221,29 @@ static int dispatch_received(hsfeed_client *client)
 	return n;
 }
 
+int hs_conn_poll(hsfeed_client *client, struct pollfd *fds, unsigned nfds, int64_t deadline,
+		 struct hsfeed_error *reterr)
+{
+	const int64_t most = client->interrupted ? SIGNAL_MS : 3600000;
+	int64_t left = deadline - hs_now_ms();
+	if (left < 0)
+		return HSFEED_ETIMEOUT;
+	int n = poll(fds, nfds, (int)(left < most ? left : most));
+	if (n == 0 && left <= most)
+		return HSFEED_ETIMEOUT;
+	if (n < 0 && errno != EINTR)
+		return hs_error_set(reterr, -errno, "cannot wait for the daemon: %s", hsfeed_strerror(-errno));
+	if (n <= 0 && client->interrupted && client->interrupted(client->arg))
+		return hs_error_set(reterr, -EINTR, "interrupted");
+	return n > 0;
+}
+
 static int wait_ready(hsfeed_client *client, int64_t deadline, struct hsfeed_error *reterr)
 {
-	int64_t left = deadline == INT64_MAX ? -1 : deadline - hs_now_ms();
-	if (deadline != INT64_MAX && left < 0)
-		return HSFEED_ETIMEOUT;
 	short events = client->out_start < client->out.len ? POLLIN | POLLOUT : POLLIN;
 	struct pollfd p = {.fd = client->fd, .events = events};
-	int n = poll(&p, 1, left > 3600000 ? 3600000 : (int)left);
-	if (n > 0 || (n == 0 && left > 3600000))
-		return 0;
-	if (n == 0)
-		return HSFEED_ETIMEOUT;
-	if (errno != EINTR)
-		return hs_error_set(reterr, -errno, "cannot wait for the daemon: %s", hsfeed_strerror(-errno));
-	if (client->interrupted && client->interrupted(client->arg))
-		return hs_error_set(reterr, -EINTR, "interrupted");
-	return 0;
+	int rc = hs_conn_poll(client, &p, 1, deadline, reterr);
+	return rc < 0 ? rc : 0;
 }
 
 int hs_conn_step(hsfeed_client *client, int64_t deadline, struct hsfeed_error *reterr)

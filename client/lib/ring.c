@@ -3,7 +3,6 @@
 // we say which are free again. What it says is checked against the mapping before anything is read there.
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -280,23 +279,12 @@ static int wait_ready(hsfeed_stream *s, int64_t deadline, struct hsfeed_error *r
 {
 	hsfeed_client *client = s->client;
 	struct hs_channel *c = s->channel;
-	int64_t left = deadline == INT64_MAX ? -1 : deadline - hs_now_ms();
-	if (deadline != INT64_MAX && left < 0)
-		return HSFEED_ETIMEOUT;
 	struct pollfd p[2] = {{.fd = c->fd, .events = c->out.len > 0 ? POLLIN | POLLOUT : POLLIN},
 			      {.fd = client->fd, .events = POLLIN}};
-	int n = poll(p, 2, left > 3600000 ? 3600000 : (int)left);
-	if (n == 0)
-		return left > 3600000 ? 0 : HSFEED_ETIMEOUT;
-	if (n < 0 && errno != EINTR)
-		return hs_error_set(reterr, -errno, "cannot wait for the daemon: %s", hsfeed_strerror(-errno));
-	if (n < 0)
-		return client->interrupted && client->interrupted(client->arg)
-			       ? hs_error_set(reterr, -EINTR, "interrupted")
-			       : 0;
-	if (!p[1].revents || p[0].revents & POLLIN)
-		return 0;
-	int rc = hs_conn_step(client, hs_deadline(0), reterr); // what the connection has for us
+	int rc = hs_conn_poll(client, p, 2, deadline, reterr);
+	if (rc <= 0 || !p[1].revents || p[0].revents & POLLIN)
+		return rc < 0 ? rc : 0;
+	rc = hs_conn_step(client, hs_deadline(0), reterr); // what the connection has for us
 	return rc == HSFEED_ETIMEOUT ? 0 : rc;
 }
 

@@ -2,6 +2,7 @@
 """Examples in one process or several, as torchrun starts them, and which rows each process saw."""
 
 import collections
+import contextlib
 import json
 import os
 import re
@@ -17,10 +18,13 @@ SEEN = ROOT / "tests" / "python" / "seen.py"
 ROWS, BATCH = 150, 8  # of the file, and of a batch
 
 
+@contextlib.contextmanager
 def free_port():
+    """A port that nobody else is given meanwhile; who may use an address again can listen there, as torch does."""
     with socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+        yield one.getsockname()[1]
 
 
 class Run:
@@ -43,25 +47,23 @@ class Run:
         command += ["--tokenizer", self.demo / "tokenizer", "--socket", self.daemon.socket, "--batch-size", BATCH]
         command = [str(part) for part in (*command, *options)]
         printed = [seen.with_name(f"{seen.name}-{rank}.out") for rank in range(processes)]
-        started = [self.start(command, rank, processes, printed[rank]) for rank in range(processes)]
-        try:
-            codes = [one.wait(timeout=300) for one in started]
-        finally:
-            for one in started:
-                one.kill()
+        with free_port() as port:
+            started = [self.start(command, rank, processes, port, printed[rank]) for rank in range(processes)]
+            try:
+                codes = [one.wait(timeout=300) for one in started]
+            finally:
+                for one in started:
+                    one.kill()
         texts = [path.read_text(errors="replace") for path in printed]
         assert codes == [0] * processes, "\n".join(texts)
         files = sorted(seen.iterdir())
         return texts[0], [json.loads(line) for file in files for line in file.read_text().splitlines()]
 
-    port = None
-
-    def start(self, command, rank, processes, path):
+    def start(self, command, rank, processes, port, path):
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
         if processes > 1:
-            self.port = free_port() if rank == 0 else self.port
             world = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": processes, "LOCAL_WORLD_SIZE": processes}
-            world |= {"GROUP_RANK": 0, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": self.port}
+            world |= {"GROUP_RANK": 0, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
             world |= {"TORCHELASTIC_RUN_ID": "test", "TORCHELASTIC_RESTART_COUNT": 0}
             environment |= {key: str(value) for key, value in world.items()}
         with open(path, "w") as file:

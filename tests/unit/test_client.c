@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The connection: finding, greeting, answers, timeouts, forks, hostile daemons.
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -200,6 +201,37 @@ static void a_lost_connection_repeats_the_daemons_parting_words(void **state)
 	fake_stop(&f);
 }
 
+static void never_answers(struct fake *f)
+{
+	fake_hello(f, true);
+	fake_expect(f, "ping");
+	while (fake_read(f)) // what it is told of the call given up
+		continue;
+}
+
+static int ask_twice(void *arg)
+{
+	return ++*(int *)arg == 2;
+}
+
+static void a_signal_before_a_wait_ends_it_too(void **state)
+{
+	(void)state;
+	struct fake f = {0};
+	int asked = 0;
+	fake_start(&f, never_answers);
+	struct hsfeed_connect_options options = {.size = sizeof(options), .socket = f.path, .interrupted = ask_twice};
+	options.arg = &asked;
+	hsfeed_client *client;
+	struct hsfeed_error error;
+	assert_int_equal(hsfeed_connect(&options, &client, NULL), 0);
+	asked = 0;
+	assert_int_equal(hsfeed_ping(client, &error), -EINTR); // nobody signals anything here
+	assert_int_equal(asked, 2);
+	hsfeed_close(client);
+	fake_stop(&f);
+}
+
 static void only_hello(struct fake *f)
 {
 	fake_hello(f, true);
@@ -304,6 +336,7 @@ int main(void)
 		cmocka_unit_test(a_call_given_up_does_not_disturb_the_next_one),
 		cmocka_unit_test(a_stream_that_opens_after_the_timeout_is_closed_again),
 		cmocka_unit_test(a_lost_connection_repeats_the_daemons_parting_words),
+		cmocka_unit_test(a_signal_before_a_wait_ends_it_too),
 		cmocka_unit_test(a_fork_cannot_use_the_connection_but_can_close_it),
 		cmocka_unit_test(an_option_struct_of_an_older_program_is_read_as_far_as_it_goes),
 		cmocka_unit_test(a_daemon_that_breaks_the_protocol_ends_only_the_connection),
