@@ -148,8 +148,8 @@ struct hsfeed_connect_options {
 	unsigned timeout_ms; // for connecting and for every call that has no timeout of its own; 0: 60,000
 	// Told of notices ("dataset.moved", "bye", ...); params are borrowed for the call; may be NULL.
 	void (*on_notice)(void *arg, const char *name, const hsfeed_value *params);
-	// Asked when a signal interrupts a wait, and some times a second meanwhile (a signal may come just before);
-	// non-zero ends the call with -EINTR; may be NULL.
+	// Asked when a signal interrupts a wait, and every 200 ms or so of a longer one, since a signal may come just
+	// before it; non-zero ends the call with -EINTR. Not while hsfeed_connect connects. May be NULL.
 	int (*interrupted)(void *arg);
 	void *arg; // for both
 };

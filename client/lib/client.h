@@ -105,6 +105,7 @@ struct hsfeed_client {
 	unsigned timeout_ms;
 	void (*on_notice)(void *arg, const char *name, const hsfeed_value *params);
 	int (*interrupted)(void *arg);
+	int64_t asked_ms; // when that was called last
 	void *arg;
 	bool in_callback;
 
@@ -137,7 +138,7 @@ int hs_client_enter(hsfeed_client *client, struct hsfeed_error *reterr);
 int hs_conn_break(hsfeed_client *client, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 // hs_conn_flush sends what it can without waiting. hs_conn_step waits for something to happen until the deadline,
 // sends, receives and dispatches: 0, HSFEED_ETIMEOUT, -EINTR, or what broke the connection.
-// hs_conn_poll waits for descriptors: 1 (some are ready), 0 (look again), or as hs_conn_step.
+// hs_conn_poll waits for descriptors: 1 (some are ready), 0 (look again), HSFEED_ETIMEOUT, -EINTR or -errno.
 int hs_conn_flush(hsfeed_client *client);
 int hs_conn_poll(hsfeed_client *client, struct pollfd *fds, unsigned nfds, int64_t deadline,
 		 struct hsfeed_error *reterr);

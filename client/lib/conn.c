@@ -225,7 +225,7 @@ int hs_conn_poll(hsfeed_client *client, struct pollfd *fds, unsigned nfds, int64
 		 struct hsfeed_error *reterr)
 {
 	const int64_t most = client->interrupted ? SIGNAL_MS : 3600000;
-	int64_t left = deadline - hs_now_ms();
+	int64_t now = hs_now_ms(), left = deadline - now;
 	if (left < 0)
 		return HSFEED_ETIMEOUT;
 	int n = poll(fds, nfds, (int)(left < most ? left : most));
@@ -233,8 +233,11 @@ int hs_conn_poll(hsfeed_client *client, struct pollfd *fds, unsigned nfds, int64
 		return HSFEED_ETIMEOUT;
 	if (n < 0 && errno != EINTR)
 		return hs_error_set(reterr, -errno, "cannot wait for the daemon: %s", hsfeed_strerror(-errno));
-	if (n <= 0 && client->interrupted && client->interrupted(client->arg))
-		return hs_error_set(reterr, -EINTR, "interrupted");
+	if (client->interrupted && (n <= 0 || now - client->asked_ms >= SIGNAL_MS)) {
+		client->asked_ms = now;
+		if (client->interrupted(client->arg))
+			return hs_error_set(reterr, -EINTR, "interrupted");
+	}
 	return n > 0;
 }
 

@@ -30,12 +30,35 @@ def jobs(daemon):
     return [pid for pid in forked(daemon) if is_job(pid)]
 
 
+def state(pid):
+    """As in /proc/PID/stat; "" when it is gone."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
+def has_ended(pid):
+    """Gone, or a zombie that whoever adopted it has not collected yet."""
+    return state(pid) in ("Z", "X", "")
+
+
+def stop(pid):
+    """Returns when it stands still: whether it does, and has not ended."""
+    try:
+        os.kill(pid, signal.SIGSTOP)
+    except ProcessLookupError:
+        return False
+    wait_for(lambda: state(pid) == "T" or has_ended(pid), "a process does not stop")
+    return state(pid) == "T"
+
+
 def stopped_job(daemon):
     """The one job process, stopped before it can finish. A job is answered before its process has ended: where there
     was one before, wait_for_no_job first, before the new one begins."""
     wait_for(lambda: jobs(daemon), "no process was started")
     [pid] = jobs(daemon)
-    os.kill(pid, signal.SIGSTOP)
+    assert stop(pid), "it was quicker"
     return pid
 
 

@@ -228,3 +228,14 @@ def wait_for(condition, what):
     while not condition():
         assert time.monotonic() < deadline, what
         time.sleep(0.005)
+
+
+def at_last(call):
+    """Tries again while there is a limit in the way: what was closed or replaced is given back a moment later."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return call()
+        except Refused as e:
+            assert e.code == "limit" and time.monotonic() < deadline, e
+            time.sleep(0.01)

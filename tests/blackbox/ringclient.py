@@ -8,7 +8,7 @@ import struct
 import time
 
 from conftest import Daemon
-from protoclient import Client, Closed, frame, unpack
+from protoclient import Client, Closed, frame, unpack, wait_for
 
 ITEM = {"int64": 8, "float32": 4, "int32": 4}
 WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] a quick brown fox jumps over the lazy dog ##s ##ed".split()
@@ -159,13 +159,6 @@ def random_request(rng):
     return request
 
 
-def until(done, what):
-    deadline = time.monotonic() + 60
-    while not done():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.01)
-
-
 def open_fds(daemon):
     return len(os.listdir(f"/proc/{daemon.process.pid}/fd"))
 
@@ -185,7 +178,7 @@ def rests(daemon, seconds=1, share=0.1):
         before = cpu_ticks(daemon)
         time.sleep(seconds)
         return cpu_ticks(daemon) - before
-    until(lambda: used() <= most, "the daemon uses the processor")
+    wait_for(lambda: used() <= most, "the daemon uses the processor")
 
 
 def hangs_up(ring):

@@ -151,7 +151,7 @@ def test_open_counts_streams_and_not_what_caches_keep(shared_daemon, demo, tmp_p
     assert shared_daemon.json("show", "opens")["open"] == 2
     for s in streams:
         s.communicate(timeout=60)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while shared_daemon.json("versions", "opens")["versions"][0]["open"] and time.monotonic() < deadline:
         time.sleep(0.05)
     assert shared_daemon.json("show", "opens")["open"] == 0

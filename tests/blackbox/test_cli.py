@@ -11,6 +11,7 @@ import subprocess
 import pytest
 
 from conftest import HSFEED, HSFEEDD, ROOT
+from jobs import has_ended
 
 LATER = ["diff", "share", "top", "metrics"]
 
@@ -311,15 +312,6 @@ def test_add_makes_another_encoding(shared_daemon, dataset, demo):
 
 
 # ---- start, stop, logs ----
-
-def has_ended(pid):
-    """Gone, or a zombie that whoever adopted it has not collected yet."""
-    try:
-        with open(f"/proc/{pid}/stat") as stat:
-            return stat.read().rpartition(")")[2].split()[0] == "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-
 
 @pytest.fixture
 def own(tmp_path):

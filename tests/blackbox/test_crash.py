@@ -14,7 +14,7 @@ import time
 import pytest
 
 from conftest import HSFEED, HSFEEDD, Daemon, need_binaries, without_searches
-from jobs import forked, stopped_job, wait_for_no_job
+from jobs import forked, has_ended, stopped_job, wait_for_no_job
 from protoclient import Client, Refused, wait_for
 
 SIGNS = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -54,7 +54,7 @@ def rest(process):
     """What is left of stdout after lines were read from it, and stderr (which is short)."""
     out = process.stdout.read()
     err = process.stderr.read()
-    process.wait(timeout=20)
+    process.wait(timeout=60)
     return out, err
 
 
@@ -62,13 +62,6 @@ def restart(daemon, sig=signal.SIGKILL):
     daemon.stop(sig)
     daemon.socket.unlink(missing_ok=True)
     daemon.start()
-
-
-def has_ended(pid):
-    try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
 
 
 def names(daemon):
@@ -112,7 +105,7 @@ def test_a_daemon_killed_at_random_moments_of_ingests_never_leaves_half_a_datase
         orphans = forked(place)
         seen += len(orphans)
         restart(place)
-        out, err = client.communicate(timeout=20)
+        out, err = client.communicate(timeout=60)
         if client.returncode == 0:
             told.append(name)
         else:
@@ -143,7 +136,7 @@ def test_a_daemon_killed_while_it_removes_leaves_a_dataset_or_nothing(place):
         except subprocess.TimeoutExpired:
             pass
         restart(place)
-        client.communicate(timeout=20)
+        client.communicate(timeout=60)
         assert client.returncode != 0 or names(place) == ["stays"], "an acknowledged removal was undone"
         assert stored(place)[1].keys() == (whole if "goes" in names(place) else mine)
         assert digest(place, "stays") == kept
@@ -156,7 +149,7 @@ def test_a_killed_ingest_process_is_told_with_a_way_out(place):
     before = stored(place)
     client = begin(place, *ingest_of(place, "bad", csv(place.folder, "bad", 100_000)))
     os.kill(stopped_job(place), signal.SIGKILL)
-    out, err = client.communicate(timeout=20)
+    out, err = client.communicate(timeout=60)
     assert client.returncode == 1 and out == ""
     said = err[err.index("hsfeed: "):].splitlines()
     assert said == ["hsfeed: ingest bad: the process was killed (SIGKILL)",
@@ -199,7 +192,7 @@ def test_a_terminated_daemon_ends_in_time_while_an_ingest_runs(place):
     begun = time.monotonic()
     assert place.stop(signal.SIGTERM) == 0
     assert time.monotonic() - begun < 10
-    out, err = client.communicate(timeout=20)
+    out, err = client.communicate(timeout=60)
     assert client.returncode == 1 and out == ""
     assert err.splitlines()[-1] == "hsfeed: the daemon closed the connection: the daemon is shutting down"
     place.start()
@@ -317,7 +310,7 @@ def test_a_full_disk_is_told_and_the_next_ingest_after_freeing_works(small_disk)
 
 def test_a_second_daemon_on_one_state_is_refused_with_a_sentence(place, tmp_path):
     done = subprocess.run([str(HSFEEDD), "--state", str(place.state), "--socket", str(tmp_path / "other.sock")],
-                          capture_output=True, text=True, timeout=20)
+                          capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert done.stderr == (f"hsfeedd: {place.state}: another hsfeedd (process {place.process.pid}) holds it; use that "
                            "daemon, stop it first, or name another folder with --state\n")
@@ -365,7 +358,7 @@ def test_a_lost_catalog_is_refused_with_the_way_out_and_rebuilt(place):
     place.stop()
     shutil.rmtree(place.state / "catalog")
     start = [str(HSFEEDD), "--state", str(place.state), "--socket", str(place.socket)]
-    done = subprocess.run(start, capture_output=True, text=True, timeout=20)
+    done = subprocess.run(start, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert done.stderr == (f"hsfeedd: {place.state}: there are 2 file(s) of versions, encodings and arrays, "
                            "but no catalog; hsfeedd --rebuild-catalog makes it anew from the files' headers\n")

@@ -9,7 +9,8 @@ import time
 import pytest
 
 from conftest import HSFEEDD, Daemon, without_searches
-from protoclient import Client, Refused, frame
+from jobs import stop
+from protoclient import Client, Refused, frame, wait_for
 
 WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] row is good 0 1 2 ##0 ##1 ##2 ##3 ##4 ##5 ##6 ##7 ##8 ##9".split()
 ROWS = 66_000
@@ -50,7 +51,7 @@ def test_a_flood_of_requests_does_not_hold_up_others(daemon, client):
                               [0, 1000 + 1000 * i + k, "stream.close", {"stream": streams[i]}])
                         for i in range(count) for k in range(188))
     assert client.call("status")["streams"] == count
-    daemon.process.send_signal(signal.SIGSTOP)
+    assert stop(daemon.process.pid)
     try:
         flood.send_raw(requests)
         client.send("status")
@@ -58,7 +59,7 @@ def test_a_flood_of_requests_does_not_hold_up_others(daemon, client):
         daemon.process.send_signal(signal.SIGCONT)
     assert client.answer(client.seq)["streams"] > count / 2
     flood.answer(1000 * count + 187)  # in the end all are served
-    assert client.call("status")["streams"] == 0
+    wait_for(lambda: client.call("status")["streams"] == 0, "a stream is still there")
     flood.close()
 
 
@@ -101,7 +102,7 @@ def test_streams_of_tiny_slots_are_charged_to_their_user_too(tmp_path, daemon):
 
     most = open_many()
     assert 20 < most < 64
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while open_many() != most:  # what was closed is given back, a moment after the answer
         assert time.monotonic() < deadline
     c.close()
@@ -122,7 +123,7 @@ def test_one_users_connections_cannot_hold_all_descriptors(tmp_path, daemon):
     first.call("file.close", handle=handles[0])
     second.attach(vocab)
     first.close()  # its 31 are given back with it
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while second.call("status")["connections"] > 1:
         assert time.monotonic() < deadline
     for _ in range(20):
@@ -141,9 +142,11 @@ def test_stopping_does_not_wait_for_requests_that_stand_in_line(tmp_path, daemon
            options={"labels": ["label"]},
            tokenizers=[{"role": "text", "name": "tiny", "files": {"vocab.txt": c.attach(folder / "vocab.txt")}}])
     heavy = {"name": "rows", "plan": {"kind": "plain", "folds": 40_000}}
-    begun = time.monotonic()
-    c.call("folds", **heavy)
-    one = time.monotonic() - begun
+    one = 0
+    for _ in range(3):
+        begun = time.monotonic()
+        c.call("folds", **heavy)
+        one = max(one, time.monotonic() - begun)
     clients = [Client(d.socket, timeout=120) for _ in range(300)]
     for x in clients:
         x.send("folds", **heavy)

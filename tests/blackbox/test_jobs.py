@@ -7,7 +7,7 @@ import time
 import pytest
 
 from conftest import HSFEEDD, Daemon, without_searches
-from jobs import jobs, stopped_job, wait_for_no_job
+from jobs import has_ended, jobs, stopped_job, wait_for_no_job
 from protoclient import Client, Refused, wait_for
 
 ROWS = "comment,label\n" + "".join(f"row {i} is good,{i % 2}\n" for i in range(100_000))
@@ -101,8 +101,9 @@ def test_the_last_client_away_cancels_and_the_others_keep_it(daemon):
 
 def test_ingests_of_one_user_wait_their_turn(daemon):
     c = Client(daemon.socket)
-    seqs = [begin(c, daemon, f"d{i}", f"d{i}") for i in range(3)]
+    seqs = [begin(c, daemon, "d0", "d0")]
     pid = stopped_job(daemon)
+    seqs += [begin(c, daemon, f"d{i}", f"d{i}") for i in (1, 2)]
     assert c.call("status")["ingests"] == 3
     assert len(jobs(daemon)) == 1
     c.send("cancel", seq=seqs[1])
@@ -135,7 +136,7 @@ def test_a_killed_daemon_takes_its_processes_along_and_the_next_one_starts_clean
     c.notice("progress")  # it has asked the kernel to end it with its parent by now
     pid = stopped_job(daemon)
     daemon.stop(signal.SIGKILL)
-    wait_for(lambda: not os.path.exists(f"/proc/{pid}"), "the process outlived its daemon")
+    wait_for(lambda: has_ended(pid), "the process outlived its daemon")
     daemon.socket.unlink()
     daemon.start()
     c = Client(daemon.socket)

@@ -3,7 +3,6 @@
 
 import random
 import select
-import time
 import unicodedata
 
 import pytest
@@ -12,7 +11,8 @@ np = pytest.importorskip("numpy")
 pd = pytest.importorskip("pandas")
 
 from conftest import Daemon
-from protoclient import Client, Refused
+from protoclient import Client, Refused, wait_for
+from ringclient import cpu_ticks
 
 THRESHOLD = 0.8
 WORDS = "".join(f" w{i}abc{i * 7 % 13}" for i in range(150)).split() + ["Straße", "কথা", "İstanbul", "éte", "ﬁn"]
@@ -320,13 +320,14 @@ def test_a_client_that_leaves_its_search_does_no_harm(shared_daemon, many):
 
 
 def test_a_daemon_ends_in_the_middle_of_a_search(tmp_path, demo):
-    (tmp_path / "conf").write_text("[daemon]\nlog_level = debug\n")
+    (tmp_path / "conf").write_text("[daemon]\nlog_level = debug\nsearch_duplicates = no\n")
     daemon = Daemon(tmp_path, "--config", str(tmp_path / "conf")).start()
     many = write_many(tmp_path / "many.csv", 20_000)
     daemon.run("ingest", "many", many, "--tokenizer", demo / "tokenizer", "--labels", "label")
     c = Client(daemon.socket)
+    before = cpu_ticks(daemon)
     c.send("leaks", name="many", similarity=0.5)
-    time.sleep(0.02)
+    wait_for(lambda: cpu_ticks(daemon) >= before + 5, "it does not search")
     assert daemon.stop() == 0
     assert "similarity 0.5" not in daemon.log.read_text()  # what is done is told there
     c.close()

@@ -6,12 +6,11 @@ import hashlib
 import os
 import random
 import struct
-import time
 
 import pytest
 
 from conftest import Daemon
-from protoclient import Client, Refused
+from protoclient import Client, Refused, at_last
 
 WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] a b c d e".split()
 ROWS = 97
@@ -296,17 +295,6 @@ def refused(c, code, **options):
         c.call("stream.open", name="rows", split="all", **{"order": "explicit", **options})
     assert e.value.code == code, e.value
     return e.value.message
-
-
-def at_last(call):
-    """What was closed or replaced is let go of on threads: until then there may be a limit in the way."""
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            return call()
-        except Refused as e:
-            assert e.code == "limit" and time.monotonic() < deadline, e
-            time.sleep(0.01)
 
 
 def opened_at_last(c, size):

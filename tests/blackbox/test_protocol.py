@@ -36,7 +36,7 @@ def limited(tmp_path):
 
     def start(**limits):
         config = tmp_path / "conf"
-        config.write_text("[daemon]\nlog_level = debug\n[limits]\n"
+        config.write_text("[daemon]\nlog_level = debug\nsearch_duplicates = no\n[limits]\n"
                           + "".join(f"{key} = {value}\n" for key, value in limits.items()))
         started.append(Daemon(tmp_path, "--config", str(config)).start())
         return started[0]
@@ -453,7 +453,7 @@ def test_without_credit_no_more_than_the_slots_come(client, dataset):
     client.socket.settimeout(0.3)
     with pytest.raises(TimeoutError):
         client.receive()
-    client.socket.settimeout(20)
+    client.socket.settimeout(60)
     client.notify("stream.release", stream=opened["stream"], fills=[[b["slot"], b["fill"]] for b in batches])
     assert client.notice("stream.batch")["batch"] == 3
 

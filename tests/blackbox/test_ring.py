@@ -211,18 +211,20 @@ def test_a_slot_is_not_written_while_it_is_the_clients(client, ring):
 
 def test_every_batch_that_was_announced_is_counted_in_status(tmp_path):
     d = start(tmp_path)  # of its own: turns of streams before could still be counted
-    c = Client(d.socket, timeout=60)
-    before = c.call("status")
-    r = Ring(c, **SMALL)
-    count = len(r.batches())
-    c.call("stream.close", stream=r.id)
-    hangs_up(r)  # after the stream's last turn was counted
-    after = c.call("status")
-    assert after["batches"] - before["batches"] == count == r.opened["batches"]
-    assert after["rows"] - before["rows"] == ROWS
-    r.close()
-    c.close()
-    finish(d)
+    try:
+        c = Client(d.socket)
+        before = c.call("status")
+        r = Ring(c, **SMALL)
+        count = len(r.batches())
+        c.call("stream.close", stream=r.id)
+        hangs_up(r)  # after the stream's last turn was counted
+        after = c.call("status")
+        assert after["batches"] - before["batches"] == count == r.opened["batches"]
+        assert after["rows"] - before["rows"] == ROWS
+        r.close()
+        c.close()
+    finally:
+        finish(d)
 
 
 # ---- seeking ----

@@ -5,13 +5,12 @@ import os
 import resource
 import signal
 import threading
-import time
 
 import pytest
 
 from conftest import need_binaries
-from protoclient import Client, Closed, Refused, frame
-from ringclient import Ring, finish, hangs_up, inline, open_fds, rests, start, until
+from protoclient import Client, Refused, at_last, frame, wait_for
+from ringclient import Ring, finish, hangs_up, inline, open_fds, rests, start
 
 SMALL = {"name": "rows", "split": "all", "max_length": 16, "batch_size": 10}
 LARGE = {"name": "rows", "split": "all", "max_length": 32, "batch_size": 500, "slots": 16}  # some 4 MiB
@@ -29,7 +28,7 @@ def daemon(tmp_path_factory):
 @pytest.fixture
 def client(daemon):
     c = Client(daemon.socket, timeout=60)
-    until(lambda: c.call("status")["streams"] == 0, "streams of an earlier test are still there")
+    wait_for(lambda: c.call("status")["streams"] == 0, "streams of an earlier test are still there")
     yield c
     c.close()
 
@@ -40,14 +39,7 @@ def view(ring):
 
 
 def opens(client, **params):
-    """A ring as soon as there is room: what was closed is given back a moment after the answer."""
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            return Ring(client, **params)
-        except Refused as e:
-            assert e.code == "limit" and time.monotonic() < deadline, e
-            time.sleep(0.01)
+    return at_last(lambda: Ring(client, **params))
 
 
 # ---- the client is done: the pages go ----
@@ -84,9 +76,9 @@ def test_when_the_client_is_done_the_pages_are_taken_back_and_read_as_zeros(daem
     memory, fd = view(r), os.dup(r.fd)
     assert any(memory[:]) and os.fstat(fd).st_blocks > 0
     leave(r)
-    until(lambda: os.fstat(fd).st_blocks == 0, "the pages are still there")
+    wait_for(lambda: os.fstat(fd).st_blocks == 0, "the pages are still there")
     assert not any(memory[:]) and len(memory) == os.fstat(fd).st_size
-    until(lambda: client.call("status")["streams"] == 0, "the stream is still there")
+    wait_for(lambda: client.call("status")["streams"] == 0, "the stream is still there")
     r.close()
     c.close()
     os.close(fd)
@@ -100,7 +92,7 @@ def test_in_the_middle_of_heavy_streaming_too(daemon, client):
             r.release(r.next())
         fd = os.dup(r.fd)
         [close_stream, close_channel, close_connection][i % 3](r)
-        until(lambda: os.fstat(fd).st_blocks == 0, "the pages are still there")
+        wait_for(lambda: os.fstat(fd).st_blocks == 0, "the pages are still there")
         r.close()
         c.close()
         os.close(fd)
@@ -110,7 +102,7 @@ def test_closing_the_channel_closes_the_stream_alone(client):
     a, b = Ring(client, **SMALL), Ring(client, **SMALL)
     want, _ = inline(client, **SMALL)
     a.channel.close()
-    until(lambda: client.call("status")["streams"] == 1, "the stream is still there")
+    wait_for(lambda: client.call("status")["streams"] == 1, "the stream is still there")
     for method, more in (("stream.close", {}), ("stream.seek", {"epoch": 0})):
         with pytest.raises(Refused) as e:
             client.call(method, stream=a.id, **more)
@@ -177,7 +169,7 @@ def test_when_the_daemon_ends_it_what_the_client_holds_stays_as_it_is(tmp_path, 
     hangs_up(r)
     if d.process:  # its threads let go of the stream
         other = Client(d.socket, timeout=60)
-        until(lambda: other.call("status")["streams"] == 0, "the stream is still there")
+        wait_for(lambda: other.call("status")["streams"] == 0, "the stream is still there")
         other.close()
         assert d.stop() == 0
     assert r.memory[:] == before
@@ -205,7 +197,7 @@ def test_what_stays_is_charged_until_the_client_lets_go_of_the_channel(daemon):
     seen = view(first)
     first.channel.close()
     opens(other, **LARGE).close()
-    until(lambda: not any(seen[:]), "the pages are still there")
+    wait_for(lambda: not any(seen[:]), "the pages are still there")
     rings[1][0].close()
     first.close()
     other.close()
@@ -241,7 +233,7 @@ def test_after_a_restart_a_ring_opened_at_the_last_batch_gives_the_rest(tmp_path
     held = [old.next() for _ in range(5)]
     d.stop(signal.SIGKILL)
     d.start(wait=False)
-    until(lambda: answers(d), "the daemon did not start again")
+    wait_for(lambda: answers(d), "the daemon did not start again")
     fresh = Client(d.socket, timeout=60)
     new = Ring(fresh, **SMALL, at=held[-1]["at"])
     assert new.batches() == want[5:]
@@ -278,7 +270,7 @@ def test_a_ring_counts_against_the_users_bytes_until_it_is_gone(daemon, client):
         again = [opens(client, **LARGE), opens(client, **LARGE)]
         for r in again:
             close_stream(r)
-        until(lambda: client.call("status")["streams"] == 0, "the streams are still there")
+        wait_for(lambda: client.call("status")["streams"] == 0, "the streams are still there")
         for r in rings + again:
             r.close()
         c.close()
@@ -337,14 +329,14 @@ def test_300_openings_leave_no_descriptor_behind_however_they_end(daemon, client
             [close_stream, close_channel, close_connection, close_both][i % 6](r)
         r.close()
         c.close()
-    until(lambda: open_fds(daemon) <= before, "descriptors were left open")
-    until(lambda: client.call("status")["streams"] == 0, "streams are still there")
+    wait_for(lambda: open_fds(daemon) <= before, "descriptors were left open")
+    wait_for(lambda: client.call("status")["streams"] == 0, "streams are still there")
 
 
 def test_a_ring_costs_the_daemon_one_descriptor(daemon, client):
     before = open_fds(daemon)
     rings = [Ring(client, **SMALL) for _ in range(20)]
-    until(lambda: open_fds(daemon) <= before + 20, "it keeps more than the channel")
+    wait_for(lambda: open_fds(daemon) <= before + 20, "it keeps more than the channel")
     for r in rings:
         r.close()
 

@@ -199,7 +199,7 @@ def test_a_wait_ends_in_time(daemon, demo):
         began = time.monotonic()
         while stream.next(450):
             began = time.monotonic()
-    assert time.monotonic() - began > 0.4
+    assert 0.4 < time.monotonic() - began < 60
     assert "450 ms" in str(caught.value)
     assert stream.next(10_000) is not None
 

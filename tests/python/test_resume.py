@@ -2,6 +2,7 @@
 """States: the exact place, again and again, in other processes, after kills, with other ranks; refused when
 it is not the same stream. Daemons that go away and come back under a running pass."""
 
+import functools
 import itertools
 import json
 import logging
@@ -374,7 +375,7 @@ def test_a_stopped_daemon_is_told_and_waited_for(daemon, db, demo, caplog):
     batches = iter(loader)
     made = [arrays_of(next(batches))]
     pause(daemon)
-    go_on = lambda: daemon.process.send_signal(signal.SIGCONT)
+    go_on = functools.partial(daemon.process.send_signal, signal.SIGCONT)
     with when_told("does not answer", go_on), caplog.at_level(logging.WARNING, "hsfeed"):
         made += [arrays_of(batch) for batch in batches]
     assert_all_same(made, expected(ds, reference, 0))
@@ -460,7 +461,7 @@ def test_interrupting_a_seek_leaves_a_loader_that_goes_on(daemon, db, demo, ahea
     batches, first = len(loader), iter(loader)
     deal(first, batches)
     if ahead:  # the end is here, and the seek that is made ahead then is not answered
-        time.sleep(0.2)
+        time.sleep(1)
         pause(daemon)
         assert next(first, None) is None
     else:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The connection: finding, greeting, answers, timeouts, forks, hostile daemons.
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -209,6 +210,20 @@ static void never_answers(struct fake *f)
 		continue;
 }
 
+static void tells_without_end(struct fake *f)
+{
+	fake_hello(f, true);
+	fake_expect(f, "ping");
+	struct pollfd p = {.fd = f->fd, .events = POLLIN};
+	while (poll(&p, 1, 5) == 0) {
+		struct hs_wbuf w = fake_begin_notice("dataset.moved");
+		hs_w_map(&w, 0);
+		fake_end(f, &w);
+	}
+	while (fake_read(f))
+		continue;
+}
+
 static int ask_twice(void *arg)
 {
 	return ++*(int *)arg == 2;
@@ -217,19 +232,21 @@ static int ask_twice(void *arg)
 static void a_signal_before_a_wait_ends_it_too(void **state)
 {
 	(void)state;
-	struct fake f = {0};
-	int asked = 0;
-	fake_start(&f, never_answers);
-	struct hsfeed_connect_options options = {.size = sizeof(options), .socket = f.path, .interrupted = ask_twice};
-	options.arg = &asked;
-	hsfeed_client *client;
-	struct hsfeed_error error;
-	assert_int_equal(hsfeed_connect(&options, &client, NULL), 0);
-	asked = 0;
-	assert_int_equal(hsfeed_ping(client, &error), -EINTR); // nobody signals anything here
-	assert_int_equal(asked, 2);
-	hsfeed_close(client);
-	fake_stop(&f);
+	for (int talks = 0; talks < 2; talks++) {
+		struct fake f = {0};
+		int asked = 0;
+		fake_start(&f, talks ? tells_without_end : never_answers);
+		struct hsfeed_connect_options options = {
+			.size = sizeof(options), .socket = f.path, .interrupted = ask_twice, .arg = &asked};
+		hsfeed_client *client;
+		struct hsfeed_error error;
+		assert_int_equal(hsfeed_connect(&options, &client, NULL), 0);
+		asked = 0;
+		assert_int_equal(hsfeed_ping(client, &error), -EINTR); // nobody signals anything here
+		assert_int_equal(asked, 2);
+		hsfeed_close(client);
+		fake_stop(&f);
+	}
 }
 
 static void only_hello(struct fake *f)

@@ -5,7 +5,7 @@
 #include "ext.h"
 #include "stream.h"
 
-#define WAIT_SLICE_MS 200 // a signal that comes just before a wait begins is seen this late
+#define WAIT_SLICE_MS 200 // slots whose tensors have died, and signals just before a wait, are seen this late
 
 static PyTypeObject *stream_type;
 
