@@ -316,3 +316,9 @@ void fake_set_timeout(hsfeed_client *client, unsigned timeout_ms)
 {
 	client->timeout_ms = timeout_ms;
 }
+
+void fake_set_interrupted(hsfeed_client *client, int (*interrupted)(void *arg), void *arg)
+{
+	client->interrupted = interrupted;
+	client->arg = arg;
+}

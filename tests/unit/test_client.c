@@ -236,12 +236,9 @@ static void a_signal_before_a_wait_ends_it_too(void **state)
 		struct fake f = {0};
 		int asked = 0;
 		fake_start(&f, talks ? tells_without_end : never_answers);
-		struct hsfeed_connect_options options = {
-			.size = sizeof(options), .socket = f.path, .interrupted = ask_twice, .arg = &asked};
-		hsfeed_client *client;
+		hsfeed_client *client = fake_connect(&f, 0);
 		struct hsfeed_error error;
-		assert_int_equal(hsfeed_connect(&options, &client, NULL), 0);
-		asked = 0;
+		fake_set_interrupted(client, ask_twice, &asked);
 		assert_int_equal(hsfeed_ping(client, &error), -EINTR); // nobody signals anything here
 		assert_int_equal(asked, 2);
 		hsfeed_close(client);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rings: the good path, what is lent when, and who keeps what open until when. (test_client_ring_lies.c has the daemons
 // that must not be believed.)
+#include <errno.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -164,6 +165,37 @@ static void the_streams_descriptor_becomes_readable_when_a_batch_comes(void **st
 	assert_int_equal(hsfeed_stream_fd(stream), -1);
 	hsfeed_stream_close(stream);
 	fake_stop(&f);
+}
+
+// ---- signals ----
+
+static void sends_nothing(struct fake *f)
+{
+	struct fake_ring r;
+	ring_open(f, &r);
+	while (fake_read(f))
+		continue;
+	fake_ring_free(&r);
+}
+
+static int ask_twice(void *arg)
+{
+	return ++*(int *)arg == 2;
+}
+
+static void a_signal_before_a_wait_ends_it_too(void **state)
+{
+	(void)state;
+	struct fake f = {.rings = true};
+	hsfeed_client *client;
+	hsfeed_stream *stream = ring_stream(&f, sends_nothing, &client);
+	const struct hsfeed_batch *none = NULL;
+	int asked = 0;
+	fake_set_interrupted(client, ask_twice, &asked);
+	assert_int_equal(hsfeed_stream_next(stream, -1, &none, NULL), -EINTR); // nobody signals anything here
+	assert_null(none);
+	assert_int_equal(asked, 2);
+	close_all(&f, stream, client);
 }
 
 // ---- generations ----
@@ -414,6 +446,7 @@ int main(void)
 		cmocka_unit_test(batches_lie_in_the_ring_and_their_slots_are_given_back_on_the_channel),
 		cmocka_unit_test(a_stream_without_a_ring_has_no_shared_memory_and_the_connections_descriptor),
 		cmocka_unit_test(the_streams_descriptor_becomes_readable_when_a_batch_comes),
+		cmocka_unit_test(a_signal_before_a_wait_ends_it_too),
 		cmocka_unit_test(a_seek_gives_back_unread_what_is_of_another_generation_and_keeps_what_is_held),
 		cmocka_unit_test(a_closed_stream_is_closed_at_the_daemon_when_its_last_batch_is_released),
 		cmocka_unit_test(the_connection_stays_open_until_the_last_batch_is_released),
