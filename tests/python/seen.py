@@ -8,10 +8,10 @@ FOLDER gets a file for each process and run, of lines {"rank", "split", "epoch",
 
 import json
 import os
-import runpy
 import sys
 import uuid
 
+import gloo
 import hsfeed
 
 
@@ -47,6 +47,4 @@ def load_onto_cpu_0():
 if __name__ == "__main__":
     load_onto_cpu_0()
     record(sys.argv[1])
-    sys.argv = sys.argv[2:]
-    sys.path.insert(0, os.path.dirname(sys.argv[0]))
-    runpy.run_path(sys.argv[0], run_name="__main__")
+    gloo.run(sys.argv[2], sys.argv[3:])

@@ -71,6 +71,7 @@ def test_ddp_sees_exactly_the_split_and_resumes_with_other_ranks(shared_daemon, 
         return run(
             [
                 *command,
+                ROOT / "tests" / "python" / "gloo.py",
                 EXAMPLES / "ddp.py",
                 *arguments(shared_daemon, demo),
                 "--state",

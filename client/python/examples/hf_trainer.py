@@ -166,8 +166,6 @@ def main():
         found = trainer.evaluate()
         if trainer.is_world_process_zero():
             print(f"F1 {found['eval_f1']:.4f} over {found['eval_rows']} rows, {found['eval_positives']} positives")
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()  # gloo's threads must not outlive Python; Trainer leaves them
 
 
 if __name__ == "__main__":

@@ -133,8 +133,6 @@ def main():
     vocabulary = data.ds.info["roles"][0]["vocab_size"]
     model = Classifier(vocabulary, len(data.ds.labels), data.ds.pos_weight(arguments.fold))
     trainer.fit(model, datamodule=data, ckpt_path=arguments.resume)
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()  # gloo's threads must not outlive Python; Lightning leaves them
 
 
 if __name__ == "__main__":
