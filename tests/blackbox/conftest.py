@@ -37,7 +37,7 @@ class Daemon:
                 stderr=log,
                 env=self.env,
             )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 30
         while wait and not self.socket.exists():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"the daemon did not start:\n{self.log.read_text(errors='replace')}")
@@ -50,7 +50,7 @@ class Daemon:
             return None
         if self.process.poll() is None:
             self.process.send_signal(sig)
-        code = self.process.wait(timeout=60)
+        code = self.process.wait(timeout=30)
         self.process = None
         return code
 

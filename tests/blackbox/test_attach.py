@@ -437,7 +437,9 @@ def test_a_million_rows_come_in_order(client, daemon):
     n = 1_000_000
     ingest(client, daemon, name="million", n=n)
     given = np.arange(n * 2, dtype=np.float64).reshape(n, 2) / 3
+    began = time.monotonic()
     assert attach(client, given, name="million")["state"] == "new"
+    assert time.monotonic() - began < 60
     answer, batches = opened(client, name="million", arrays=["logits"], split="val", fold=3, batch_size=4096,
                              order="shuffle")
     index = np.concatenate([b["index"] for b in batches])

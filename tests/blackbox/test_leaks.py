@@ -3,6 +3,7 @@
 
 import random
 import select
+import time
 import unicodedata
 
 import pytest
@@ -328,7 +329,9 @@ def test_a_daemon_ends_in_the_middle_of_a_search(tmp_path, demo):
     before = cpu_ticks(daemon)
     c.send("leaks", name="many", similarity=0.5)
     wait_for(lambda: cpu_ticks(daemon) >= before + 5, "it does not search")
+    began = time.monotonic()
     assert daemon.stop() == 0
+    assert time.monotonic() - began < 10
     assert "similarity 0.5" not in daemon.log.read_text()  # what is done is told there
     c.close()
 

@@ -81,7 +81,7 @@ def ingest_demo(database, demo, name="demo"):
 def restart(daemon):
     """Starts a daemon again, and returns when it answers: a socket of the killed one may still lie there."""
     daemon.start()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 30
     while True:
         try:
             hsfeed.connect(daemon.socket).close()

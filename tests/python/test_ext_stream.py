@@ -102,13 +102,18 @@ def test_a_refused_seek_ahead_is_told_by_next_and_forgotten_by_a_seek(client, ep
 def test_a_seek_ahead_does_not_wait_for_a_daemon_that_sleeps(daemon, demo):
     with contextlib.closing(connect(daemon)) as c:
         c.ingest(ext.ingest_options(demo))
-        stream = open_stream(c)
-        next(batches(stream))
-        with stopped(daemon):
-            stream.seek_ahead(1)
-            with refused("timeout"):
-                stream.next(50)
-        assert stream.next().epoch == 1
+        times = []
+        for _ in range(3):  # whoever stands still for a second does so once
+            stream = open_stream(c)
+            next(batches(stream))
+            with stopped(daemon):
+                began = time.monotonic()
+                stream.seek_ahead(1)
+                times.append(time.monotonic() - began)
+                with refused("timeout"):
+                    stream.next(50)
+            assert stream.next().epoch == 1
+        assert min(times) < 1
 
 
 def test_a_stream_says_what_it_is(client):
@@ -195,12 +200,15 @@ def test_a_wait_ends_in_time(daemon, demo):
     c = connect(daemon)
     c.ingest(ext.ingest_options(demo))
     stream = open_stream(c, slots=4)
-    with stopped(daemon), refused("timeout") as caught:
-        began = time.monotonic()
-        while stream.next(450):
+    times = []
+    for _ in range(3):  # whoever stands still for a second does so once
+        with stopped(daemon), refused("timeout") as caught:
             began = time.monotonic()
-    assert 0.4 < time.monotonic() - began < 60
-    assert "450 ms" in str(caught.value)
+            while stream.next(450):
+                began = time.monotonic()
+        times.append(time.monotonic() - began)
+        assert "450 ms" in str(caught.value)
+    assert 0.4 < min(times) < 3
     assert stream.next(10_000) is not None
 
 

@@ -329,7 +329,7 @@ def test_a_daemon_away_for_longer_is_told_once_and_waited_for(daemon, db, demo, 
     with when_told("does not answer", lambda: restart(daemon)), caplog.at_level(logging.WARNING, "hsfeed"):
         batches = iter(resumable(loader))
         made += deal(batches)
-    assert time.monotonic() - began >= 2
+    assert 2 <= time.monotonic() - began < 20
     assert_all_same(made, expected(ds, reference, 0))
     messages = [record.getMessage() for record in caplog.records]
     assert len(messages) == 2 and "does not answer" in messages[0] and "is back" in messages[1]
@@ -355,7 +355,7 @@ def test_a_daemon_that_stays_away_is_a_connection_lost(daemon, db, demo):
     with pytest.raises(hsfeed.ConnectionLost, match="did not answer for 1 s"):
         for _ in batches:
             pass
-    assert time.monotonic() - began > 0.9
+    assert 0.9 < time.monotonic() - began < 5
     assert_same(arrays_of(kept), wanted)
     after = loader.state_dict()
     with pytest.raises(hsfeed.ConnectionLost):
@@ -429,10 +429,12 @@ def test_interrupting_a_wait_for_the_daemon_is_possible(daemon, db, demo):
     batches = iter(ds.loader("train", 0, **{**OPTIONS, "slots": 4}))
     next(batches)
     daemon.stop(signal.SIGKILL)
+    began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         threading.Timer(0.7, os.kill, [os.getpid(), signal.SIGINT]).start()
         for _ in batches:
             pass
+    assert time.monotonic() - began < 5
 
 
 def test_the_place_at_which_a_daemon_came_back_can_be_gone_back_to(daemon, db, demo):

@@ -283,9 +283,11 @@ def test_a_stopped_client_disturbs_nobody(shared_daemon, ds, reference):
     )
     assert client.stdout.readline() == "held\n"
     client.send_signal(signal.SIGSTOP)
+    began = time.monotonic()
     loader = ds.loader("train", 0, **OPTIONS)
     for epoch in range(2):
         assert_all_same([arrays_of(b) for b in loader], epoch_of(ds, reference, epoch=epoch))
+    assert time.monotonic() - began < 10
     client.send_signal(signal.SIGCONT)
     out, _ = client.communicate("go\n", timeout=60)
     assert client.returncode == 0 and out == "4 99\n"

@@ -317,8 +317,13 @@ void fake_set_timeout(hsfeed_client *client, unsigned timeout_ms)
 	client->timeout_ms = timeout_ms;
 }
 
-void fake_set_interrupted(hsfeed_client *client, int (*interrupted)(void *arg), void *arg)
+static int ask_twice(void *arg)
 {
-	client->interrupted = interrupted;
-	client->arg = arg;
+	return ++*(int *)arg == 2;
+}
+
+void fake_interrupt(hsfeed_client *client, int *asked)
+{
+	client->interrupted = ask_twice;
+	client->arg = asked;
 }

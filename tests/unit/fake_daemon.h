@@ -65,6 +65,6 @@ void fake_ring_free(struct fake_ring *r);
 // timeout_ms: of what is called later, 0: as it is by default. Connecting itself is not what runs out of time.
 hsfeed_client *fake_connect(struct fake *f, unsigned timeout_ms);
 void fake_set_timeout(hsfeed_client *client, unsigned timeout_ms);
-void fake_set_interrupted(hsfeed_client *client, int (*interrupted)(void *arg), void *arg);
+void fake_interrupt(hsfeed_client *client, int *asked); // the second time that it asks; *asked counts
 
 #endif

@@ -178,11 +178,6 @@ static void sends_nothing(struct fake *f)
 	fake_ring_free(&r);
 }
 
-static int ask_twice(void *arg)
-{
-	return ++*(int *)arg == 2;
-}
-
 static void a_signal_before_a_wait_ends_it_too(void **state)
 {
 	(void)state;
@@ -191,7 +186,7 @@ static void a_signal_before_a_wait_ends_it_too(void **state)
 	hsfeed_stream *stream = ring_stream(&f, sends_nothing, &client);
 	const struct hsfeed_batch *none = NULL;
 	int asked = 0;
-	fake_set_interrupted(client, ask_twice, &asked);
+	fake_interrupt(client, &asked);
 	assert_int_equal(hsfeed_stream_next(stream, -1, &none, NULL), -EINTR); // nobody signals anything here
 	assert_null(none);
 	assert_int_equal(asked, 2);

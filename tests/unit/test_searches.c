@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "feed/feed.h"
+#include "feed/searches.h"
 #include "store_world.h"
 
 #define LONG_ROWS 60000 // a search of a few tenths of a second
@@ -74,13 +75,6 @@ static void restart(void)
 static void rest(void)
 {
 	nanosleep(&(struct timespec){0, 2000000}, NULL);
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
 static bool is_kept(uint32_t owner, unsigned seed)
@@ -196,10 +190,10 @@ static void a_removal_stops_what_is_searched_in_advance(void **state)
 		prepare(ALICE, 2);
 		for (int k = 0; k < i % 8; k++)
 			rest();
-		uint64_t began = now_ms();
+		uint64_t began = hs_searches_now_ms();
 		hs_feed_near_yield(feed, ALICE, "large");
 		while (hs_store_users(s.store, ALICE, HS_FILE_VERSION, &id) > 0) {
-			assert_true(now_ms() - began >= 3000); // the most that it waits
+			assert_true(hs_searches_now_ms() - began >= 3000); // the most that it waits
 			rest();
 		}
 		remove_simply(ALICE, "large", 1, 0);
